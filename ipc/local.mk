@@ -1,0 +1,11 @@
+# What the processes say to each other, and the leaf code that all share.
+noinst_LIBRARIES += ipc/libipc.a
+ipc_libipc_a_SOURCES = \
+	ipc/addr.c ipc/addr.h \
+	ipc/channel.c ipc/channel.h \
+	ipc/channel_event.c ipc/channel_event.h \
+	ipc/clock.c ipc/clock.h \
+	ipc/cursor.h \
+	ipc/log.c ipc/log.h \
+	ipc/proto.c ipc/proto.h \
+	ipc/roles.h
