@@ -11,6 +11,8 @@
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
+
+#define LIBBSD_OPENBSD_VIS /* strvis(3) alone is used: the same in both */
 #include <vis.h>
 
 #include "ipc/log.h"
@@ -105,9 +107,7 @@ log_line(enum log_level level, const char *name, const char *text)
 	strlcpy(cut, text, sizeof(cut));
 	strvis(safe, cut, VIS_CSTYLE | VIS_NL | VIS_TAB | VIS_NOSLASH);
 	n = snprintf(line, sizeof(line), "[%s]: %s: %s%s\n", stamp, name,
-	    level <= LOG_LEVEL_WARN && level != LOG_LEVEL_ERROR ? "warning: "
-								 : "",
-	    safe);
+	    level == LOG_LEVEL_WARN ? "warning: " : "", safe);
 	if (n < 0)
 		return;
 	len = (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1;
