@@ -1,0 +1,49 @@
+#ifndef NETPROC_GATEWAY_DNS_H
+#define NETPROC_GATEWAY_DNS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The little of DNS (RFC 1035) that a forwarder of opaque datagrams needs:
+ * the header, and where the question ends.
+ */
+
+#define DNS_PORT	 53
+#define DNS_HEADER_LEN	 12
+#define DNS_QUESTION_MAX (255 + 4)
+#define DNS_HEAD_MAX	 (DNS_HEADER_LEN + DNS_QUESTION_MAX)
+
+/* 1 if it is worth forwarding: a whole header, and not a response. */
+int dns_query_is_valid(const uint8_t *query, size_t len);
+
+/*
+ * 1 if answer is a response with the query's id and, where both have one
+ * question, the same question (ASCII case ignored).  Of the query the first
+ * DNS_HEAD_MAX bytes are enough.
+ */
+int dns_answer_matches(const uint8_t *query, size_t query_len,
+    const uint8_t *answer, size_t answer_len);
+
+/*
+ * Length of header and question, 0 unless there is exactly one question and
+ * it is whole and not compressed.
+ */
+size_t dns_head_len(const uint8_t *message, size_t len);
+
+/*
+ * Writes the SERVFAIL response to query: its header, and its question if that
+ * parses.  Returns the length, or 0 if query has no header or cap is short.
+ */
+size_t dns_servfail(const uint8_t *query, size_t len, uint8_t *out,
+    size_t cap);
+
+/*
+ * Writes what is left of an answer that does not fit: header with TC set
+ * (RFC 2181 9) and, if it parses and fits in max bytes, the question.
+ * Returns the length, or 0 if answer has no header or max is less than one.
+ */
+size_t dns_truncate(const uint8_t *answer, size_t len, size_t max,
+    uint8_t *out);
+
+#endif

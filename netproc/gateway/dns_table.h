@@ -1,0 +1,63 @@
+#ifndef NETPROC_GATEWAY_DNS_TABLE_H
+#define NETPROC_GATEWAY_DNS_TABLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "netproc/gateway/dns.h"
+
+/*
+ * Queries that wait for an answer.  A slot is named by its number and its
+ * generation, so that a late answer finds nothing.  Times are CLOCK_MONOTONIC
+ * in ms and handed in.
+ */
+
+#define DNS_TABLE_MAX 256 /* BEHAVIOUR: DNS in flight */
+
+struct dns_slot {
+	uint32_t generation; /* of the present or next use, never 0 */
+	uint8_t used;
+	uint16_t guest_port;
+	uint32_t guest_ip; /* host order */
+	uint64_t deadline_ms;
+	size_t head_len;
+	uint8_t head[DNS_HEAD_MAX]; /* the query's first bytes */
+};
+
+struct dns_table {
+	struct dns_slot *slots;
+	uint32_t nslots;
+	uint32_t nused;
+	uint32_t next; /* where the search for a free slot begins */
+};
+
+/* nslots 1..DNS_TABLE_MAX.  0, or -1 with errno EINVAL or ENOMEM. */
+int dns_table_init(struct dns_table *table, uint32_t nslots);
+void dns_table_free(struct dns_table *table);
+
+/* Copies the head of query.  Returns borrowed, or NULL if all are in use. */
+struct dns_slot *dns_table_add(struct dns_table *table, uint32_t guest_ip,
+    uint16_t guest_port, const uint8_t *query, size_t len,
+    uint64_t deadline_ms);
+
+/* The number of a slot, as dns_table_find() takes it. */
+uint32_t dns_table_number(const struct dns_table *table,
+    const struct dns_slot *slot);
+
+/* Returns borrowed, or NULL if no such slot is in use in that generation. */
+struct dns_slot *dns_table_find(struct dns_table *table, uint32_t number,
+    uint32_t generation);
+
+/* Ends the slot's use; its generation moves on. */
+void dns_table_remove(struct dns_table *table, struct dns_slot *slot);
+
+/*
+ * A slot whose deadline has come, borrowed, or NULL; the caller answers it,
+ * removes it and asks again.
+ */
+struct dns_slot *dns_table_expired(struct dns_table *table, uint64_t now_ms);
+
+/* The nearest deadline, UINT64_MAX when nothing waits. */
+uint64_t dns_table_deadline(const struct dns_table *table);
+
+#endif
