@@ -118,6 +118,12 @@ log_line(enum log_level level, const char *name, const char *text)
 	}
 }
 
+const char *
+log_level_name(enum log_level level)
+{
+	return (level_names[level]);
+}
+
 static void log_args(enum log_level level, const char *suffix,
     const char *fmt, va_list ap) __attribute__((format(printf, 3, 0)));
 

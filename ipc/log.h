@@ -36,6 +36,9 @@ enum log_level log_max_level(void);
 /* Maps "error", "warn", "info", "debug".  0, or -1 with errno EINVAL. */
 int log_level_parse(const char *text, enum log_level *level);
 
+/* Returns borrowed: the text that log_level_parse() takes. */
+const char *log_level_name(enum log_level level);
+
 /* Writes a finished line, as the parent does with a child's. */
 void log_line(enum log_level level, const char *name, const char *text);
 
