@@ -50,6 +50,7 @@
 	X(TCP_OFFSET,	"tcp-data-offset") \
 	X(TCP_FLAGS,	"tcp-flags") \
 	X(TCP_OPTIONS,	"tcp-options") \
+	X(TCP_MSS,	"tcp-mss") \
 	X(UDP_SHORT,	"udp-short") \
 	X(UDP_LENGTH,	"udp-length") \
 	X(PORT_ZERO,	"port-zero") \
@@ -82,6 +83,8 @@ struct shield_config {
 #define SHIELD_FRAME_MAX 65550 /* Ethernet header and a 64 KiB packet; longer
 				  is SHIELD_LONG_FRAME */
 #define SHIELD_MSS_DEFAULT 536 /* RFC 9293 3.7.1 */
+#define SHIELD_MSS_MIN	   28  /* every link carries packets of 68 bytes (RFC
+				  791 3.2); lwIP's sums go wrong below 12 */
 
 #define SHIELD_TCP_FIN 0x01
 #define SHIELD_TCP_SYN 0x02
@@ -99,7 +102,7 @@ struct shield_frame {
 	uint32_t dst_ip;   /* ARP: target */
 	uint16_t sport;
 	uint16_t dport;
-	uint16_t tcp_mss; /* of a SYN, as sent (may be 0), or the default */
+	uint16_t tcp_mss; /* of a SYN, or the default */
 	uint16_t tcp_header_len;
 	uint32_t tcp_seq;
 	uint32_t tcp_ack;
