@@ -10,7 +10,9 @@
  *	name	the stage is STAGE_<name>, bit number of a `missed` mask
  *	need	ALWAYS: --isolation strict refuses to start without it;
  *		KERNEL: as well, unless the kernel is too old to know it, for
- *		then another fence (the filter) stands in the same place
+ *		then another fence (the filter) stands in the same place;
+ *		ROOT: a start by root alone, for an unprivileged one has no
+ *		uid to give and cannot leave its groups: that is reported
  *	fences	what it keeps the process from; printed when it is missed
  *	mend	what an operator can do where it is refused
  */
@@ -35,9 +37,9 @@
 	    "sysctl user.max_uts_namespaces > 0") \
 	X(CGROUPNS, ALWAYS, "does not see the host's control groups", \
 	    "sysctl user.max_cgroup_namespaces > 0") \
-	X(GROUPS, ALWAYS, "no supplementary groups", \
+	X(GROUPS, ROOT, "no supplementary groups", \
 	    "start as root: an unprivileged start keeps its groups") \
-	X(UID, ALWAYS, "a uid that owns nothing else", \
+	X(UID, ROOT, "a uid that owns nothing else", \
 	    "start as root, or give --user") \
 	/* put up by the process itself, after exec */ \
 	X(MOUNTS, ALWAYS, "an empty read-only root: no file to open", \
@@ -54,14 +56,14 @@
 	    "needs Linux 6.3") \
 	X(PDEATHSIG, ALWAYS, "does not outlive the parent", \
 	    "start it by sallyport only") \
+	X(RLIMITS, ALWAYS, "no core, file, process; few descriptors", \
+	    "raise the hard limits of the shell that starts it") \
 	X(LANDLOCK_FS, ALWAYS, "no file is opened, made or removed", \
 	    "boot with landlock in lsm=, CONFIG_SECURITY_LANDLOCK=y") \
 	X(LANDLOCK_NET, KERNEL, "no TCP bind; netproc: no TCP connect", \
 	    "needs Linux 6.7") \
 	X(LANDLOCK_SCOPE, KERNEL, "no abstract socket or signal leaves", \
 	    "needs Linux 6.12") \
-	X(RLIMITS, ALWAYS, "no core, file, process; few descriptors", \
-	    "raise the hard limits of the shell that starts it") \
 	/* the lock */ \
 	X(DUMPABLE, ALWAYS, "its memory is not for other processes", \
 	    "needs Linux 2.4") \
@@ -79,9 +81,9 @@ _Static_assert(STAGE_N <= 32, "stages are bits of a uint32_t");
 
 #define STAGE_BIT(stage) (1u << (stage))
 
-enum stage_need { STAGE_NEED_KERNEL, STAGE_NEED_ALWAYS };
+enum stage_need { STAGE_NEED_ALWAYS, STAGE_NEED_KERNEL, STAGE_NEED_ROOT };
 
-/* Returns borrowed: "landlock-net"; "?" for a number that is no stage. */
+/* Returns borrowed: "LANDLOCK_NET"; "?" for a number that is no stage. */
 const char *stage_name(unsigned int stage);
 
 /* Returns borrowed: what the stage fences, and what mends a refusal. */
@@ -93,12 +95,13 @@ enum stage_need stage_need(unsigned int stage);
 /*
  * Settles a stage that did not hold, for the reason error (an errno value;
  * ENOSYS says that the kernel does not know it).  0: go on, its bit is set in
- * *missed; -1: strict refuses, and one line with the mend has been logged.
+ * *missed; -1: strict refuses, and one line with the mend has been logged.  A
+ * sanitizer build, which is never installed, goes on in any case.
  */
 int stage_missed(unsigned int stage, int error, int strict, uint32_t *missed);
 
 /*
- * Writes the names of the stages in missed, "mdwe,landlock-net", or "none".
+ * Writes the names of the stages in missed, "MDWE,LANDLOCK_NET", or "none".
  * Returns buf.  512 bytes hold every name.
  */
 const char *stages_format(uint32_t missed, char *buf, size_t size);

@@ -1,0 +1,98 @@
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sandbox/rules.h"
+
+/*
+ * The parent after start: it watches.  Files, listeners, signalfd, pidfds
+ * and the netlink socket are open by then, so it opens, makes, binds and
+ * connects nothing more, starts no process and changes no signal handler.
+ * Its descriptors have no fixed numbers, so most rows bind the other
+ * arguments only.  It never reads the frame descriptor that it holds.
+ */
+
+#define SOCK_FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
+
+static const struct filter_rule rules[] = {
+	/* the event loop */
+#ifdef __NR_epoll_wait
+	{ CALL(epoll_wait), { ANY },
+	    "libevent waits for the next event" },
+#else
+	{ CALL(epoll_pwait), { ANY, ANY, ANY, ANY, LONG(0) },
+	    "libevent waits for the next event; no signal mask" },
+#endif
+	{ CALL(epoll_ctl), { ANY },
+	    "libevent adds and removes descriptors" },
+	{ CALL(read), { ANY },
+	    "SIGTERM and SIGINT, from the signalfd" },
+
+	/* channels, and the host's addresses from netlink */
+	{ CALL(recvmsg),
+	    { ANY, ANY, INT(MSG_DONTWAIT | MSG_CMSG_CLOEXEC) },
+	    "log lines and FRAME_GONE from the children" },
+	{ CALL(recvfrom),
+	    { ANY, ANY, ANY, INT(MSG_DONTWAIT), LONG(0), LONG(0) },
+	    "changes of the host's addresses, from netlink" },
+	{ CALL(sendmsg),
+	    { ANY, ANY, INT(MSG_DONTWAIT | MSG_NOSIGNAL) },
+	    "the frame descriptor to netproc" },
+	{ CALL(writev), { ANY },
+	    "STOP and changes of host addresses to the children" },
+
+	/* the VMM */
+	{ CALL(accept4), { ANY, ANY, ANY, INT(SOCK_FLAGS) },
+	    "a VMM connects to the frame socket" },
+	{ CALL(getsockopt), { ANY, INT(SOL_SOCKET), INT(SO_PEERCRED) },
+	    "whose credentials a second VMM's refusal names" },
+	{ CALL(close), { ANY }, "a VMM that left or was refused" },
+
+	/* children */
+	{ CALL(waitid), { INT(P_PIDFD), ANY, ANY, BITS(WEXITED | WNOHANG) },
+	    "how a child ended" },
+	{ CALL(wait4), { ANY, ANY, BITS(WNOHANG) },
+	    "how a child ended" },
+	{ CALL(pidfd_send_signal), { ANY, INT(SIGKILL), LONG(0), INT(0) },
+	    "a child that broke the protocol, or did not stop in time" },
+	{ CALL(pidfd_send_signal), { ANY, INT(SIGTERM), LONG(0), INT(0) },
+	    "the VMM's command is told to stop" },
+
+	/* the operator */
+	{ CALL(write), { INT(STDERR_FILENO) }, "log lines" },
+#ifdef __NR_unlink
+	{ CALL(unlink), { ANY }, "the frame socket, at the end" },
+#else
+	{ CALL(unlinkat), { INT(AT_FDCWD), ANY, INT(0) },
+	    "the frame socket, at the end" },
+#endif
+
+	/* memory: malloc(3), never executable */
+	{ CALL(brk), { ANY }, "malloc grows and trims the heap" },
+	{ CALL(mmap),
+	    { ANY, ANY, INT(PROT_READ | PROT_WRITE),
+		INT(MAP_PRIVATE | MAP_ANONYMOUS), INT(-1), LONG(0) },
+	    "malloc of a large block" },
+	{ CALL(munmap), { ANY }, "free of a large block" },
+	{ CALL(mremap), { ANY, ANY, ANY, INT(MREMAP_MAYMOVE) },
+	    "realloc of a large block" },
+
+	/* time, the end */
+	{ CALL(clock_gettime), { INT(CLOCK_REALTIME) },
+	    "the time of a log line, where the clock source has no vDSO" },
+	{ CALL(clock_gettime), { INT(CLOCK_MONOTONIC) },
+	    "timers, where the clock source has no vDSO" },
+	{ CALL(clock_gettime), { INT(CLOCK_MONOTONIC_COARSE) },
+	    "libevent's timers, where the clock source has no vDSO" },
+	{ CALL(gettimeofday), { ANY, LONG(0) },
+	    "libevent's cached time, where the clock source has no vDSO" },
+	{ CALL(exit_group), { ANY }, "the end" },
+};
+
+const struct filter filter_parent = { ROLE_PARENT, FILTER_ROWS(rules) };

@@ -1,0 +1,135 @@
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <time.h>
+
+#include "sandbox/rules.h"
+
+/*
+ * relayproc owns the host's sockets, and nothing else: Internet sockets of
+ * exactly the kinds below, connected, never bound or listening (listeners
+ * come from the parent).  No read and no recvmsg on a TCP socket's payload:
+ * the only receive on a dynamic descriptor is a DNS answer's.  No file, no
+ * AF_UNIX, AF_NETLINK or AF_PACKET socket, no process.
+ */
+
+#define SOCK_FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
+
+static const struct filter_rule rules[] = {
+	/* the event loop */
+#ifdef __NR_epoll_wait
+	{ CALL(epoll_wait), { INT(FD_EPOLL) },
+	    "libevent waits for the next event" },
+#else
+	{ CALL(epoll_pwait), { INT(FD_EPOLL), ANY, ANY, ANY, LONG(0) },
+	    "libevent waits for the next event; no signal mask" },
+#endif
+	{ CALL(epoll_ctl), { INT(FD_EPOLL) },
+	    "libevent adds and removes descriptors" },
+
+	/* sockets: the exact kinds */
+	{ CALL(socket),
+	    { INT(AF_INET), INT(SOCK_STREAM | SOCK_FLAGS), INT(IPPROTO_TCP) },
+	    "a TCP flow over IPv4" },
+	{ CALL(socket),
+	    { INT(AF_INET6), INT(SOCK_STREAM | SOCK_FLAGS), INT(IPPROTO_TCP) },
+	    "a TCP flow over IPv6" },
+	{ CALL(socket),
+	    { INT(AF_INET), INT(SOCK_DGRAM | SOCK_FLAGS), INT(IPPROTO_UDP) },
+	    "a DNS query to a resolver at an IPv4 address" },
+	{ CALL(socket),
+	    { INT(AF_INET6), INT(SOCK_DGRAM | SOCK_FLAGS), INT(IPPROTO_UDP) },
+	    "a DNS query to a resolver at an IPv6 address" },
+	{ CALL(connect), { DYNAMIC },
+	    "to a destination that the policy lets through; to AF_UNSPEC "
+	    "to revoke a lent socket" },
+	{ CALL(close), { DYNAMIC },
+	    "the end of a flow or a query" },
+
+	/*
+	 * These and the options below do not compare the descriptor: none has
+	 * a meaning on a fixed one, and the comparison would make the filter
+	 * four times as long.
+	 */
+	{ CALL(accept4), { ANY, ANY, ANY, INT(SOCK_FLAGS) },
+	    "a client of a published port" },
+	{ CALL(getsockopt), { ANY, INT(SOL_SOCKET), INT(SO_ERROR) },
+	    "how a connect ended" },
+	{ CALL(getsockopt), { ANY, INT(IPPROTO_TCP), INT(TCP_INFO) },
+	    "state and byte counts of a lent socket" },
+
+	/* sockets: how they are set up */
+	{ CALL(setsockopt), { ANY, INT(IPPROTO_TCP), INT(TCP_NODELAY) },
+	    "the guest's own segmentation is kept" },
+	{ CALL(setsockopt), { ANY, INT(IPPROTO_TCP), INT(TCP_MAXSEG) },
+	    "small send buffers do not stall on one large segment" },
+	{ CALL(setsockopt), { ANY, INT(IPPROTO_TCP), INT(TCP_USER_TIMEOUT) },
+	    "a host that became unreachable is noticed" },
+	{ CALL(setsockopt), { ANY, INT(SOL_SOCKET), INT(SO_KEEPALIVE) },
+	    "an idle flow whose host is gone ends" },
+	{ CALL(setsockopt), { ANY, INT(IPPROTO_TCP), INT(TCP_KEEPIDLE) },
+	    "... not before RFC 5382's two hours" },
+	{ CALL(setsockopt), { ANY, INT(IPPROTO_TCP), INT(TCP_KEEPINTVL) },
+	    "... probing at this interval" },
+	{ CALL(setsockopt), { ANY, INT(IPPROTO_TCP), INT(TCP_KEEPCNT) },
+	    "... so many times" },
+	{ CALL(setsockopt), { ANY, INT(SOL_SOCKET), INT(SO_OOBINLINE) },
+	    "urgent bytes stay in the stream" },
+	{ CALL(setsockopt), { ANY, INT(SOL_SOCKET), INT(SO_LINGER) },
+	    "the guest's reset becomes the host's" },
+
+	/* DNS: connected sockets, no address */
+	{ CALL(sendto),
+	    { DYNAMIC, ANY, ANY, INT(MSG_DONTWAIT | MSG_NOSIGNAL), LONG(0),
+		INT(0) },
+	    "a DNS query to the resolver" },
+	{ CALL(recvfrom),
+	    { DYNAMIC, ANY, ANY, INT(MSG_DONTWAIT), LONG(0), LONG(0) },
+	    "its answer" },
+
+	/* channels */
+	{ CALL(writev), { INT(FD_PARENT) },
+	    "READY and log lines to the parent" },
+	{ CALL(writev), { INT(FD_PEER) },
+	    "verdicts and ends of flows to netproc" },
+	{ CALL(writev), { INT(FD_DGRAM) },
+	    "DNS answers to netproc" },
+	{ CALL(sendmsg),
+	    { INT(FD_PEER), ANY, INT(MSG_DONTWAIT | MSG_NOSIGNAL) },
+	    "lends a connected socket to netproc" },
+	{ CALL(recvmsg),
+	    { INT(FD_PARENT), ANY, INT(MSG_DONTWAIT | MSG_CMSG_CLOEXEC) },
+	    "STOP and changes of host addresses from the parent" },
+	{ CALL(recvmsg),
+	    { INT(FD_PEER), ANY, INT(MSG_DONTWAIT | MSG_CMSG_CLOEXEC) },
+	    "flow requests from netproc" },
+	{ CALL(recvmsg),
+	    { INT(FD_DGRAM), ANY, INT(MSG_DONTWAIT | MSG_CMSG_CLOEXEC) },
+	    "DNS queries from netproc" },
+
+	/* memory: malloc(3), never executable */
+	{ CALL(brk), { ANY }, "malloc grows and trims the heap" },
+	{ CALL(mmap),
+	    { ANY, ANY, INT(PROT_READ | PROT_WRITE),
+		INT(MAP_PRIVATE | MAP_ANONYMOUS), INT(-1), LONG(0) },
+	    "malloc of a large block" },
+	{ CALL(munmap), { ANY }, "free of a large block" },
+	{ CALL(mremap), { ANY, ANY, ANY, INT(MREMAP_MAYMOVE) },
+	    "realloc of a large block" },
+
+	/* time, chance, the end */
+	{ CALL(clock_gettime), { INT(CLOCK_MONOTONIC) },
+	    "timers, where the clock source has no vDSO" },
+	{ CALL(clock_gettime), { INT(CLOCK_MONOTONIC_COARSE) },
+	    "libevent's timers, where the clock source has no vDSO" },
+	{ CALL(gettimeofday), { ANY, LONG(0) },
+	    "libevent's cached time, where the clock source has no vDSO" },
+	{ CALL(getrandom), { ANY, ANY, INT(0) },
+	    "keys of hash tables, identifiers of queries" },
+	{ CALL(exit_group), { ANY }, "STOP, and fatal()" },
+};
+
+const struct filter filter_relayproc = { ROLE_RELAYPROC, FILTER_ROWS(rules) };
