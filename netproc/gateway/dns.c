@@ -1,0 +1,151 @@
+#include "netproc/gateway/dns.h"
+
+#include "ipc/cursor.h"
+
+/* Header fields, RFC 1035 4.1.1. */
+#define FLAG_QR	       0x8000 /* a response */
+#define FLAG_OPCODE    0x7800
+#define FLAG_TC	       0x0200 /* truncated */
+#define FLAG_RD	       0x0100 /* recursion desired */
+#define FLAG_RA	       0x0080 /* recursion available */
+#define FLAG_CD	       0x0010 /* checking disabled, RFC 4035 3.2.2 */
+#define RCODE_SERVFAIL 2
+
+#define LABEL_MAX    63
+#define NAME_BYTES   255
+#define QTYPE_QCLASS 4
+
+struct dns_header {
+	uint16_t id;
+	uint16_t flags;
+	uint16_t qdcount;
+};
+
+static int
+read_header(struct cursor *c, struct dns_header *header)
+{
+	header->id = cursor_be16(c);
+	header->flags = cursor_be16(c);
+	header->qdcount = cursor_be16(c);
+	cursor_skip(c, 6); /* the other counts */
+	return (c->error ? -1 : 0);
+}
+
+int
+dns_query_is_valid(const uint8_t *query, size_t len)
+{
+	struct dns_header header;
+	struct cursor c;
+
+	cursor_init(&c, query, len);
+	return (read_header(&c, &header) == 0 &&
+	    (header.flags & FLAG_QR) == 0);
+}
+
+size_t
+dns_head_len(const uint8_t *message, size_t len)
+{
+	struct dns_header header;
+	struct cursor c;
+	size_t name_len = 0;
+	uint8_t label;
+
+	cursor_init(&c, message, len);
+	if (read_header(&c, &header) == -1 || header.qdcount != 1)
+		return (0);
+	do {
+		label = cursor_u8(&c);
+		name_len += 1u + label;
+		/* A pointer has nothing before it to point at. */
+		if (label > LABEL_MAX || name_len > NAME_BYTES)
+			return (0);
+		cursor_skip(&c, label);
+	} while (label != 0 && !c.error);
+	cursor_skip(&c, QTYPE_QCLASS);
+	return (c.error ? 0 : len - c.left);
+}
+
+static uint8_t
+ascii_lower(uint8_t byte)
+{
+	return (byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte | 0x20) : byte);
+}
+
+int
+dns_answer_matches(const uint8_t *query, size_t query_len,
+    const uint8_t *answer, size_t answer_len)
+{
+	struct dns_header asked, answered;
+	struct cursor cq, ca;
+	size_t i, head_len;
+
+	cursor_init(&cq, query, query_len);
+	cursor_init(&ca, answer, answer_len);
+	if (read_header(&cq, &asked) == -1 ||
+	    read_header(&ca, &answered) == -1 ||
+	    (answered.flags & FLAG_QR) == 0 || asked.id != answered.id)
+		return (0);
+	/* Errors may come without the question. */
+	head_len = dns_head_len(query, query_len);
+	if (head_len == 0 || answered.qdcount != 1)
+		return (1);
+	if (dns_head_len(answer, answer_len) != head_len)
+		return (0);
+	/* No label's length is a letter: it survives ascii_lower(). */
+	for (i = DNS_HEADER_LEN; i < head_len - QTYPE_QCLASS; i++) {
+		if (ascii_lower(query[i]) != ascii_lower(answer[i]))
+			return (0);
+	}
+	return (memcmp(query + i, answer + i, QTYPE_QCLASS) == 0);
+}
+
+/* Writes a header with these flags, and source's question if max allows. */
+static size_t
+put_head(const uint8_t *source, size_t len, const struct dns_header *header,
+    uint8_t *out, size_t max)
+{
+	struct cursor_out c;
+	size_t head_len;
+
+	if (max < DNS_HEADER_LEN)
+		return (0);
+	head_len = dns_head_len(source, len);
+	if (head_len > max)
+		head_len = 0;
+	cursor_out_init(&c, out, max);
+	cursor_out_be16(&c, header->id);
+	cursor_out_be16(&c, header->flags);
+	cursor_out_be16(&c, head_len != 0 ? 1 : 0);
+	cursor_out_zero(&c, 6);
+	if (head_len != 0)
+		cursor_out_bytes(&c, source + DNS_HEADER_LEN,
+		    head_len - DNS_HEADER_LEN);
+	return (c.len);
+}
+
+size_t
+dns_servfail(const uint8_t *query, size_t len, uint8_t *out, size_t cap)
+{
+	struct dns_header header;
+	struct cursor c;
+
+	cursor_init(&c, query, len);
+	if (read_header(&c, &header) == -1)
+		return (0);
+	header.flags &= FLAG_OPCODE | FLAG_RD | FLAG_CD;
+	header.flags |= FLAG_QR | FLAG_RA | RCODE_SERVFAIL;
+	return (put_head(query, len, &header, out, cap));
+}
+
+size_t
+dns_truncate(const uint8_t *answer, size_t len, size_t max, uint8_t *out)
+{
+	struct dns_header header;
+	struct cursor c;
+
+	cursor_init(&c, answer, len);
+	if (read_header(&c, &header) == -1)
+		return (0);
+	header.flags |= FLAG_TC;
+	return (put_head(answer, len, &header, out, max));
+}
