@@ -1,0 +1,19 @@
+# End to end: a kernel TCP stack as the guest, real servers, three network
+# namespaces a script.  They skip, saying why, where they cannot run.
+check_PROGRAMS += tests/lib/tapshuttle
+tests_lib_tapshuttle_SOURCES = tests/lib/tapshuttle.c
+tests_lib_tapshuttle_CFLAGS = $(AM_CFLAGS) -pthread
+tests_lib_tapshuttle_LDFLAGS = $(AM_LDFLAGS) -pthread
+
+rig_modules = tests/lib/tap.py tests/lib/world.py tests/lib/sidecar.py \
+	tests/lib/traffic.py tests/lib/frames.py
+
+e2e_tests = tests/e2e/rig.py tests/e2e/transfer.py
+
+TESTS += $(e2e_tests)
+EXTRA_DIST += $(rig_modules) $(e2e_tests)
+
+e2e:
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(e2e_tests)'
+
+.PHONY: e2e

@@ -1,0 +1,201 @@
+"""Frames by hand: a VMM and a guest that say exactly what a test wants."""
+
+import select
+import socket
+import struct
+import time
+
+import sidecar
+import tap
+import world as rig
+
+BROADCAST = "ff:ff:ff:ff:ff:ff"
+ETH_IP = 0x0800
+ETH_ARP = 0x0806
+TCP, UDP, ICMP = 6, 17, 1
+FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
+
+
+def mac(text):
+    return bytes.fromhex(text.replace(":", ""))
+
+
+def ip(text):
+    return socket.inet_aton(text)
+
+
+def checksum(data):
+    if len(data) % 2:
+        data += b"\0"
+    total = sum(struct.unpack("!%dH" % (len(data) // 2), data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+def ethernet(payload, kind=ETH_IP, src=rig.GUEST_MAC, dst=rig.GATEWAY_MAC):
+    return mac(dst) + mac(src) + struct.pack("!H", kind) + payload
+
+
+def arp(target, op=1, sender=rig.GUEST, sender_mac=rig.GUEST_MAC,
+        src=rig.GUEST_MAC, dst=BROADCAST):
+    body = struct.pack("!HHBBH", 1, ETH_IP, 6, 4, op)
+    body += mac(sender_mac) + ip(sender) + bytes(6) + ip(target)
+    return ethernet(body, ETH_ARP, src=src, dst=dst)
+
+
+def ipv4(payload, proto, src=rig.GUEST, dst=rig.SERVER, options=b"",
+         fragment=0, ident=1, ttl=64, **changes):
+    ihl = changes.get("ihl", 5 + len(options) // 4)
+    total = changes.get("total", 20 + len(options) + len(payload))
+    header = struct.pack("!BBHHHBBH4s4s", 4 << 4 | ihl, 0, total, ident,
+                         fragment, ttl, proto, 0, ip(src), ip(dst)) + options
+    value = changes.get("ip_checksum", checksum(header))
+    return header[:10] + struct.pack("!H", value) + header[12:] + payload
+
+
+def _pseudo(segment, proto, src, dst):
+    return ip(src) + ip(dst) + struct.pack("!BBH", 0, proto, len(segment))
+
+
+def udp(data, sport, dport, src=rig.GUEST, dst=rig.SERVER, **changes):
+    length = changes.get("udp_length", 8 + len(data))
+    header = struct.pack("!HHHH", sport, dport, length, 0)
+    value = checksum(_pseudo(header + data, UDP, src, dst) + header + data)
+    return header[:6] + struct.pack("!H", value or 0xffff) + data
+
+
+def tcp(sport, dport, seq=0, ack=0, flags=SYN, data=b"", options=b"",
+        window=65535, src=rig.GUEST, dst=rig.SERVER, offset=None, urgent=0):
+    if offset is None:
+        offset = 5 + len(options) // 4
+    header = struct.pack("!HHIIBBHHH", sport, dport, seq & 0xffffffff,
+                         ack & 0xffffffff, offset << 4, flags, window, 0,
+                         urgent) + options
+    value = checksum(_pseudo(header + data, TCP, src, dst) + header + data)
+    return header[:16] + struct.pack("!H", value) + header[18:] + data
+
+
+def segment(sport, dport, src=rig.GUEST, dst=rig.SERVER, **fields):
+    """A whole frame around a TCP segment."""
+    return ethernet(ipv4(tcp(sport, dport, src=src, dst=dst, **fields), TCP,
+                         src=src, dst=dst))
+
+
+def datagram(data, sport, dport, src=rig.GUEST, dst=rig.SERVER, **fields):
+    """A whole frame around a UDP datagram."""
+    return ethernet(ipv4(udp(data, sport, dport, src, dst), UDP, src=src,
+                         dst=dst), **fields)
+
+
+def echo(dst=rig.GATEWAY, data=b"ping", ident=7, seq=1, kind=8):
+    body = struct.pack("!BBHHH", kind, 0, 0, ident, seq) + data
+    body = body[:2] + struct.pack("!H", checksum(body)) + body[4:]
+    return ethernet(ipv4(body, ICMP, dst=dst))
+
+
+class Packet:
+    """What a test asks of an IPv4 frame: fields, not bytes."""
+
+    def __init__(self, frame):
+        self.frame = frame
+        self.dst, self.src = frame[:6], frame[6:12]
+        self.kind = struct.unpack("!H", frame[12:14])[0]
+        self.proto = None
+        if self.kind != ETH_IP:
+            return
+        header = frame[14:]
+        ihl = (header[0] & 15) * 4
+        total = struct.unpack("!H", header[2:4])[0]
+        self.proto = header[9]
+        self.ip_src = socket.inet_ntoa(header[12:16])
+        self.ip_dst = socket.inet_ntoa(header[16:20])
+        body = self.body = header[ihl:total]
+        if self.proto in (TCP, UDP):
+            self.sport, self.dport = struct.unpack("!HH", body[:4])
+        if self.proto == TCP:
+            self.seq, self.ack = struct.unpack("!II", body[4:12])
+            self.flags = body[13]
+            self.data = body[(body[12] >> 4) * 4:]
+        if self.proto == UDP:
+            self.data = body[8:]
+        if self.proto == ICMP:
+            self.type, self.code = body[:2]
+
+
+class Wire:
+    """A VMM's end of the frame stream."""
+
+    def __init__(self, path=None, sock=None):
+        self.sock = sock or sidecar.unix_connect(path)
+        self.sock.settimeout(5 * tap.scale())
+        self._rest = b""
+
+    def close(self):
+        self.sock.close()
+
+    def send(self, frame, piece=None):
+        data = struct.pack("!I", len(frame)) + frame
+        for start in range(0, len(data), piece or len(data)):
+            self.sock.sendall(data[start:start + (piece or len(data))])
+
+    def receive(self, timeout_s=5):
+        """The next frame; None at the end or when none came in time."""
+        deadline = time.monotonic() + timeout_s * tap.scale()
+        while True:
+            if len(self._rest) >= 4:
+                length = struct.unpack("!I", self._rest[:4])[0]
+                tap.ok(14 <= length <= 65550, "frame of %d bytes" % length)
+                if len(self._rest) >= 4 + length:
+                    frame = self._rest[4:4 + length]
+                    self._rest = self._rest[4 + length:]
+                    return frame
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self.sock], [], [], left)[0]:
+                return None
+            try:
+                data = self.sock.recv(65536)
+            except ConnectionResetError:
+                data = b""
+            if not data:
+                return None
+            self._rest += data
+
+    def expect(self, wanted, timeout_s=5):
+        """The first packet for which wanted(packet) holds, or None."""
+        deadline = time.monotonic() + timeout_s * tap.scale()
+        while time.monotonic() < deadline:
+            frame = self.receive(deadline - time.monotonic())
+            if frame is None:
+                return None
+            packet = Packet(frame)
+            if wanted(packet):
+                return packet
+        return None
+
+    def ended(self, timeout_s=5):
+        """Whether the sidecar hung up within so long."""
+        deadline = time.monotonic() + timeout_s * tap.scale()
+        while time.monotonic() < deadline:
+            left = deadline - time.monotonic()
+            if not select.select([self.sock], [], [], left)[0]:
+                return False
+            try:
+                if not self.sock.recv(65536):
+                    return True
+            except ConnectionResetError:
+                return True
+        return False
+
+    def resolve(self, target=rig.GATEWAY, timeout_s=5, piece=None, **fields):
+        """ARP: the MAC that answers for target, or None."""
+        self.send(arp(target, **fields), piece)
+        reply = self.expect(
+            lambda p: p.kind == ETH_ARP and p.frame[20:22] == b"\0\2" and
+            p.frame[28:32] == ip(target), timeout_s)
+        return reply and reply.frame[22:28]
+
+    def alive(self):
+        """Fails unless the gateway still answers."""
+        tap.equal(self.resolve(), mac(rig.GATEWAY_MAC),
+                  "who answers for the gateway")

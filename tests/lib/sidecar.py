@@ -1,0 +1,223 @@
+"""The sidecar under test and the VMM in front of it."""
+
+import collections
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import tap
+import world as rig
+
+BUILD = os.path.dirname(os.path.abspath(os.environ.get("SALLYPORT", "")))
+SALLYPORT = os.environ.get("SALLYPORT")
+TAPSHUTTLE = os.environ.get("TAPSHUTTLE",
+                            os.path.join(BUILD, "tests/lib/tapshuttle"))
+READY_LIMIT_S = 10
+LOG_LINE = re.compile(r"^\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\]: \S")
+
+
+def need():
+    """Ends the script with a printed reason where it cannot run."""
+    rig.need_privileges()
+    for variable, path in (("SALLYPORT", SALLYPORT),
+                           ("TAPSHUTTLE", TAPSHUTTLE)):
+        if not path or not os.access(path, os.X_OK):
+            tap.skip_all("%s=%s is no program" % (variable, path))
+
+
+class Log:
+    """Lines of a descriptor, kept as they come."""
+
+    def __init__(self, file):
+        self.lines = []
+        self._changed = threading.Condition()
+        self._ended = False
+        self._reader = rig.thread(self._read, file)
+
+    def _read(self, file):
+        with file:
+            for line in file:
+                with self._changed:
+                    self.lines.append(line.decode(errors="replace").rstrip())
+                    self._changed.notify_all()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def find(self, pattern):
+        return [line for line in self.lines if re.search(pattern, line)]
+
+    def wait(self, pattern, timeout_s=10, count=1):
+        """Returns the count-th line that matches, or fails."""
+        def seen():
+            return len(self.find(pattern)) >= count or self._ended
+        with self._changed:
+            self._changed.wait_for(seen, timeout_s * tap.scale())
+            lines = self.find(pattern)
+        tap.ok(len(lines) >= count, "no line %r in the log:\n%s"
+               % (pattern, "\n".join(self.lines)))
+        return lines[count - 1]
+
+    def all(self):
+        """Every line, after the writer has closed its end."""
+        self._reader.join(5)
+        return self.lines
+
+
+class Program:
+    """A process with its log, started in the host's namespace."""
+
+    def __init__(self, world, argv, ns=None, **options):
+        self.started = time.monotonic()
+        self.process = (ns or world.host).popen(
+            argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, **options)
+        self.pid = self.process.pid
+        self.log = Log(self.process.stderr)
+        world.closing(self.kill)
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def wait(self, timeout_s=10):
+        """Returns the exit status, negative for a signal."""
+        return self.process.wait(timeout_s * tap.scale())
+
+
+class Sidecar(Program):
+    """sallyport, ready.  `how` is "socket" or the fd it inherits."""
+
+    def __init__(self, world, *options, how="socket", binary=None, **popen):
+        self.world = world
+        self.path = None
+        ready, ready_write = os.pipe()
+        fds = [ready_write]
+        argv = [binary or SALLYPORT, "--ready-fd", str(ready_write)]
+        if how == "socket":
+            self.path = os.path.join(
+                world.dir, "vmm-%d.sock" % len(os.listdir(world.dir)))
+            argv += ["--socket", self.path]
+        else:
+            argv += ["--fd", str(how.fileno())]
+            fds.append(how.fileno())
+        super().__init__(world, argv + list(options), pass_fds=fds, **popen)
+        os.close(ready_write)
+        if how != "socket":
+            how.close()
+        self._wait_ready(ready)
+
+    def _wait_ready(self, ready):
+        with os.fdopen(ready, "rb", 0) as file:
+            readable, _, _ = select.select([file], [], [],
+                                           READY_LIMIT_S * tap.scale())
+            said = file.read(64) if readable else b""
+        self.ready_s = time.monotonic() - self.started
+        tap.ok(said, "not ready:\n%s" % "\n".join(self.log.lines))
+
+    def children(self):
+        """{"netproc": pid, "relayproc": pid}"""
+        found = {}
+        path = "/proc/%d/task/%d/children" % (self.pid, self.pid)
+        with open(path) as file:
+            pids = [int(word) for word in file.read().split()]
+        for pid in pids:
+            with open("/proc/%d/cmdline" % pid, "rb") as file:
+                words = file.read()
+            for role in (b"netproc", b"relayproc"):
+                if role in words:
+                    found[role.decode()] = pid
+        return found
+
+    def terminate(self):
+        """Ends it in order; returns (status, seconds)."""
+        start = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        status = self.wait()
+        return status, time.monotonic() - start
+
+
+class Vmm(Program):
+    """The shuttle: a VMM whose guest is the world's guest namespace."""
+
+    def __init__(self, world, path=None, fd=None, mtu=1500, piece=None,
+                 mac=rig.GUEST_MAC, configure=True):
+        argv = [TAPSHUTTLE, "-d", "eth0", "-m", str(mtu), "-a", mac,
+                "-q", "20000"]
+        argv += ["-s", path] if path else ["-f", str(fd.fileno())]
+        if piece:
+            argv += ["-c", str(piece)]
+        super().__init__(world, argv, ns=world.guest, stdout=subprocess.PIPE,
+                         pass_fds=[fd.fileno()] if fd else [])
+        if fd:
+            fd.close()
+        said = self.process.stdout.readline()
+        tap.equal(said, b"up\n", "the shuttle's first word, then %r"
+                  % self.log.lines)
+        if configure:
+            world.guest_configure()
+
+    def stall(self):
+        self.process.send_signal(signal.SIGUSR1)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGUSR2)
+
+    def check(self):
+        tap.equal(self.process.poll(), None,
+                  "the VMM ended: %s" % self.log.lines)
+
+
+Setup = collections.namedtuple("Setup", "world car vmm")
+
+
+def setup(*options, mtu=1500, piece=None, **popen):
+    """A world with a sidecar that is ready and a guest behind it."""
+    world = rig.World()
+    car = Sidecar(world, "--mtu", str(mtu), *options, **popen)
+    return Setup(world, car, Vmm(world, car.path, mtu=mtu, piece=piece))
+
+
+def tell(car):
+    """For tap.run(): what the sidecar said, after a failed case."""
+    def print_log():
+        tap.note("sallyport's last lines:")
+        for line in car.log.lines[-25:]:
+            tap.note("    " + line)
+        if car.process.poll() is not None:
+            tap.note("sallyport ended: %d" % car.process.returncode)
+    return print_log
+
+
+def proc_status(pid):
+    with open("/proc/%d/status" % pid) as file:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in file)
+
+
+def pss_kib(pid):
+    """Proportional set size: what the process alone costs the machine."""
+    with open("/proc/%d/smaps_rollup" % pid) as file:
+        for line in file:
+            if line.startswith("Pss:"):
+                return int(line.split()[1])
+    raise KeyError("Pss")
+
+
+def gone(pid):
+    """Whether the process is no more, or only waits to be reaped."""
+    try:
+        return proc_status(pid)["State"][0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def unix_connect(path):
+    sock = socket.socket(socket.AF_UNIX)
+    sock.settimeout(5 * tap.scale())
+    sock.connect(path)
+    return sock
