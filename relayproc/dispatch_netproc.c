@@ -1,0 +1,87 @@
+#include <errno.h>
+#include <string.h>
+
+#include "ipc/clock.h"
+#include "relayproc/dispatch_netproc.h"
+#include "relayproc/lend.h"
+#include "relayproc/outbound.h"
+#include "relayproc/relayproc.h"
+
+static enum ipc_error
+on_flow_open(struct relayproc *rp, const struct ipc_hdr *hdr,
+    const void *payload)
+{
+	struct ipc_flow_open msg;
+
+	memcpy(&msg, payload, sizeof(msg));
+	if (!addr_is_valid(&msg.dst) || msg.dst.family == 0 || msg.pad != 0)
+		return (IPC_E_FIELD);
+	return (outbound_open(rp, hdr->flow, hdr->generation, &msg,
+	    clock_now_ms()));
+}
+
+static enum ipc_error
+on_flow_shut_wr(struct relayproc *rp, const struct ipc_hdr *hdr,
+    const void *payload)
+{
+	struct ipc_empty msg;
+
+	memcpy(&msg, payload, sizeof(msg));
+	if (msg.reserved != 0)
+		return (IPC_E_FIELD);
+	return (flow_shut_wr(&rp->flows, hdr->flow, hdr->generation));
+}
+
+static enum ipc_error
+on_flow_close(struct relayproc *rp, const struct ipc_hdr *hdr,
+    const void *payload)
+{
+	struct ipc_flow_close msg;
+	struct flow *flow;
+	enum ipc_error error;
+
+	memcpy(&msg, payload, sizeof(msg));
+	if (msg.reason >= FLOW_CLOSE_NREASONS)
+		return (IPC_E_FIELD);
+	error = flow_closing(&rp->flows, hdr->flow, hdr->generation, &flow);
+	if (error != IPC_OK)
+		return (error);
+	if (msg.reason == FLOW_CLOSE_REFUSED && !flow_is_inbound(flow))
+		return (IPC_E_FIELD);
+	lend_close(rp, flow, (enum flow_close_reason)msg.reason);
+	return (IPC_OK);
+}
+
+static enum ipc_error
+on_dns_query(struct relayproc *rp, const struct ipc_msg *msg)
+{
+	struct ipc_dns dns;
+
+	memcpy(&dns, msg->payload, sizeof(dns));
+	if (dns.pad != 0)
+		return (IPC_E_FIELD);
+	return (resolver_ask(rp, msg->hdr.flow, msg->hdr.generation,
+	    dns.guest_port, msg->tail, msg->tail_len, clock_now_ms()));
+}
+
+enum ipc_error
+dispatch_netproc(struct channel *ch, struct ipc_msg *msg, void *arg)
+{
+	struct relayproc *rp = arg;
+
+	/* The table does not know of two channels to one peer. */
+	if ((ch == &rp->dgram) != (msg->hdr.type == IPC_DNS_QUERY))
+		return (IPC_E_DIRECTION);
+	switch (msg->hdr.type) {
+	case IPC_FLOW_OPEN:
+		return (on_flow_open(rp, &msg->hdr, msg->payload));
+	case IPC_FLOW_SHUT_WR:
+		return (on_flow_shut_wr(rp, &msg->hdr, msg->payload));
+	case IPC_FLOW_CLOSE:
+		return (on_flow_close(rp, &msg->hdr, msg->payload));
+	case IPC_DNS_QUERY:
+		return (on_dns_query(rp, msg));
+	default:
+		return (IPC_E_TYPE);
+	}
+}

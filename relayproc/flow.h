@@ -1,0 +1,104 @@
+#ifndef RELAYPROC_FLOW_H
+#define RELAYPROC_FLOW_H
+
+#include <sys/queue.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <event2/event_struct.h>
+
+#include "ipc/proto.h"
+
+struct relayproc;
+
+enum flow_state {
+	FLOW_FREE,
+	FLOW_WAITING,	 /* for a place in the budget */
+	FLOW_CONNECTING, /* for the host's network */
+	FLOW_LENDING,	 /* for room in the channel to netproc */
+	FLOW_LENT,	 /* netproc has the socket too */
+	FLOW_FAILED,	 /* told; netproc may have said FLOW_CLOSE meanwhile */
+	FLOW_NSTATES
+};
+
+struct flow {
+	TAILQ_ENTRY(flow) entry; /* of the list of its state */
+	struct relayproc *owner; /* borrowed, for event callbacks */
+	struct event ev;	 /* writability, while FLOW_CONNECTING */
+	uint32_t slot;		 /* as it stands in a header */
+	uint32_t generation;
+	enum flow_state state;
+	int fd;	    /* owned, or -1 */
+	int shut_wr; /* netproc has sent the guest's FIN on */
+	struct ipc_addr peer; /* whom the socket talks to */
+	uint16_t peer_port;
+	uint16_t guest_port; /* inbound: what the guest listens on */
+	uint16_t mss;	     /* of the guest, bytes */
+	uint64_t deadline_ms; /* of WAITING and CONNECTING */
+};
+
+TAILQ_HEAD(flow_list, flow);
+
+struct flow_table {
+	struct flow *outbound, *inbound;
+	uint32_t noutbound, ninbound;
+	struct flow_list list[FLOW_NSTATES]; /* oldest first */
+	uint32_t count[FLOW_NSTATES];
+	struct flow_list inbound_free;
+};
+
+/*
+ * All slots of both directions, free.  owner is borrowed.  0, or -1 with
+ * errno ENOMEM.
+ */
+int flow_table_init(struct flow_table *table, uint32_t max_flows,
+    uint32_t max_inbound, struct relayproc *owner);
+
+void flow_table_free(struct flow_table *table);
+
+/* Returns borrowed: "CONNECTING". */
+const char *flow_state_name(enum flow_state state);
+
+int flow_is_inbound(const struct flow *flow);
+
+/*
+ * Moves flow to the end of the list of its new state, where deadline_ms holds
+ * for WAITING and CONNECTING.  A step that the diagram in flow.c lacks is
+ * fatal.
+ */
+void flow_move(struct flow_table *table, struct flow *flow,
+    enum flow_state state, uint64_t deadline_ms);
+
+/*
+ * netproc's FLOW_OPEN: the flow is WAITING until deadline_ms.  IPC_OK, or
+ * IPC_E_FIELD (not an outbound slot), IPC_E_QUOTA (more slots than granted),
+ * IPC_E_STATE (slot in use, or generation not newer than the last one).
+ */
+enum ipc_error flow_open(struct flow_table *table, uint32_t slot,
+    uint32_t generation, uint64_t deadline_ms, struct flow **flow);
+
+/*
+ * A connection to a published port: consumes fd, the flow is LENDING with a
+ * new generation.  Returns borrowed, or NULL (fd untouched) with no slot free.
+ */
+struct flow *flow_accept(struct flow_table *table, int fd);
+
+/* netproc's FLOW_SHUT_WR: IPC_OK, or IPC_E_STATE (not lent, or said twice). */
+enum ipc_error flow_shut_wr(struct flow_table *table, uint32_t slot,
+    uint32_t generation);
+
+/*
+ * Finds the flow that netproc's FLOW_CLOSE names.  IPC_OK, or IPC_E_STATE: no
+ * such flow, or one that it has not been told of.
+ */
+enum ipc_error flow_closing(struct flow_table *table, uint32_t slot,
+    uint32_t generation, struct flow **flow);
+
+/* Returns borrowed: a flow whose deadline is at or before now_ms, or NULL. */
+struct flow *flow_expired(const struct flow_table *table, uint64_t now_ms);
+
+/* The next deadline, UINT64_MAX without one. */
+uint64_t flow_deadline_ms(const struct flow_table *table);
+
+#endif

@@ -1,0 +1,111 @@
+#include <errno.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "relayproc/lend.h"
+#include "relayproc/relayproc.h"
+#include "relayproc/tcp_connect.h"
+
+/*
+ * relayproc keeps its own descriptor of a lent socket, outside the event
+ * loop: netproc moves the data and says when the flow is over.  Descriptors
+ * in flight are counted against the user's RLIMIT_NOFILE, so no more are
+ * under way than the channel's socket holds; they never wait in its ring.
+ */
+
+static int
+lend_one(struct relayproc *rp, const struct flow *flow)
+{
+	struct ipc_flow_opened opened = { 0 };
+	struct ipc_flow_inbound inbound = { 0 };
+
+	if (!flow_is_inbound(flow))
+		return (channel_lend_fd(&rp->peer, IPC_FLOW_OPENED, flow->slot,
+		    flow->generation, &opened, sizeof(opened), flow->fd));
+	inbound.client = flow->peer;
+	inbound.client_port = flow->peer_port;
+	inbound.guest_port = flow->guest_port;
+	return (channel_lend_fd(&rp->peer, IPC_FLOW_INBOUND, flow->slot,
+	    flow->generation, &inbound, sizeof(inbound), flow->fd));
+}
+
+void
+lend_pump(struct relayproc *rp)
+{
+	struct flow *flow;
+
+	if (rp->peer_lost)
+		return;
+	while ((flow = TAILQ_FIRST(&rp->flows.list[FLOW_LENDING])) != NULL) {
+		if (lend_one(rp, flow) == -1) {
+			if (errno == ENOBUFS)
+				event_add(rp->ev_lend, NULL);
+			return;
+		}
+		flow_move(&rp->flows, flow, FLOW_LENT, 0);
+		if (flow_is_inbound(flow))
+			rp->counters.accepted++;
+		else
+			rp->counters.opened++;
+	}
+}
+
+void
+lend_socket_drop(struct relayproc *rp, struct flow *flow)
+{
+	if (flow->state == FLOW_CONNECTING) {
+		if (flow->fd != -1 && event_initialized(&flow->ev))
+			event_del(&flow->ev);
+		budget_release(&rp->budget, &flow->peer);
+	}
+	if (flow->fd != -1)
+		close(flow->fd);
+	flow->fd = -1;
+}
+
+/* Only what is connected can be reset. */
+static void
+socket_reset(struct flow *flow)
+{
+	if (flow->state != FLOW_LENT && flow->state != FLOW_LENDING)
+		return;
+	tcp_reset(flow->fd);
+	flow->fd = -1;
+}
+
+void
+lend_close(struct relayproc *rp, struct flow *flow,
+    enum flow_close_reason reason)
+{
+	const struct ipc_empty closed = { 0 };
+
+	if (reason != FLOW_CLOSE_DONE)
+		socket_reset(flow);
+	lend_socket_drop(rp, flow);
+	flow_move(&rp->flows, flow, FLOW_FREE, 0);
+	if (!flow_is_inbound(flow))
+		relayproc_tell(rp, IPC_FLOW_CLOSED, flow, &closed,
+		    sizeof(closed));
+}
+
+static void
+reset_list(struct relayproc *rp, enum flow_state state)
+{
+	struct flow *flow;
+
+	while ((flow = TAILQ_FIRST(&rp->flows.list[state])) != NULL) {
+		socket_reset(flow);
+		lend_socket_drop(rp, flow);
+		flow_move(&rp->flows, flow, FLOW_FREE, 0);
+	}
+}
+
+void
+lend_reset_all(struct relayproc *rp)
+{
+	reset_list(rp, FLOW_WAITING);
+	reset_list(rp, FLOW_CONNECTING);
+	reset_list(rp, FLOW_LENDING);
+	reset_list(rp, FLOW_LENT);
+}

@@ -1,0 +1,29 @@
+#ifndef RELAYPROC_LEND_H
+#define RELAYPROC_LEND_H
+
+#include <stdint.h>
+
+#include "ipc/proto.h"
+
+/* A flow's socket between its connect and its end, in both directions. */
+
+struct flow;
+struct relayproc;
+
+/* Lends what is connected to netproc, as far as the channel has room. */
+void lend_pump(struct relayproc *rp);
+
+/* netproc's FLOW_CLOSE: ends the flow, reset where reason says so. */
+void lend_close(struct relayproc *rp, struct flow *flow,
+    enum flow_close_reason reason);
+
+/* Resets the connections of all flows, and tells netproc of none. */
+void lend_reset_all(struct relayproc *rp);
+
+/*
+ * Takes the socket of a flow that is not lent out of the loop and closes it;
+ * a connect under way gives its place in the budget back.
+ */
+void lend_socket_drop(struct relayproc *rp, struct flow *flow);
+
+#endif

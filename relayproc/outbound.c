@@ -1,0 +1,175 @@
+#include <netinet/in.h>
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "ipc/clock.h"
+#include "relayproc/denial.h"
+#include "relayproc/lend.h"
+#include "relayproc/outbound.h"
+#include "relayproc/relayproc.h"
+#include "relayproc/tcp_connect.h"
+
+/*
+ * How long a connect may wait for a place in the budget.  Longer than a burst
+ * takes, shorter than the guest's first retransmission of its SYN would make
+ * sense to answer.  The test that hits it:
+ * a_connect_that_finds_no_place_within_the_wait_is_told_to_come_again.
+ */
+#define WAIT_MS 1000
+
+/*
+ * How far the queue is searched for a connect whose destination has a place:
+ * a bound on the work of one round.  Beyond it those for other destinations
+ * wait too, until the head of the queue expires.
+ */
+#define ADMIT_SCAN_MAX 256
+
+static void
+outbound_fail(struct relayproc *rp, struct flow *flow,
+    enum flow_verdict verdict, int error)
+{
+	struct ipc_flow_failed msg = {
+		.verdict = verdict,
+		.error = (uint32_t)error,
+	};
+
+	lend_socket_drop(rp, flow);
+	flow_move(&rp->flows, flow, FLOW_FAILED, 0);
+	relayproc_tell(rp, IPC_FLOW_FAILED, flow, &msg, sizeof(msg));
+}
+
+static void
+outbound_refused(struct relayproc *rp, struct flow *flow, int error)
+{
+	char text[ADDR_STRLEN];
+
+	addr_format_port(&flow->peer, flow->peer_port, text, sizeof(text));
+	log_debug("connect to %s: %s", text, strerror(error));
+	rp->counters.failed++;
+	outbound_fail(rp, flow, tcp_connect_verdict(error), error);
+}
+
+static void
+on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct flow *flow = arg;
+	struct relayproc *rp = flow->owner;
+	int error;
+
+	(void)what;
+	error = tcp_connect_result(fd, &flow->peer, flow->peer_port);
+	if (error == EINPROGRESS || error == EALREADY)
+		return;
+	if (error != 0) {
+		outbound_refused(rp, flow, error);
+		return;
+	}
+	event_del(&flow->ev);
+	budget_release(&rp->budget, &flow->peer);
+	flow_move(&rp->flows, flow, FLOW_LENDING, 0);
+	lend_pump(rp);
+}
+
+/* A place in the budget was taken for this flow. */
+static void
+outbound_dial(struct relayproc *rp, struct flow *flow, uint64_t now_ms)
+{
+	flow_move(&rp->flows, flow, FLOW_CONNECTING,
+	    now_ms + rp->config.connect_timeout_ms);
+	flow->fd = tcp_connect_start(&flow->peer, flow->peer_port, flow->mss);
+	if (flow->fd == -1) {
+		outbound_refused(rp, flow, errno);
+		return;
+	}
+	event_assign(&flow->ev, rp->base, flow->fd, EV_WRITE | EV_PERSIST,
+	    on_writable, flow);
+	if (event_add(&flow->ev, NULL) == -1)
+		outbound_refused(rp, flow, ENOMEM);
+}
+
+enum ipc_error
+outbound_open(struct relayproc *rp, uint32_t slot, uint32_t generation,
+    const struct ipc_flow_open *req, uint64_t now_ms)
+{
+	struct policy_answer answer;
+	struct flow *flow;
+	enum ipc_error error;
+
+	error = flow_open(&rp->flows, slot, generation, now_ms + WAIT_MS,
+	    &flow);
+	if (error != IPC_OK)
+		return (error);
+	policy_check(&rp->policy, IPPROTO_TCP, &req->dst, req->dst_port,
+	    &answer);
+	flow->peer = answer.dial;
+	flow->peer_port = answer.dial_port;
+	flow->mss = req->mss;
+	if (answer.kind != POLICY_ALLOWED) {
+		denial_log(rp, "tcp", &req->dst, req->dst_port, &answer,
+		    now_ms);
+		rp->counters.denied++;
+		outbound_fail(rp, flow, answer.verdict, EACCES);
+		return (IPC_OK);
+	}
+	outbound_admit(rp, now_ms);
+	if (flow->state == FLOW_WAITING)
+		rp->counters.waited++;
+	return (IPC_OK);
+}
+
+void
+outbound_admit(struct relayproc *rp, uint64_t now_ms)
+{
+	struct flow *flow, *next;
+	enum budget_result result;
+	unsigned int scanned = 0;
+
+	for (flow = TAILQ_FIRST(&rp->flows.list[FLOW_WAITING]);
+	     flow != NULL && scanned < ADMIT_SCAN_MAX; flow = next) {
+		next = TAILQ_NEXT(flow, entry);
+		result = budget_take(&rp->budget, &flow->peer, now_ms);
+		if (result == BUDGET_OK)
+			outbound_dial(rp, flow, now_ms);
+		else if (result == BUDGET_DST)
+			scanned++;
+		else
+			return;
+	}
+}
+
+void
+outbound_expire(struct relayproc *rp, uint64_t now_ms)
+{
+	struct flow *flow;
+
+	while ((flow = flow_expired(&rp->flows, now_ms)) != NULL) {
+		if (flow->state == FLOW_CONNECTING) {
+			outbound_refused(rp, flow, ETIMEDOUT);
+			continue;
+		}
+		rp->counters.over_budget++;
+		outbound_fail(rp, flow, VERDICT_RESOURCES, EAGAIN);
+	}
+}
+
+/*
+ * Places come back by events; tokens by time alone.  A token that is there
+ * helps nobody when the queue waits for places.
+ */
+uint64_t
+outbound_deadline_ms(const struct relayproc *rp, uint64_t now_ms)
+{
+	uint64_t deadline_ms = flow_deadline_ms(&rp->flows);
+	uint64_t token_ms;
+
+	if (TAILQ_EMPTY(&rp->flows.list[FLOW_WAITING]))
+		return (deadline_ms);
+	token_ms = budget_token_ms(&rp->budget, now_ms);
+	if (token_ms > now_ms && token_ms < deadline_ms)
+		deadline_ms = token_ms;
+	return (deadline_ms);
+}

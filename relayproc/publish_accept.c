@@ -1,0 +1,180 @@
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "ipc/clock.h"
+#include "relayproc/addr_class.h"
+#include "relayproc/lend.h"
+#include "relayproc/publish_accept.h"
+#include "relayproc/relayproc.h"
+#include "relayproc/tcp_connect.h"
+
+/* Most clients taken from one listener before the loop turns. */
+#define ACCEPT_BATCH 64
+
+/*
+ * Most accepted clients that may wait for room in the channel; beyond it no
+ * more are accepted until the queue is empty.
+ */
+#define ACCEPT_LENDING_MAX 64
+
+/*
+ * How long no client is accepted after the host ran short of descriptors or
+ * memory: the listener stays readable, and the loop would spin.
+ */
+#define ACCEPT_PAUSE_MS 100
+
+int
+publish_add(struct relayproc *rp, const struct ipc_listener *msg, int fd)
+{
+	struct publish *publish = &rp->publish;
+	struct listener *listener;
+
+	if (publish->n == LISTENERS_MAX) {
+		close(fd);
+		errno = ENOSPC;
+		return (-1);
+	}
+	listener = &publish->list[publish->n++];
+	listener->owner = rp;
+	listener->fd = fd;
+	listener->guest_port = msg->guest_port;
+	return (0);
+}
+
+static void
+publish_pause(struct relayproc *rp, uint64_t resume_ms)
+{
+	size_t i;
+
+	for (i = 0; i < rp->publish.n; i++)
+		event_del(&rp->publish.list[i].ev);
+	rp->publish.running = 0;
+	rp->publish.resume_ms = resume_ms;
+}
+
+/* Errors of one client, not of the listener; see accept(2), "Error handling". */
+static int
+is_client_error(int error)
+{
+	switch (error) {
+	case ECONNABORTED:
+	case EINTR:
+	case ENETDOWN:
+	case EPROTO:
+	case ENOPROTOOPT:
+	case EHOSTDOWN:
+	case ENONET:
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case ETIMEDOUT:
+	case EPERM: /* the host's firewall */
+		return (1);
+	default:
+		return (0);
+	}
+}
+
+static void
+client_take(struct relayproc *rp, const struct listener *listener, int fd,
+    const struct sockaddr *sa)
+{
+	struct addr_forms forms;
+	struct ipc_addr client;
+	struct flow *flow;
+	uint16_t port;
+
+	if (addr_from_sockaddr(sa, &client, &port) == -1 ||
+	    tcp_prepare(fd) == -1) {
+		tcp_reset(fd);
+		return;
+	}
+	flow = flow_accept(&rp->flows, fd);
+	if (flow == NULL) {
+		rp->counters.inbound_full++;
+		tcp_reset(fd);
+		return;
+	}
+	addr_canonicalise(&client, &forms);
+	flow->peer = forms.dial;
+	flow->peer_port = port;
+	flow->guest_port = listener->guest_port;
+}
+
+static void
+on_client(evutil_socket_t fd, short what, void *arg)
+{
+	struct listener *listener = arg;
+	struct relayproc *rp = listener->owner;
+	struct sockaddr_storage ss;
+	socklen_t len;
+	int client, i;
+
+	(void)what;
+	for (i = 0; i < ACCEPT_BATCH; i++) {
+		if (rp->flows.count[FLOW_LENDING] >= ACCEPT_LENDING_MAX) {
+			publish_pause(rp, 0);
+			break;
+		}
+		len = sizeof(ss);
+		client = accept4(fd, (struct sockaddr *)&ss, &len,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (client != -1) {
+			client_take(rp, listener, client,
+			    (struct sockaddr *)&ss);
+			continue;
+		}
+		if (errno == EAGAIN)
+			break;
+		if (is_client_error(errno))
+			continue;
+		log_warn("accept on a published port: %s", strerror(errno));
+		publish_pause(rp, clock_now_ms() + ACCEPT_PAUSE_MS);
+		break;
+	}
+	lend_pump(rp);
+}
+
+void
+publish_start(struct relayproc *rp)
+{
+	struct listener *listener;
+	size_t i;
+
+	for (i = 0; i < rp->publish.n; i++) {
+		listener = &rp->publish.list[i];
+		if (!event_initialized(&listener->ev))
+			event_assign(&listener->ev, rp->base, listener->fd,
+			    EV_READ | EV_PERSIST, on_client, listener);
+		if (event_add(&listener->ev, NULL) == -1)
+			fatalx("no memory for a listener's event");
+	}
+	rp->publish.running = 1;
+	rp->publish.resume_ms = UINT64_MAX;
+}
+
+void
+publish_stop(struct relayproc *rp)
+{
+	size_t i;
+
+	if (rp->publish.running)
+		publish_pause(rp, UINT64_MAX);
+	for (i = 0; i < rp->publish.n; i++)
+		close(rp->publish.list[i].fd);
+	rp->publish.n = 0;
+	rp->publish.resume_ms = UINT64_MAX;
+}
+
+void
+publish_resume(struct relayproc *rp, uint64_t now_ms)
+{
+	if (rp->publish.running || rp->publish.resume_ms > now_ms ||
+	    rp->flows.count[FLOW_LENDING] > 0)
+		return;
+	publish_start(rp);
+}

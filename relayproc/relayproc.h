@@ -1,0 +1,107 @@
+#ifndef RELAYPROC_RELAYPROC_H
+#define RELAYPROC_RELAYPROC_H
+
+#include <stdint.h>
+
+#include "ipc/channel_event.h"
+#include "ipc/log.h"
+#include "ipc/proto.h"
+#include "relayproc/budget.h"
+#include "relayproc/flow.h"
+#include "relayproc/policy.h"
+#include "relayproc/publish_accept.h"
+#include "relayproc/resolver.h"
+
+/*
+ * relayproc owns the host's sockets.  It judges netproc's requests, connects,
+ * lends, resets and closes; it never reads what a TCP flow carries.
+ */
+
+/* Printed when relayproc ends, in this order. */
+#define RELAY_COUNTERS(X) \
+	X(opened)	  /* outbound flows that were lent */ \
+	X(failed)	  /* connects that the network refused */ \
+	X(denied)	  /* requests that the policy refused */ \
+	X(waited)	  /* requests that waited for a place in the budget */ \
+	X(over_budget)	  /* ... and got none within a second */ \
+	X(accepted)	  /* inbound flows that were lent */ \
+	X(inbound_full)	  /* clients reset because no slot was free */ \
+	X(dns_queries)	  /* from the guest */ \
+	X(dns_answers)	  /* from resolvers */ \
+	X(dns_failed)	  /* queries that no resolver answered */ \
+	X(logs_lost)	  /* lines for which the parent's channel was full */
+
+struct relay_counters {
+#define X(name) uint64_t name;
+	RELAY_COUNTERS(X)
+#undef X
+};
+
+struct relayproc {
+	struct channel parent, peer, dgram;
+	struct channel_event parent_ev, peer_ev, dgram_ev;
+	struct event_base *base;
+	struct event *timer;	 /* the earliest of all deadlines */
+	struct event *ev_lend;	 /* room in the channel to netproc */
+	uint64_t timer_ms;	 /* what timer is set to, UINT64_MAX: not */
+
+	struct ipc_config_relayproc config;
+	int hello;		 /* HELLO has come */
+	int configured;		 /* CONFIG_RELAYPROC has come */
+	int config_done;	 /* CONFIG_DONE has come */
+	uint32_t config_records; /* so far */
+
+	struct policy policy;
+	struct budget budget;
+	struct flow_table flows;
+	struct publish publish;
+	struct resolver resolver;
+
+	int peer_paused; /* netproc does not take what we say: back-pressure */
+	int peer_lost;	 /* nothing is read from netproc any more */
+	enum ipc_error accusation; /* to be told to the parent, or IPC_OK */
+	uint32_t accusation_type;
+	int stop; /* leave the loop */
+
+	struct log_limit denial_limit;
+	uint32_t denial_kinds; /* bit per policy_kind: its mend was told */
+	struct relay_counters counters;
+};
+
+/* Runs the process from exec to exit; strict as isolate_self() takes it. */
+_Noreturn void relayproc_main(int strict);
+
+/*
+ * What a life is made of, apart so that a test can live one without a jail.
+ * init consumes three SEQPACKET descriptors; base is owned from then on.
+ * setup blocks until CONFIG_DONE, allocates every table; run says READY (with
+ * the mask of missed fences) and serves; turn is one round of its loop.
+ * A failure of init or setup ends the process.
+ */
+void relayproc_init(struct relayproc *rp, struct event_base *base,
+    int parent_fd, int peer_fd, int dgram_fd);
+void relayproc_setup(struct relayproc *rp);
+void relayproc_ready(struct relayproc *rp, uint32_t missed);
+void relayproc_turn(struct relayproc *rp, int evloop_flags);
+
+/* Resets all flows, closes all sockets, logs the counters. */
+void relayproc_end(struct relayproc *rp);
+
+/* Frees what a test's life allocated; after relayproc_end(). */
+void relayproc_free(struct relayproc *rp);
+
+/*
+ * Says one message to netproc.  A ring that is full by now is netproc's
+ * fault, who does not read: it is accused.
+ */
+void relayproc_tell(struct relayproc *rp, enum ipc_type type,
+    const struct flow *flow, const void *payload, size_t len);
+
+/*
+ * netproc broke the protocol: at the end of this round the parent is told and
+ * netproc's flows are reset.
+ */
+void relayproc_accuse(struct relayproc *rp, enum ipc_error error,
+    uint32_t type);
+
+#endif

@@ -1,0 +1,253 @@
+#include <sys/socket.h>
+
+#include <netinet/in.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "ipc/clock.h"
+#include "relayproc/relayproc.h"
+#include "relayproc/resolver.h"
+
+/*
+ * Every query and every server asked has a socket of its own, connected, its
+ * port chosen by the kernel at random: an answer has to come from the server
+ * asked and to guess 16 bits of port beside the query's identifier (RFC 5452
+ * 9.2), and one query's answer can never be taken for another's.
+ *
+ * The servers are asked in turn, beginning with the one that answered last;
+ * a server that is unreachable or refuses costs no wait.  All queries wait
+ * equally long for a server, so the list of those in flight is in the order
+ * of their deadlines.
+ */
+
+int
+resolver_add(struct resolver *resolver, const struct ipc_resolver *msg)
+{
+	if (resolver->nservers == RESOLVERS_MAX) {
+		errno = ENOSPC;
+		return (-1);
+	}
+	resolver->servers[resolver->nservers++] = *msg;
+	return (0);
+}
+
+int
+resolver_init(struct resolver *resolver, uint32_t nqueries,
+    uint32_t timeout_ms, struct relayproc *owner)
+{
+	uint32_t i;
+
+	TAILQ_INIT(&resolver->in_flight);
+	resolver->timeout_ms = timeout_ms;
+	resolver->nqueries = nqueries;
+	resolver->queries = calloc(nqueries, sizeof(*resolver->queries));
+	resolver->answer = calloc(1, IPC_DNS_TAIL_MAX);
+	if (resolver->queries == NULL || resolver->answer == NULL) {
+		resolver_free(resolver);
+		errno = ENOMEM;
+		return (-1);
+	}
+	for (i = 0; i < nqueries; i++) {
+		resolver->queries[i].owner = owner;
+		resolver->queries[i].slot = i;
+		resolver->queries[i].generation = UINT32_MAX;
+		resolver->queries[i].fd = -1;
+	}
+	return (0);
+}
+
+void
+resolver_free(struct resolver *resolver)
+{
+	free(resolver->queries);
+	free(resolver->answer);
+	resolver->queries = NULL;
+	resolver->answer = NULL;
+}
+
+static void
+query_hang_up(struct dns_query *query)
+{
+	if (query->fd == -1)
+		return;
+	event_del(&query->ev);
+	close(query->fd);
+	query->fd = -1;
+}
+
+static void
+query_end(struct relayproc *rp, struct dns_query *query)
+{
+	query_hang_up(query);
+	TAILQ_REMOVE(&rp->resolver.in_flight, query, entry);
+	query->in_flight = 0;
+}
+
+/* Never silence: what cannot be answered is failed, if need be later. */
+static void
+query_fail(struct relayproc *rp, const struct dns_query *query)
+{
+	const struct ipc_dns msg = { .guest_port = query->guest_port };
+
+	rp->counters.dns_failed++;
+	if (channel_send(&rp->dgram, IPC_DNS_FAILED, query->slot,
+		query->generation, &msg, sizeof(msg)) == -1 &&
+	    errno == ENOBUFS)
+		relayproc_accuse(rp, IPC_E_QUOTA, IPC_DNS_QUERY);
+	channel_event_kick(&rp->dgram_ev);
+}
+
+static void
+query_answer(struct relayproc *rp, const struct dns_query *query, size_t len)
+{
+	const struct ipc_dns msg = { .guest_port = query->guest_port };
+
+	if (channel_send_tail(&rp->dgram, IPC_DNS_ANSWER, query->slot,
+		query->generation, &msg, sizeof(msg), rp->resolver.answer,
+		len) == -1)
+		query_fail(rp, query);
+	else
+		rp->counters.dns_answers++;
+}
+
+static void on_answer(evutil_socket_t fd, short what, void *arg);
+
+/* Sends the query to its current server.  0, or -1 with errno. */
+static int
+query_send(struct relayproc *rp, struct dns_query *query)
+{
+	const struct ipc_resolver *server;
+	struct sockaddr_storage ss;
+	socklen_t len;
+	int error;
+
+	server = &rp->resolver.servers[query->server];
+	len = addr_to_sockaddr(&server->addr, server->port, &ss);
+	query->fd = socket(ss.ss_family,
+	    SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP);
+	if (query->fd == -1)
+		return (-1);
+	event_assign(&query->ev, rp->base, query->fd, EV_READ | EV_PERSIST,
+	    on_answer, query);
+	if (connect(query->fd, (struct sockaddr *)&ss, len) == 0 &&
+	    send(query->fd, query->data, query->len,
+		MSG_DONTWAIT | MSG_NOSIGNAL) != -1 &&
+	    event_add(&query->ev, NULL) == 0)
+		return (0);
+	error = errno;
+	query_hang_up(query);
+	errno = error;
+	return (-1);
+}
+
+/* Asks the next server that can be reached; fails the query after the last. */
+static void
+query_next(struct relayproc *rp, struct dns_query *query, uint64_t now_ms)
+{
+	struct resolver *resolver = &rp->resolver;
+	char text[ADDR_STRLEN];
+
+	query_hang_up(query);
+	TAILQ_REMOVE(&resolver->in_flight, query, entry);
+	query->deadline_ms = now_ms + resolver->timeout_ms;
+	TAILQ_INSERT_TAIL(&resolver->in_flight, query, entry);
+	for (; query->tried < resolver->nservers; query->tried++) {
+		if (query->tried > 0)
+			query->server = (query->server + 1) %
+			    resolver->nservers;
+		if (query_send(rp, query) == 0) {
+			query->tried++;
+			return;
+		}
+		addr_format_port(&resolver->servers[query->server].addr,
+		    resolver->servers[query->server].port, text,
+		    sizeof(text));
+		log_debug("resolver %s: %s", text, strerror(errno));
+	}
+	query_end(rp, query);
+	query_fail(rp, query);
+}
+
+static void
+on_answer(evutil_socket_t fd, short what, void *arg)
+{
+	struct dns_query *query = arg;
+	struct relayproc *rp = query->owner;
+	ssize_t n;
+
+	(void)what;
+	n = recv(fd, rp->resolver.answer, IPC_DNS_TAIL_MAX, MSG_DONTWAIT);
+	if (n == 0 || (n == -1 && (errno == EAGAIN || errno == EINTR)))
+		return;
+	if (n == -1) {
+		/* An ICMP error: nobody listens, or no way there. */
+		query_next(rp, query, clock_now_ms());
+		return;
+	}
+	rp->resolver.preferred = query->server;
+	query_end(rp, query);
+	query_answer(rp, query, (size_t)n);
+}
+
+enum ipc_error
+resolver_ask(struct relayproc *rp, uint32_t slot, uint32_t generation,
+    uint16_t guest_port, const uint8_t *data, size_t len, uint64_t now_ms)
+{
+	struct resolver *resolver = &rp->resolver;
+	struct dns_query *query;
+
+	if (slot >= resolver->nqueries)
+		return (IPC_E_QUOTA);
+	query = &resolver->queries[slot];
+	if ((int32_t)(generation - query->generation) <= 0)
+		return (IPC_E_STATE);
+	if (query->in_flight)
+		query_end(rp, query);
+	rp->counters.dns_queries++;
+	query->generation = generation;
+	query->guest_port = guest_port;
+	if (len == 0 || len > sizeof(query->data)) {
+		query_fail(rp, query);
+		return (IPC_OK);
+	}
+	memcpy(query->data, data, len);
+	query->len = len;
+	query->server = resolver->preferred;
+	query->tried = 0;
+	query->in_flight = 1;
+	TAILQ_INSERT_TAIL(&resolver->in_flight, query, entry);
+	query_next(rp, query, now_ms);
+	return (IPC_OK);
+}
+
+void
+resolver_expire(struct relayproc *rp, uint64_t now_ms)
+{
+	struct dns_query *query;
+
+	while ((query = TAILQ_FIRST(&rp->resolver.in_flight)) != NULL &&
+	    query->deadline_ms <= now_ms)
+		query_next(rp, query, now_ms);
+}
+
+uint64_t
+resolver_deadline_ms(const struct resolver *resolver)
+{
+	const struct dns_query *query = TAILQ_FIRST(&resolver->in_flight);
+
+	return (query != NULL ? query->deadline_ms : UINT64_MAX);
+}
+
+void
+resolver_stop(struct relayproc *rp)
+{
+	struct dns_query *query;
+
+	while ((query = TAILQ_FIRST(&rp->resolver.in_flight)) != NULL)
+		query_end(rp, query);
+}

@@ -1,0 +1,84 @@
+#ifndef RELAYPROC_RESOLVER_H
+#define RELAYPROC_RESOLVER_H
+
+#include <sys/queue.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <event2/event_struct.h>
+
+#include "ipc/proto.h"
+
+/*
+ * The guest's DNS queries, carried to the configured servers and back as
+ * opaque datagrams.
+ */
+
+struct relayproc;
+
+/* More servers are a configuration error and refused at start. */
+#define RESOLVERS_MAX 16
+
+/*
+ * Most bytes of a query: a header, one question of at most 259 bytes, EDNS
+ * with its padding.  A longer one is answered by DNS_FAILED.
+ */
+#define RESOLVER_QUERY_MAX 4096
+
+struct dns_query {
+	TAILQ_ENTRY(dns_query) entry; /* of those in flight, by deadline */
+	struct relayproc *owner;      /* borrowed, for event callbacks */
+	struct event ev;
+	uint32_t slot, generation;
+	uint16_t guest_port;
+	int in_flight;
+	int fd; /* owned: connected to the server; or -1 */
+	unsigned int server, tried;
+	uint64_t deadline_ms;
+	size_t len;
+	uint8_t data[RESOLVER_QUERY_MAX];
+};
+
+TAILQ_HEAD(dns_query_list, dns_query);
+
+struct resolver {
+	struct ipc_resolver servers[RESOLVERS_MAX];
+	unsigned int nservers;
+	unsigned int preferred; /* the one that answered last */
+	uint32_t timeout_ms;	/* for each server */
+	struct dns_query *queries;
+	uint32_t nqueries;
+	struct dns_query_list in_flight;
+	uint8_t *answer; /* IPC_DNS_TAIL_MAX bytes */
+};
+
+/* Copies the record.  0, or -1 with errno ENOSPC. */
+int resolver_add(struct resolver *resolver, const struct ipc_resolver *msg);
+
+/* Allocates the slots.  0, or -1 with errno ENOMEM. */
+int resolver_init(struct resolver *resolver, uint32_t nqueries,
+    uint32_t timeout_ms, struct relayproc *owner);
+
+void resolver_free(struct resolver *resolver);
+
+/*
+ * netproc's DNS_QUERY: data is sent on, DNS_ANSWER or DNS_FAILED will follow.
+ * A query that is in flight in the same slot is given up for a newer one.
+ * IPC_OK, IPC_E_QUOTA (more slots than granted), IPC_E_STATE (generation not
+ * newer than the last one).
+ */
+enum ipc_error resolver_ask(struct relayproc *rp, uint32_t slot,
+    uint32_t generation, uint16_t guest_port, const uint8_t *data, size_t len,
+    uint64_t now_ms);
+
+/* Turns from the servers that did not answer in time to the next. */
+void resolver_expire(struct relayproc *rp, uint64_t now_ms);
+
+/* When resolver_expire() has something to do, UINT64_MAX: never. */
+uint64_t resolver_deadline_ms(const struct resolver *resolver);
+
+/* Gives all queries up without a word. */
+void resolver_stop(struct relayproc *rp);
+
+#endif

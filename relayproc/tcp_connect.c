@@ -1,0 +1,134 @@
+#include <sys/socket.h>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "relayproc/tcp_connect.h"
+
+/*
+ * The MSS that we announce.  Above 8 KiB a server with a small send buffer
+ * fills it with one segment, whose ACK the kernel delays: 0.025 Gbit/s over
+ * loopback.  536 is the default of RFC 9293 3.7.1, and a guest's MSS option
+ * below it would only make the host send more and smaller segments.
+ */
+#define MSS_MAX 8192
+#define MSS_MIN 536
+
+/* The row of connect(2)'s errno values; all others are VERDICT_RESET. */
+static const struct {
+	int error;
+	enum flow_verdict verdict;
+} verdicts[] = {
+	{ ECONNREFUSED, VERDICT_REFUSED },
+	{ ENETUNREACH, VERDICT_NET_UNREACH },
+	{ ENETDOWN, VERDICT_NET_UNREACH },
+	{ EAFNOSUPPORT, VERDICT_NET_UNREACH }, /* a host without IPv6 */
+	{ EHOSTUNREACH, VERDICT_HOST_UNREACH },
+	{ EHOSTDOWN, VERDICT_HOST_UNREACH },
+	{ ETIMEDOUT, VERDICT_TIMEOUT },
+	{ EMFILE, VERDICT_RESOURCES },
+	{ ENFILE, VERDICT_RESOURCES },
+	{ ENOBUFS, VERDICT_RESOURCES },
+	{ ENOMEM, VERDICT_RESOURCES },
+	{ EAGAIN, VERDICT_RESOURCES }, /* no local port is free, AF_INET */
+	{ EADDRNOTAVAIL, VERDICT_RESOURCES },
+	{ EACCES, VERDICT_DENIED }, /* the host's firewall */
+	{ EPERM, VERDICT_DENIED },
+};
+
+enum flow_verdict
+tcp_connect_verdict(int error)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++) {
+		if (verdicts[i].error == error)
+			return (verdicts[i].verdict);
+	}
+	return (VERDICT_RESET);
+}
+
+int
+tcp_prepare(int fd)
+{
+	const int on = 1;
+
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == -1)
+		return (-1);
+	return (setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)));
+}
+
+int
+tcp_connect_start(const struct ipc_addr *dst, uint16_t port, uint16_t mss)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = addr_to_sockaddr(dst, port, &ss);
+	int announced = mss;
+	int error, fd;
+
+	if (announced > MSS_MAX)
+		announced = MSS_MAX;
+	if (announced < MSS_MIN)
+		announced = MSS_MIN;
+	fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+	    IPPROTO_TCP);
+	if (fd == -1)
+		return (-1);
+	if (tcp_prepare(fd) == 0 &&
+	    setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &announced,
+		sizeof(announced)) == 0 &&
+	    (connect(fd, (struct sockaddr *)&ss, len) == 0 ||
+		errno == EINPROGRESS))
+		return (fd);
+	error = errno;
+	close(fd);
+	errno = error;
+	return (-1);
+}
+
+/*
+ * A connect to a local port of the ephemeral range where nothing listens can
+ * meet itself (simultaneous open, RFC 9293 3.5) and would echo the guest.
+ */
+static int
+is_connected_to_itself(int fd, const struct ipc_addr *dst, uint16_t port)
+{
+	struct sockaddr_storage ss;
+	struct ipc_addr local;
+	socklen_t len = sizeof(ss);
+	uint16_t local_port;
+
+	if (getsockname(fd, (struct sockaddr *)&ss, &len) == -1 ||
+	    addr_from_sockaddr((struct sockaddr *)&ss, &local, &local_port) ==
+		-1)
+		return (0);
+	return (local_port == port && addr_equal(&local, dst));
+}
+
+int
+tcp_connect_result(int fd, const struct ipc_addr *dst, uint16_t port)
+{
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1)
+		return (errno);
+	if (error == 0 && is_connected_to_itself(fd, dst, port))
+		error = ECONNREFUSED;
+	return (error);
+}
+
+void
+tcp_reset(int fd)
+{
+	const struct sockaddr_storage unspec = { .ss_family = AF_UNSPEC };
+
+	/* Fails only where there is no connection left to reset. */
+	(void)connect(fd, (const struct sockaddr *)&unspec,
+	    sizeof(struct sockaddr));
+	close(fd);
+}

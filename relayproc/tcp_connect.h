@@ -1,0 +1,33 @@
+#ifndef RELAYPROC_TCP_CONNECT_H
+#define RELAYPROC_TCP_CONNECT_H
+
+#include <stdint.h>
+
+#include "ipc/proto.h"
+
+/* The host's TCP sockets.  No policy here: the caller has asked it. */
+
+/*
+ * Starts a connect to dst, port in host byte order, mss the guest's in bytes.
+ * Returns owned: a non-blocking socket that will become writable; or -1 with
+ * errno, that of connect(2) included.
+ */
+int tcp_connect_start(const struct ipc_addr *dst, uint16_t port, uint16_t mss);
+
+/*
+ * The outcome, once the socket that was to reach dst is writable: 0 or an
+ * errno value.  Never call it after the socket was lent: the error is told
+ * once, and is netproc's then.
+ */
+int tcp_connect_result(int fd, const struct ipc_addr *dst, uint16_t port);
+
+/* What the guest is told about an errno of connect(2). */
+enum flow_verdict tcp_connect_verdict(int error);
+
+/* What netproc relies on: TCP_NODELAY, urgent data in line.  0, or -1. */
+int tcp_prepare(int fd);
+
+/* Resets the connection at once, other references or not; consumes fd. */
+void tcp_reset(int fd);
+
+#endif
