@@ -60,6 +60,8 @@ static const struct filter_rule rules[] = {
 	    "how a connect ended" },
 	{ CALL(getsockopt), { ANY, INT(IPPROTO_TCP), INT(TCP_INFO) },
 	    "state and byte counts of a lent socket" },
+	{ CALL(getsockname), { ANY },
+	    "a connect that met itself is found and refused" },
 
 	/* sockets: how they are set up */
 	{ CALL(setsockopt), { ANY, INT(IPPROTO_TCP), INT(TCP_NODELAY) },
