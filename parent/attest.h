@@ -12,12 +12,13 @@
  * empty root, hard limits, and no descriptor but its own.  The child cannot
  * influence what is read here.
  *
- * Call it after READY and before the child is given anything.
+ * Call it after READY and before the child is given the frame descriptor;
+ * child->nlent says how many descriptors it was given by then.
  *
- * *missed brings the stages known not to hold (child->missed and those of
- * READY) and goes out with those found here added.  0, or -1 after a line of
- * log_error for each fence that should stand and does not: in strict every
- * one, else only a fence that the child said it had put up.
+ * *missed brings what READY reported (child->missed is added) and goes out
+ * with the stages found here added.  0, or -1 after a line of log_error for
+ * each fence that does not stand though the child said it did, and in strict
+ * for each that should not be missing at all.
  */
 int attest_child(const struct child *child, int strict, uint32_t *missed);
 

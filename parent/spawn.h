@@ -18,6 +18,9 @@ struct child {
 	gid_t gid;
 	uint32_t missed; /* bit per enum isolation_stage that we could not
 			    put up; READY brings the child's own */
+	unsigned int nlent; /* descriptors it was handed over its channel and
+			       still holds (listeners); the caller counts, for
+			       attest_child() */
 };
 
 struct spawn_config {
@@ -41,10 +44,10 @@ int spawn_open_exe(void);
  * They have executed, and wait for HELLO, when this returns.
  *
  * Started by root each child gets a uid of its own, derived from our pid,
- * unless --user gave one; otherwise both keep ours.
+ * unless --user gave one; otherwise both keep ours, which is recorded.
  *
  * 0, or -1 after one line of log_error that says what was refused and how to
- * mend it; then no child is left.  Processes must be single-threaded.
+ * mend it; then no child is left.  The caller must be single-threaded.
  */
 int spawn_children(const struct spawn_config *config, struct child *netproc,
     struct child *relayproc);

@@ -22,8 +22,8 @@
 	X(PASSRIGHTS, KERNEL, "a channel takes no descriptors it should not", \
 	    "needs Linux 6.16") \
 	X(USERNS, ALWAYS, "no rights over the host, whatever its uid", \
-	    "sysctl user.max_user_namespaces > 0, and where they exist " \
-	    "kernel.unprivileged_userns_clone=1, " \
+	    "sysctl user.max_user_namespaces > 0 and, where they exist, " \
+	    "kernel.unprivileged_userns_clone=1 and " \
 	    "kernel.apparmor_restrict_unprivileged_userns=0") \
 	X(MOUNTNS, ALWAYS, "mounts of its own", \
 	    "sysctl user.max_mnt_namespaces > 0") \
@@ -43,7 +43,8 @@
 	    "start as root, or give --user") \
 	/* put up by the process itself, after exec */ \
 	X(MOUNTS, ALWAYS, "an empty read-only root: no file to open", \
-	    "the mount namespace must allow tmpfs and pivot_root") \
+	    "sysctl kernel.apparmor_restrict_unprivileged_userns=0, " \
+	    "where it exists") \
 	X(CLOSE_FDS, ALWAYS, "no descriptor but its own", \
 	    "needs Linux 5.9") \
 	X(BOUNDING, ALWAYS, "an exec gains no capability", \

@@ -1,0 +1,355 @@
+#include <sys/stat.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ipc/log.h"
+#include "parent/attest.h"
+#include "sandbox/stages.h"
+
+/*
+ * Theory of operation.  A table of checks, one per fence that can be seen
+ * from outside; each looks at one file of /proc/PID and says whether the fence
+ * stands.  The pid cannot be reused meanwhile: nobody but us reaps it.  What
+ * cannot be read does not stand.
+ *
+ * Landlock, MDWE, the parent-death signal and the dumpable flag cannot be
+ * seen from outside; they rest on the child's own word in READY.
+ */
+
+/* /proc/PID/status and the like; longer text would be cut, and not stand. */
+#define PROC_TEXT_MAX 4096
+
+static int
+proc_read(const struct child *child, const char *file, char *text, size_t size)
+{
+	char path[64];
+	ssize_t n;
+	size_t len = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)child->pid, file);
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
+		return (-1);
+	while ((n = read(fd, text + len, size - 1 - len)) > 0)
+		len += (size_t)n;
+	close(fd);
+	text[len] = '\0';
+	return (n == -1 || len == size - 1 ? -1 : 0);
+}
+
+/*
+ * Returns borrowed: what follows "\nname" in text up to the line's end, which
+ * becomes its terminator, leading blanks skipped; NULL without such a line.
+ */
+static char *
+line_of(char *text, const char *name)
+{
+	size_t len = strlen(name);
+	char *line, *next;
+
+	for (line = text; line != NULL && *line != '\0'; line = next) {
+		if ((next = strchr(line, '\n')) != NULL)
+			next++;
+		if (strncmp(line, name, len) != 0)
+			continue;
+		if (next != NULL)
+			next[-1] = '\0';
+		line += len;
+		return (line + strspn(line, " \t"));
+	}
+	return (NULL);
+}
+
+/* 1 if the line of /proc/PID/status that begins with name has this value. */
+static int
+status_is(const struct child *child, const char *name, const char *value)
+{
+	char text[PROC_TEXT_MAX];
+	const char *line;
+
+	if (proc_read(child, "status", text, sizeof(text)) == -1 ||
+	    (line = line_of(text, name)) == NULL)
+		return (0);
+	return (strcmp(line, value) == 0);
+}
+
+static int
+seccomp_stands(const struct child *child)
+{
+	return (status_is(child, "Seccomp:", "2"));
+}
+
+static int
+no_new_privs_stands(const struct child *child)
+{
+	return (status_is(child, "NoNewPrivs:", "1"));
+}
+
+#define NO_CAPS "0000000000000000"
+
+static int
+caps_stands(const struct child *child)
+{
+	return (status_is(child, "CapInh:", NO_CAPS) &&
+	    status_is(child, "CapPrm:", NO_CAPS) &&
+	    status_is(child, "CapEff:", NO_CAPS) &&
+	    status_is(child, "CapAmb:", NO_CAPS));
+}
+
+static int
+bounding_stands(const struct child *child)
+{
+	return (status_is(child, "CapBnd:", NO_CAPS));
+}
+
+/* Real, effective, saved and file-system ids, as this namespace sees them. */
+static int
+ids_are(const struct child *child, const char *name, unsigned int id)
+{
+	char value[64];
+
+	snprintf(value, sizeof(value), "%u\t%u\t%u\t%u", id, id, id, id);
+	return (status_is(child, name, value));
+}
+
+static int
+uid_stands(const struct child *child)
+{
+	return (child->uid != geteuid() &&
+	    ids_are(child, "Uid:", child->uid) &&
+	    ids_are(child, "Gid:", child->gid));
+}
+
+static int
+groups_stands(const struct child *child)
+{
+	return (status_is(child, "Groups:", ""));
+}
+
+static int
+ns_is_own(const struct child *child, const char *ns)
+{
+	char path[64], own[64], theirs[64];
+	ssize_t n, m;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)child->pid, ns);
+	n = readlink(path, theirs, sizeof(theirs));
+	snprintf(path, sizeof(path), "/proc/self/ns/%s", ns);
+	m = readlink(path, own, sizeof(own));
+	if (n <= 0 || m <= 0)
+		return (0);
+	return (n != m || memcmp(own, theirs, (size_t)n) != 0);
+}
+
+static int
+userns_stands(const struct child *child)
+{
+	return (ns_is_own(child, "user"));
+}
+
+static int
+mountns_stands(const struct child *child)
+{
+	return (ns_is_own(child, "mnt"));
+}
+
+static int
+netns_stands(const struct child *child)
+{
+	return (child->role == ROLE_RELAYPROC || ns_is_own(child, "net"));
+}
+
+static int
+pidns_stands(const struct child *child)
+{
+	return (ns_is_own(child, "pid"));
+}
+
+static int
+ipcns_stands(const struct child *child)
+{
+	return (ns_is_own(child, "ipc"));
+}
+
+static int
+utsns_stands(const struct child *child)
+{
+	return (ns_is_own(child, "uts"));
+}
+
+static int
+cgroupns_stands(const struct child *child)
+{
+	return (ns_is_own(child, "cgroup"));
+}
+
+/* One mount, a read-only tmpfs on "/": see proc_pid_mountinfo(5). */
+static int
+mounts_stands(const struct child *child)
+{
+	char text[PROC_TEXT_MAX];
+	const char *end;
+
+	if (proc_read(child, "mountinfo", text, sizeof(text)) == -1)
+		return (0);
+	end = strchr(text, '\n');
+	return (end != NULL && end[1] == '\0' && strstr(text, " / / ro,") &&
+	    strstr(text, " - tmpfs empty ro,") != NULL);
+}
+
+/* Soft and hard limit of one line of /proc/PID/limits are 0. */
+static int
+limit_is_zero(const struct child *child, const char *name)
+{
+	char text[PROC_TEXT_MAX];
+	const char *line;
+	char *end;
+
+	if (proc_read(child, "limits", text, sizeof(text)) == -1 ||
+	    (line = line_of(text, name)) == NULL)
+		return (0);
+	if (strtoul(line, &end, 10) != 0 || end == line)
+		return (0);
+	line = end;
+	return (strtoul(line, &end, 10) == 0 && end != line);
+}
+
+static int
+rlimits_stands(const struct child *child)
+{
+#ifndef SALLYPORT_SANITIZERS
+	if (!limit_is_zero(child, "Max file size"))
+		return (0);
+#endif
+	return (limit_is_zero(child, "Max core file size") &&
+	    limit_is_zero(child, "Max processes"));
+}
+
+static int
+fd_is_expected(unsigned long fd, const char *target)
+{
+	if (fd <= STDERR_FILENO) {
+#ifdef SALLYPORT_SANITIZERS
+		if (fd == STDERR_FILENO)
+			return (1);
+#endif
+		return (strcmp(target, "/dev/null") == 0);
+	}
+	if (fd == FD_EPOLL)
+		return (strcmp(target, "anon_inode:[eventpoll]") == 0);
+	return (strncmp(target, "socket:[", 8) == 0);
+}
+
+/* 1 if this is a descriptor that the child should hold; counts it. */
+static int
+fd_stands(const struct child *child, int dir_fd, const char *name,
+    unsigned int *nfds)
+{
+	char target[PATH_MAX], *end;
+	unsigned long fd;
+	ssize_t n;
+
+	n = readlinkat(dir_fd, name, target, sizeof(target) - 1);
+	if (n == -1)
+		return (0);
+	target[n] = '\0';
+	fd = strtoul(name, &end, 10);
+	if (*end == '\0' && fd_is_expected(fd, target)) {
+		(*nfds)++;
+		return (1);
+	}
+	log_error("%s holds descriptor %s: %s", role_name(child->role), name,
+	    target);
+	return (0);
+}
+
+/* The fixed ones, the event loop's, and what it was handed. */
+static int
+close_fds_stands(const struct child *child)
+{
+	const struct dirent *entry;
+	unsigned int nfds = 0;
+	char path[64];
+	DIR *dir;
+	int stands = 1;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)child->pid);
+	if ((dir = opendir(path)) == NULL)
+		return (0);
+	while ((entry = readdir(dir)) != NULL)
+		if (entry->d_name[0] != '.' &&
+		    !fd_stands(child, dirfd(dir), entry->d_name, &nfds))
+			stands = 0;
+	closedir(dir);
+	return (stands && nfds == FD_FIRST_DYNAMIC + child->nlent);
+}
+
+static const struct {
+	enum isolation_stage stage;
+	int (*stands)(const struct child *child);
+} checks[] = {
+	{ STAGE_USERNS, userns_stands },
+	{ STAGE_MOUNTNS, mountns_stands },
+	{ STAGE_NETNS, netns_stands },
+	{ STAGE_PIDNS, pidns_stands },
+	{ STAGE_IPCNS, ipcns_stands },
+	{ STAGE_UTSNS, utsns_stands },
+	{ STAGE_CGROUPNS, cgroupns_stands },
+	{ STAGE_GROUPS, groups_stands },
+	{ STAGE_UID, uid_stands },
+	{ STAGE_MOUNTS, mounts_stands },
+	{ STAGE_CLOSE_FDS, close_fds_stands },
+	{ STAGE_BOUNDING, bounding_stands },
+	{ STAGE_CAPS, caps_stands },
+	{ STAGE_NO_NEW_PRIVS, no_new_privs_stands },
+	{ STAGE_RLIMITS, rlimits_stands },
+	{ STAGE_SECCOMP, seccomp_stands },
+};
+
+/* In strict a child would not have come so far without such a stage. */
+static int
+miss_is_admissible(const struct child *child, unsigned int stage, int strict)
+{
+#ifdef SALLYPORT_SANITIZERS
+	strict = 0;
+#endif
+	if (!strict || stage_need(stage) == STAGE_NEED_KERNEL ||
+	    (stage_need(stage) == STAGE_NEED_ROOT && geteuid() != 0))
+		return (1);
+	log_error("%s: isolation stage %s does not hold: not \"%s\"; mend: %s; "
+	    "or --isolation best-effort", role_name(child->role),
+	    stage_name(stage), stage_fences(stage), stage_mend(stage));
+	return (0);
+}
+
+int
+attest_child(const struct child *child, int strict, uint32_t *missed)
+{
+	unsigned int stage;
+	size_t i;
+	int result = 0;
+
+	*missed |= child->missed;
+	for (stage = 0; stage < STAGE_N; stage++)
+		if ((*missed & STAGE_BIT(stage)) &&
+		    !miss_is_admissible(child, stage, strict))
+			result = -1;
+	for (i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+		stage = checks[i].stage;
+		if ((*missed & STAGE_BIT(stage)) || checks[i].stands(child))
+			continue;
+		log_error("%s: isolation stage %s does not hold, seen from "
+		    "outside: not \"%s\"", role_name(child->role),
+		    stage_name(stage), stage_fences(stage));
+		*missed |= STAGE_BIT(stage);
+		result = -1;
+	}
+	return (result);
+}
