@@ -1,0 +1,3 @@
+# A real guest; skips with its reason where none can run.
+TESTS += tests/vm/guest.sh
+EXTRA_DIST += tests/vm/guest.sh tests/lib/vm.sh

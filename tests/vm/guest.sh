@@ -1,0 +1,153 @@
+#!/bin/bash
+# A real guest behind sallyport: QEMU, Debian's cloud kernel, busybox.  Once
+# over --socket, with a second boot on the same socket, and once with the VMM
+# started by sallyport itself.
+set -u
+
+# shellcheck source=tests/lib/vm.sh
+. "$(dirname "$0")/../lib/vm.sh"
+
+blob_mib=8
+ntests=0
+failed=0
+
+ok()
+{
+	local status=$1
+
+	shift
+	ntests=$((ntests + 1))
+	if [ "$status" -eq 0 ]; then
+		echo "ok $ntests - $*"
+	else
+		echo "not ok $ntests - $*"
+		failed=1
+	fi
+}
+
+# is GOT WANTED SENTENCE
+is()
+{
+	[ "$1" = "$2" ]
+	ok $? "$3"
+	[ "$1" = "$2" ] || printf '# got    %s\n# wanted %s\n' "$1" "$2"
+}
+
+skip_all()
+{
+	echo "1..0 # SKIP $1"
+	exit 0
+}
+
+[ -x "${SALLYPORT:-}" ] || skip_all "SALLYPORT=${SALLYPORT:-} is no program"
+vm_possible || skip_all "$vm_reason"
+if [ "${VM_NAMESPACE:-}" != own ]; then
+	VM_NAMESPACE=own exec unshare --net bash "$0" "$@"
+fi
+trap vm_world_down EXIT
+trap 'exit 143' INT TERM HUP
+vm_world_up || skip_all "$vm_reason"
+
+echo "the page" >"$vm_tmp/www/index.html"
+head -c $((blob_mib << 20)) /dev/urandom >"$vm_tmp/www/blob"
+blob_sum=$(sha256sum <"$vm_tmp/www/blob")
+
+# What the first guest does; "guest: WORD VALUE" lines come back.
+cat >"$vm_tmp/job" <<JOB
+say() { echo "guest: \$*"; }
+try() {
+	start=\$(cut -d. -f1 /proc/uptime)
+	wget -q -T 30 -O /dev/null "http://\$1/" && { say "try-\$1" open; return; }
+	end=\$(cut -d. -f1 /proc/uptime)
+	[ \$((end - start)) -lt 8 ] && say "try-\$1" refused ||
+	    say "try-\$1" hangs
+}
+say name \$(nslookup $vm_name | awk '/^Name:/ { n = 1 } n && /^Address/ { print \$NF; exit }')
+nslookup nowhere.invalid >/tmp/out 2>&1 || say no-name \$(grep -o -m1 'NXDOMAIN\|REFUSED\|SERVFAIL\|timed out' /tmp/out)
+say page \$(wget -q -O - http://$vm_name/)
+mkdir /tmp/www
+wget -q -O /tmp/www/blob http://$vm_name/blob
+say blob \$(sha256sum </tmp/www/blob)
+for there in $vm_host 169.254.169.254 100.96.0.1 $vm_www:9; do try \$there; done
+httpd -p 80 -h /tmp/www
+say listens
+nc -l -p 81 >/dev/null </dev/null
+say released
+JOB
+echo 'echo "guest: name $(nslookup '$vm_name' | grep -c '$vm_www')"' \
+    >"$vm_tmp/job2"
+
+vm_initramfs "$vm_tmp/initramfs" "$vm_tmp/job"
+vm_initramfs "$vm_tmp/initramfs2" "$vm_tmp/job2"
+
+# What the guest waits for is done as it says so.
+declare -A said
+attend()
+{
+	said[$1]=$2
+	if [ "$1" = listens ]; then
+		said[published]=$(curl -s -m 60 http://127.0.0.1:8080/blob |
+		    sha256sum)
+		curl -s -m 5 telnet://127.0.0.1:8081 </dev/null
+	fi
+}
+
+# boot INITRAMFS NETDEV [COMMAND...]: a guest, started by the command if given.
+boot()
+{
+	local initramfs=$1 netdev=$2
+
+	shift 2
+	said=()
+	vm_command "$initramfs"
+	vm_boot attend "$@" "${vm_qemu[@]}" -netdev "$netdev"
+}
+
+# The checks of the first guest, whichever way its frames came.
+check_guest()
+{
+	local how=$1
+
+	is "${said[lease]:-none}" "$2" "$how: DHCP gives the lease"
+	is "${said[name]:-none}" "$vm_www" "$how: a name resolves through the gateway"
+	is "${said[no-name]:-none}" NXDOMAIN "$how: an unknown name is answered so"
+	is "${said[page]:-none}" "the page" "$how: a page is fetched by name"
+	is "${said[blob]:-none}" "$blob_sum" "$how: $blob_mib MiB arrive whole"
+	is "${said[published]:-none}" "$blob_sum" \
+	    "$how: the host fetches $blob_mib MiB from a published port"
+	is "${said[try-$vm_host]:-none}" refused "$how: the host's own address is denied at once"
+	is "${said[try-169.254.169.254]:-none}" refused "$how: the metadata address is denied at once"
+	is "${said[try-100.96.0.1]:-none}" refused "$how: the gateway serves nothing of the host's"
+	is "${said[try-$vm_www:9]:-none}" refused "$how: a closed port is refused at once"
+}
+
+publish=(-p 8080:80 -p 8081:81 --dns "$vm_resolver")
+lease="100.96.0.2/30 router 100.96.0.1 dns 100.96.0.1 mtu"
+
+# 1. The socket form.
+socket=$vm_tmp/vm.sock
+if vm_sallyport_up --socket "$socket" "${publish[@]}"; then
+	stream="stream,id=net,server=off,addr.type=unix,addr.path=$socket"
+	boot "$vm_tmp/initramfs" "$stream"
+	check_guest "--socket" "$lease 1500 for ${said[lease]##* for }"
+
+	boot "$vm_tmp/initramfs2" "$stream"
+	is "${said[name]:-none}" 1 "--socket: the next boot has its network too"
+
+	kill -TERM "$vm_sallyport"
+	wait "$vm_sallyport"
+	is $? 0 "--socket: SIGTERM ends it in order"
+	[ ! -e "$socket" ]
+	ok $? "--socket: the socket is gone"
+else
+	ok 1 "--socket: $vm_reason"
+fi
+[ $failed -eq 0 ] || sed 's/^/# log: /' "$vm_tmp/log"
+
+# 2. sallyport starts the VMM and ends with its status.
+boot "$vm_tmp/initramfs" "stream,id=net,addr.type=fd,addr.str={fd}" \
+    "$SALLYPORT" "${publish[@]}" --
+check_guest "command" "$lease ${said[lease]##* mtu }"
+is "${said[status]:-none}" 0 "command: its status is the VMM's"
+[ $failed -eq 0 ] || tail -n 40 "$vm_tmp/console" | sed 's/^/# console: /'
+echo "1..$ntests"
