@@ -6,39 +6,9 @@ set -u
 
 # shellcheck source=tests/lib/vm.sh
 . "$(dirname "$0")/../lib/vm.sh"
+. "$(dirname "$0")/../lib/tap.sh"
 
 blob_mib=8
-ntests=0
-failed=0
-
-ok()
-{
-	local status=$1
-
-	shift
-	ntests=$((ntests + 1))
-	if [ "$status" -eq 0 ]; then
-		echo "ok $ntests - $*"
-	else
-		echo "not ok $ntests - $*"
-		failed=1
-	fi
-}
-
-# is GOT WANTED SENTENCE
-is()
-{
-	[ "$1" = "$2" ]
-	ok $? "$3"
-	[ "$1" = "$2" ] || printf '# got    %s\n# wanted %s\n' "$1" "$2"
-}
-
-skip_all()
-{
-	echo "1..0 # SKIP $1"
-	exit 0
-}
-
 [ -x "${SALLYPORT:-}" ] || skip_all "SALLYPORT=${SALLYPORT:-} is no program"
 vm_possible || skip_all "$vm_reason"
 if [ "${VM_NAMESPACE:-}" != own ]; then
@@ -142,12 +112,12 @@ if vm_sallyport_up --socket "$socket" "${publish[@]}"; then
 else
 	ok 1 "--socket: $vm_reason"
 fi
-[ $failed -eq 0 ] || sed 's/^/# log: /' "$vm_tmp/log"
+[ $tap_failed -eq 0 ] || sed 's/^/# log: /' "$vm_tmp/log"
 
 # 2. sallyport starts the VMM and ends with its status.
 boot "$vm_tmp/initramfs" "stream,id=net,addr.type=fd,addr.str={fd}" \
     "$SALLYPORT" "${publish[@]}" --
 check_guest "command" "$lease ${said[lease]##* mtu }"
 is "${said[status]:-none}" 0 "command: its status is the VMM's"
-[ $failed -eq 0 ] || tail -n 40 "$vm_tmp/console" | sed 's/^/# console: /'
-echo "1..$ntests"
+[ $tap_failed -eq 0 ] || tail -n 40 "$vm_tmp/console" | sed 's/^/# console: /'
+finish
