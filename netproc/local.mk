@@ -1,0 +1,29 @@
+# The process that reads guest bytes: link/, then gateway/ or flow/.
+noinst_LIBRARIES += netproc/libnetproc.a
+netproc_libnetproc_a_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
+netproc_libnetproc_a_SOURCES = \
+	netproc/counters.c netproc/counters.h \
+	netproc/dispatch_parent.c \
+	netproc/dispatch_relay.c \
+	netproc/lwip_port.c netproc/lwip_port.h \
+	netproc/netproc.c netproc/netproc.h \
+	netproc/siphash.c netproc/siphash.h \
+	netproc/link/checksum.c netproc/link/checksum.h \
+	netproc/link/frame.c netproc/link/frame.h \
+	netproc/link/input.c \
+	netproc/link/link.c netproc/link/link.h \
+	netproc/link/netif.c \
+	netproc/link/shield.c netproc/link/shield.h \
+	netproc/gateway/dhcp.c netproc/gateway/dhcp.h \
+	netproc/gateway/dhcp_message.c netproc/gateway/dhcp_message.h \
+	netproc/gateway/dns.c netproc/gateway/dns.h \
+	netproc/gateway/dns_table.c netproc/gateway/dns_table.h \
+	netproc/gateway/gateway.c netproc/gateway/gateway.h \
+	netproc/gateway/icmp.c netproc/gateway/icmp.h \
+	netproc/gateway/packet.c netproc/gateway/packet.h \
+	netproc/flow/blocks.c netproc/flow/blocks.h \
+	netproc/flow/demux.c netproc/flow/demux.h \
+	netproc/flow/flow.c netproc/flow/flow.h \
+	netproc/flow/intercept.c netproc/flow/intercept.h \
+	netproc/flow/pump.c netproc/flow/pump.h \
+	netproc/flow/tcp.c netproc/flow/tcp.h

@@ -1,0 +1,62 @@
+#ifndef NETPROC_COUNTERS_H
+#define NETPROC_COUNTERS_H
+
+#include <stdint.h>
+
+#include "netproc/gateway/dhcp.h"
+#include "netproc/link/shield.h"
+
+/*
+ * What netproc counts.  X(name, text): counters.n[COUNT_<name>], read as
+ * "text" by operators.  The shield's verdicts and DHCP's refusals have
+ * counters of their own.
+ */
+/* clang-format off */
+#define COUNTERS(X) \
+	X(FRAMES_IN,	"frames-in") \
+	X(FRAMES_OUT,	"frames-out") \
+	X(FRAMES_QUEUE_FULL, "frames-dropped-queue-full") \
+	X(FLOWS_OUT,	"flows-out") \
+	X(FLOWS_IN,	"flows-in") \
+	X(FLOWS_ESTABLISHED, "flows-established") \
+	X(FLOWS_FAILED,	"flows-failed") \
+	X(FLOWS_DENIED,	"flows-denied") \
+	X(FLOWS_RESET,	"flows-reset") \
+	X(FLOWS_TIMEOUT, "flows-timed-out") \
+	X(FLOWS_FULL,	"syns-dropped-table-full") \
+	X(FLOWS_NO_FD,	"flows-without-descriptor") \
+	X(FLOWS_RESOURCES, "syns-dropped-resources") \
+	X(SYN_DUPLICATE, "syns-duplicate") \
+	X(GUEST_REBOOT,	"guest-reboots") \
+	X(SEGMENT_UNKNOWN, "segments-unknown") \
+	X(SEGMENT_NO_ROOM, "segments-dropped-no-room") \
+	X(ARP_GATEWAY,	"arp-for-gateway") \
+	X(ICMP_GATEWAY,	"icmp-to-gateway") \
+	X(ICMP_OTHER,	"icmp-dropped") \
+	X(UDP_OTHER,	"udp-dropped") \
+	X(DHCP_REPLIES,	"dhcp-replies") \
+	X(DNS_QUERIES,	"dns-queries") \
+	X(DNS_ANSWERS,	"dns-answers") \
+	X(DNS_TRUNCATED, "dns-truncated") \
+	X(DNS_SERVFAIL,	"dns-servfail") \
+	X(DNS_DROPPED,	"dns-dropped") \
+	X(LOGS_LOST,	"log-lines-lost")
+/* clang-format on */
+
+enum counter {
+#define X(name, text) COUNT_##name,
+	COUNTERS(X)
+#undef X
+	    COUNT_N
+};
+
+struct counters {
+	uint64_t n[COUNT_N];
+	uint64_t shield[SHIELD_NVERDICTS];
+	uint64_t dhcp[DHCP_NERRORS];
+};
+
+/* Logs every counter that is not 0, several a line, at LOG_LEVEL_INFO. */
+void counters_log(const struct counters *counters);
+
+#endif

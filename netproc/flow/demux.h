@@ -1,0 +1,53 @@
+#ifndef NETPROC_FLOW_DEMUX_H
+#define NETPROC_FLOW_DEMUX_H
+
+#include <stdint.h>
+
+#include "netproc/flow/flow.h"
+
+struct tcp_pcb;
+
+/*
+ * lwIP keeps its connections in linear lists, which every segment and every
+ * SYN walks.  Here they are spread over hash buckets: demux_enter() makes the
+ * bucket of a connection lwIP's whole list, demux_leave() takes it away
+ * again.  Every call into lwIP that looks for, adds or removes a pcb stands
+ * between the two: tcp_input, tcp_connect, tcp_close, tcp_shutdown,
+ * tcp_abort.  tcp_tmr() sees all buckets joined.
+ */
+
+struct demux_bucket {
+	struct tcp_pcb *active, *time_wait;
+};
+
+struct demux {
+	struct demux_bucket *buckets;
+	uint32_t nbuckets; /* a power of 2 */
+	struct demux_bucket *entered;
+	int depth;
+	uint32_t guest_ip; /* host order: to find a pcb's tuple again */
+};
+
+/* 0, or -1 with errno ENOMEM. */
+int demux_init(struct demux *demux, uint32_t nbuckets);
+
+/* SipHash of a connection: guests choose ports and addresses. */
+uint64_t demux_hash(const uint8_t *key, const struct flow_tuple *tuple);
+
+/* Enters of one connection may nest. */
+void demux_enter(struct demux *demux, uint64_t hash);
+void demux_leave(struct demux *demux);
+
+/*
+ * The pcb of a connection that has no flow any more (it drains, or is in
+ * TIME_WAIT), borrowed, or NULL.  Between enter and leave.
+ */
+struct tcp_pcb *demux_find(const struct flow_tuple *tuple);
+
+/* Runs tcp_tmr() over all.  1 if pcbs are left, 0 if none. */
+int demux_tick(struct demux *demux, const uint8_t *key);
+
+/* Frees every pcb without a word to the guest. */
+void demux_abandon_all(struct demux *demux);
+
+#endif

@@ -1,0 +1,192 @@
+#ifndef NETPROC_FLOW_FLOW_H
+#define NETPROC_FLOW_FLOW_H
+
+#include <sys/queue.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "ipc/proto.h"
+#include "netproc/flow/blocks.h"
+
+struct tcp_pcb;
+
+/*
+ * Theory of operation
+ *
+ * A flow is one TCP connection of the guest: on the link side a pcb of
+ * lwIP's, on the host side a connected socket that relayproc lent.  Its slot
+ * number and generation name it in every message.
+ *
+ * The guest connects (outbound):
+ *
+ *	FREE --SYN--> OPENING	the SYN is kept, FLOW_OPEN asked; lwIP knows
+ *				nothing yet, duplicates are absorbed
+ *	OPENING --FLOW_OPENED--> ACCEPTING	the SYN is replayed into lwIP,
+ *				whose SYN-ACK is the guest's first answer
+ *	OPENING --FLOW_FAILED--> FREE	RST, and ICMP where it says more
+ *	ACCEPTING --ACK--> ESTABLISHED	bytes are pumped
+ *
+ * A published port is connected to (inbound):
+ *
+ *	FREE --FLOW_INBOUND--> CONNECTING	lwIP connects to the guest
+ *	CONNECTING --SYN-ACK--> ESTABLISHED
+ *	CONNECTING --RST, timeout--> FREE	FLOW_CLOSE says refused
+ *
+ * The end, from any state: the socket is closed, FLOW_CLOSE is said once, and
+ * the 4-tuple is free for a new connection.  An outbound slot waits in
+ * CLOSING for FLOW_CLOSED; an inbound slot is relayproc's to give out again,
+ * so it is FREE at once.
+ *
+ * Timers (flow.deadline_ms; condition -> consequence):
+ *	OPENING		relayproc owes an answer	15 s -> RST to the guest
+ *	ACCEPTING	lwIP gives up by itself		20 s -> RST to the host
+ *	CONNECTING	the guest does not answer	10 s -> refused
+ *	ESTABLISHED	one half ended, no byte moved	5 min -> reset both
+ *	CLOSING		relayproc owes FLOW_CLOSED	none: its loss ends us
+ *
+ * Limits: slots as configured (--max-flows).  A SYN that finds no slot is
+ * dropped and counted; the guest tries again.
+ */
+
+enum flow_state {
+	FLOW_FREE,
+	FLOW_OPENING,
+	FLOW_ACCEPTING,
+	FLOW_CONNECTING,
+	FLOW_ESTABLISHED,
+	FLOW_CLOSING,
+	FLOW_NSTATES
+};
+
+enum flow_event {
+	FLOW_EV_SYN,	 /* the guest connects */
+	FLOW_EV_INBOUND, /* FLOW_INBOUND */
+	FLOW_EV_OPENED,	 /* FLOW_OPENED */
+	FLOW_EV_FAILED,	 /* FLOW_FAILED */
+	FLOW_EV_UP,	 /* lwIP's handshake with the guest is complete */
+	FLOW_EV_END,	 /* done, reset or given up: FLOW_CLOSE is said */
+	FLOW_EV_CLOSED,	 /* FLOW_CLOSED */
+	FLOW_NEVENTS
+};
+
+/* What ends a flow when its deadline comes; see the table above. */
+#define FLOW_OPENING_MS	   15000
+#define FLOW_ACCEPTING_MS  20000
+#define FLOW_CONNECTING_MS 10000
+#define FLOW_HALF_CLOSED_MS (5 * 60 * 1000)
+
+/* One connection as the guest sees it.  Addresses and ports in host order. */
+struct flow_tuple {
+	uint32_t peer_ip;    /* the other end of the guest's connection */
+	uint16_t peer_port;
+	uint16_t guest_port;
+};
+
+#define FLOW_SYN_MAX 80 /* IP header and the longest TCP header */
+#define FLOW_IOV_MAX 64 /* pieces of one turn, then they are written */
+
+TAILQ_HEAD(flow_list, flow);
+
+struct flow {
+	uint32_t slot; /* index in the table */
+	int inbound;   /* the slot is one of relayproc's */
+	uint32_t generation;
+	enum flow_state state;
+	struct flow_tuple tuple;
+	uint64_t hash;
+	LIST_ENTRY(flow) by_tuple;
+	int hashed;
+	uint64_t deadline_ms; /* 0: none */
+
+	struct netproc *np;
+	struct tcp_pcb *pcb; /* NULL before and after */
+	int fd;		     /* -1 before and after */
+	struct event ev;     /* edge-triggered, both ways */
+	int readable, writable;
+	int hung_up; /* the host has said FIN or worse: read until it shows */
+
+	uint8_t syn[FLOW_SYN_MAX];
+	size_t syn_len;
+	uint32_t irs; /* the guest's initial sequence number */
+
+	/* guest to host */
+	struct iovec turn[FLOW_IOV_MAX]; /* of this turn, where they were
+					    read */
+	int nturn;
+	struct block_queue up; /* what the socket did not take */
+	int broken;	       /* errno of the socket: reset the guest */
+	int guest_fin;	       /* the guest sends no more */
+	int shut_wr;	       /* and the host has been told */
+	int ack_owed;
+	uint32_t window; /* bytes granted to the guest's window */
+	uint32_t window_used; /* consumed since the grant grew */
+
+	/* host to guest */
+	struct block_queue down; /* not acknowledged by the guest */
+	size_t down_written;	 /* of these, handed to lwIP */
+	uint32_t down_seq;	 /* sequence number of the queue's head */
+	int host_fin;		 /* the host sends no more */
+	int fin_sent;		 /* and lwIP has been told */
+
+	TAILQ_ENTRY(flow) touched;
+	int is_touched;
+	TAILQ_ENTRY(flow) again;
+	int is_again;
+	TAILQ_ENTRY(flow) entry; /* of the active or the free list */
+};
+
+LIST_HEAD(flow_bucket, flow);
+
+struct flow_table {
+	struct flow *flows;	/* outbound slots, then inbound slots */
+	uint32_t nout, nin;
+	struct flow_list free;	/* outbound only */
+	struct flow_list active;
+	uint32_t nactive;
+	struct flow_bucket *buckets;
+	uint32_t nbuckets; /* a power of 2 */
+};
+
+/* 0, or -1 with errno ENOMEM. */
+int flow_table_init(struct flow_table *table, uint32_t nout, uint32_t nin,
+    struct netproc *np);
+
+/* The next state, or FLOW_NSTATES if the event cannot be in that state. */
+enum flow_state flow_next_state(enum flow_state state, enum flow_event event,
+    int inbound);
+
+/*
+ * Moves the flow on, and sets the deadline of its new state.  0, or -1 if the
+ * event cannot be (the caller knows whose fault that is).
+ */
+int flow_step(struct flow *flow, enum flow_event event, uint64_t now_ms);
+
+/* flow.slot as it crosses IPC: FLOW_INBOUND_BIT is set for inbound slots. */
+uint32_t flow_wire_slot(const struct flow_table *table,
+    const struct flow *flow);
+
+/* Returns borrowed, or NULL if the slot is out of range. */
+struct flow *flow_by_wire_slot(struct flow_table *table, uint32_t wire);
+
+/* A free outbound slot, hashed under tuple, state FREE; NULL if none. */
+struct flow *flow_alloc(struct flow_table *table,
+    const struct flow_tuple *tuple, uint64_t hash);
+
+/* The same for an inbound slot that relayproc chose; NULL if not free. */
+struct flow *flow_take(struct flow_table *table, uint32_t wire,
+    uint32_t generation, const struct flow_tuple *tuple, uint64_t hash);
+
+struct flow *flow_lookup(const struct flow_table *table,
+    const struct flow_tuple *tuple, uint64_t hash);
+
+/* The tuple may be used again, the slot not yet. */
+void flow_unhash(struct flow *flow);
+
+/* The slot is free again. */
+void flow_release(struct flow_table *table, struct flow *flow);
+
+#endif

@@ -1,0 +1,201 @@
+/*
+ * A SYN is held until the host connection stands: only then does lwIP see it,
+ * so the guest's connect(2) succeeds when, and only when, the real one did.
+ */
+
+#include <string.h>
+
+#include "lwip/priv/tcp_priv.h"
+#include "lwip/tcp.h"
+
+#include "ipc/addr.h"
+#include "netproc/flow/intercept.h"
+#include "netproc/flow/tcp.h"
+#include "netproc/link/link.h"
+#include "netproc/netproc.h"
+
+/* What a SYN's data and a duplicate's options matter not: headers are kept. */
+static void
+syn_hold(struct flow *flow, const uint8_t *frame,
+    const struct shield_frame *sf)
+{
+	const size_t len = sf->l4_off - sf->l3_off + sf->tcp_header_len;
+
+	flow->syn_len = len;
+	flow->irs = sf->tcp_seq;
+	memcpy(flow->syn, frame + sf->l3_off, len);
+	/* Data on a SYN comes again: the packet now ends with its header. */
+	flow->syn[2] = (uint8_t)(len >> 8);
+	flow->syn[3] = (uint8_t)len;
+}
+
+static void
+flow_open(struct netproc *np, const struct flow_tuple *tuple, uint64_t hash,
+    const uint8_t *frame, const struct shield_frame *sf)
+{
+	struct ipc_flow_open open = {
+		.dst = addr_from_ip4(tuple->peer_ip),
+		.dst_port = tuple->peer_port,
+		.src_port = tuple->guest_port,
+		.mss = sf->tcp_mss,
+	};
+	struct flow *flow;
+
+	flow = flow_alloc(&np->flows, tuple, hash);
+	if (flow == NULL) {
+		COUNT(np, FLOWS_FULL);
+		return;
+	}
+	COUNT(np, FLOWS_OUT);
+	syn_hold(flow, frame, sf);
+	if (flow_step(flow, FLOW_EV_SYN, np->now_ms) == -1)
+		fatalx("slot %u is given out in state %d",
+		    (unsigned int)flow->slot, (int)flow->state);
+	netproc_need_tick(np);
+	netproc_say_relay(np, IPC_FLOW_OPEN, flow_wire_slot(&np->flows, flow),
+	    flow->generation, &open, sizeof(open));
+}
+
+/*
+ * A connection of which only lwIP's end is left, draining or in TIME_WAIT,
+ * gives way to a new one (RFC 9293 3.6.1 allows it for TIME_WAIT).
+ */
+static void
+linger_end(struct netproc *np, const struct flow_tuple *tuple, uint64_t hash)
+{
+	struct tcp_pcb *pcb;
+
+	demux_enter(&np->demux, hash);
+	pcb = demux_find(tuple);
+	if (pcb != NULL)
+		tcp_abandon(pcb, 0);
+	demux_leave(&np->demux);
+}
+
+/* 1 if the SYN is a duplicate that needs no new flow. */
+static int
+syn_is_duplicate(struct netproc *np, struct flow *flow,
+    const struct shield_frame *sf)
+{
+	if (flow->state == FLOW_CONNECTING)
+		return (0); /* simultaneous open is lwIP's */
+	if (sf->tcp_seq != flow->irs)
+		return (0);
+	COUNT(np, SYN_DUPLICATE);
+	return (1);
+}
+
+static void
+segment_to_lwip(struct netproc *np, struct flow *flow, uint64_t hash,
+    uint8_t *frame, const struct shield_frame *sf)
+{
+	int copy = 1;
+
+	/* In order, lwIP is done with the bytes when it returns. */
+	if (flow != NULL && flow->pcb != NULL) {
+		copy = sf->payload_len > 0 && sf->tcp_seq != flow->pcb->rcv_nxt;
+		if (flow->ack_owed)
+			tcp_clear_flags(flow->pcb, TF_ACK_DELAY);
+	}
+	demux_enter(&np->demux, hash);
+	netif_tcp_input(np, frame + sf->l3_off, sf->l3_len,
+	    sf->l4_off - sf->l3_off, copy);
+	demux_leave(&np->demux);
+	if (flow != NULL)
+		tcp_after_input(flow);
+}
+
+static void
+input_syn(struct netproc *np, struct flow *flow,
+    const struct flow_tuple *tuple, uint64_t hash, uint8_t *frame,
+    const struct shield_frame *sf)
+{
+	if (flow != NULL && syn_is_duplicate(np, flow, sf)) {
+		if (flow->state != FLOW_OPENING)
+			segment_to_lwip(np, flow, hash, frame, sf);
+		return;
+	}
+	if (flow != NULL && flow->state == FLOW_CONNECTING) {
+		segment_to_lwip(np, flow, hash, frame, sf);
+		return;
+	}
+	if (flow != NULL) {
+		/* A new start on a live connection: the guest has forgotten
+		 * the old one. */
+		COUNT(np, GUEST_REBOOT);
+		tcp_forget(flow);
+	}
+	linger_end(np, tuple, hash);
+	flow_open(np, tuple, hash, frame, sf);
+}
+
+/* The guest may take its SYN back (RFC 9293 3.10.7.4: sequence exact). */
+static void
+input_opening(struct flow *flow, const struct shield_frame *sf)
+{
+	if ((sf->tcp_flags & SHIELD_TCP_RST) != 0 &&
+	    sf->tcp_seq == flow->irs + 1)
+		tcp_forget(flow);
+}
+
+void
+intercept_tcp(struct netproc *np, uint8_t *frame,
+    const struct shield_frame *sf)
+{
+	const uint8_t kind = sf->tcp_flags &
+	    (SHIELD_TCP_SYN | SHIELD_TCP_ACK | SHIELD_TCP_RST);
+	const struct flow_tuple tuple = {
+		.peer_ip = sf->dst_ip,
+		.peer_port = sf->dport,
+		.guest_port = sf->sport,
+	};
+	struct flow *flow;
+	uint64_t hash;
+
+	hash = demux_hash(np->hash_key, &tuple);
+	flow = flow_lookup(&np->flows, &tuple, hash);
+	if (kind == SHIELD_TCP_SYN) {
+		input_syn(np, flow, &tuple, hash, frame, sf);
+		return;
+	}
+	if (flow != NULL && flow->state == FLOW_OPENING) {
+		input_opening(flow, sf);
+		return;
+	}
+	if (flow == NULL)
+		COUNT(np, SEGMENT_UNKNOWN);
+	else if (sf->payload_len > 0 && flow->up.bytes > 0 &&
+	    blocks_free_bytes(&np->blocks) < BLOCK_RESERVE) {
+		/* As if lost: the guest sends it again. */
+		COUNT(np, SEGMENT_NO_ROOM);
+		return;
+	}
+	segment_to_lwip(np, flow, hash, frame, sf);
+}
+
+static void
+syn_input(struct flow *flow, uint16_t port)
+{
+	struct netproc *np = flow->np;
+	const size_t l4_off = (size_t)(flow->syn[0] & 0x0f) * 4;
+	uint8_t syn[FLOW_SYN_MAX];
+
+	memcpy(syn, flow->syn, flow->syn_len);
+	demux_enter(&np->demux, flow->hash);
+	tcp_listen_begin(flow, port);
+	netif_tcp_input(np, syn, flow->syn_len, l4_off, 1);
+	tcp_listen_end(flow, port);
+	demux_leave(&np->demux);
+}
+
+void
+intercept_replay(struct flow *flow)
+{
+	syn_input(flow, flow->tuple.peer_port);
+}
+
+void
+intercept_reject(struct flow *flow)
+{
+	syn_input(flow, 0);
+}

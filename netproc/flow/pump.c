@@ -1,0 +1,278 @@
+#include <sys/uio.h>
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "lwip/pbuf.h"
+#include "lwip/priv/tcp_priv.h"
+#include "lwip/tcp.h"
+
+#include "netproc/flow/pump.h"
+#include "netproc/link/link.h"
+#include "netproc/netproc.h"
+
+/* One flow reads so much before the others have their turn. */
+#define PUMP_BURST (512 * 1024)
+
+/* The congestion window: the link loses nothing that TCP could cause. */
+#define PUMP_CWND TCP_SND_BUF
+
+/* The guest's window grows up to this while the pool is half empty. */
+#define WINDOW_MAX TCP_WND
+
+/* iovecs of what waited and of the turn, in one writev(2). */
+#define UP_IOV (2 * FLOW_IOV_MAX)
+
+/* Copies the turn's pieces: they must not stay where they are. */
+static void
+turn_hold(struct flow *flow)
+{
+	struct netproc *np = flow->np;
+	int i;
+
+	for (i = 0; i < flow->nturn; i++) {
+		if (block_queue_append(&np->blocks, &flow->up,
+			flow->turn[i].iov_base, flow->turn[i].iov_len) == -1)
+			flow->broken = ENOBUFS;
+	}
+	flow->nturn = 0;
+}
+
+void
+pump_up_add(struct flow *flow, const struct pbuf *p)
+{
+	const struct pbuf *q;
+	int kept = 0;
+
+	for (q = p; q != NULL; q = q->next) {
+		if (q->len == 0)
+			continue;
+		if (flow->nturn == FLOW_IOV_MAX)
+			pump_up_flush(flow);
+		flow->turn[flow->nturn].iov_base = q->payload;
+		flow->turn[flow->nturn].iov_len = q->len;
+		flow->nturn++;
+		/* Out of order once: lwIP's own memory, gone on return. */
+		if ((q->flags & PBUF_FLAG_IS_CUSTOM) == 0)
+			kept = 1;
+	}
+	if (kept)
+		turn_hold(flow);
+}
+
+/* Gives the guest n bytes of window back, and more where it uses them up. */
+static void
+window_open(struct flow *flow, size_t n)
+{
+	struct netproc *np = flow->np;
+	size_t step;
+
+	if (flow->pcb == NULL)
+		return;
+	flow->window_used += (uint32_t)n;
+	if (flow->window_used >= flow->window && flow->window < WINDOW_MAX &&
+	    (flow->pcb->flags & TF_WND_SCALE) != 0 &&
+	    blocks_free_bytes(&np->blocks) > BLOCK_POOL_BYTES / 2) {
+		n += flow->window;
+		flow->window *= 2;
+		flow->window_used = 0;
+	}
+	for (; n > 0; n -= step) {
+		step = n < UINT16_MAX ? n : UINT16_MAX;
+		tcp_recved(flow->pcb, (u16_t)step);
+	}
+}
+
+/* Takes n written bytes off what waited, then off the turn's pieces. */
+static void
+up_advance(struct flow *flow, size_t n)
+{
+	struct netproc *np = flow->np;
+	size_t held = flow->up.bytes < n ? flow->up.bytes : n;
+	int i, done = 0;
+
+	block_queue_drop(&np->blocks, &flow->up, held, 0, 0);
+	n -= held;
+	for (i = 0; i < flow->nturn; i++) {
+		if (n < flow->turn[i].iov_len)
+			break;
+		n -= flow->turn[i].iov_len;
+		done++;
+	}
+	for (i = done; i < flow->nturn; i++)
+		flow->turn[i - done] = flow->turn[i];
+	flow->nturn -= done;
+	if (flow->nturn > 0) {
+		flow->turn[0].iov_base = (uint8_t *)flow->turn[0].iov_base + n;
+		flow->turn[0].iov_len -= n;
+	}
+}
+
+void
+pump_up_flush(struct flow *flow)
+{
+	struct iovec iov[UP_IOV];
+	ssize_t n;
+	int i, niov;
+
+	while (flow->writable && flow->broken == 0 &&
+	    (flow->up.bytes > 0 || flow->nturn > 0)) {
+		niov = block_queue_peek(&flow->up, 0, iov, FLOW_IOV_MAX);
+		if (niov < FLOW_IOV_MAX) {
+			for (i = 0; i < flow->nturn; i++)
+				iov[niov++] = flow->turn[i];
+		}
+		n = writev(flow->fd, iov, niov);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1 && errno == EAGAIN) {
+			flow->writable = 0;
+			break;
+		}
+		if (n == -1) {
+			flow->broken = errno;
+			break;
+		}
+		up_advance(flow, (size_t)n);
+		window_open(flow, (size_t)n);
+	}
+	if (flow->nturn > 0)
+		turn_hold(flow);
+}
+
+/* Most bytes to read now: the flow's share, and room in lwIP and the link. */
+static size_t
+down_room(const struct flow *flow)
+{
+	const struct netproc *np = flow->np;
+	size_t share = blocks_share(&np->blocks);
+
+	if (!link_has_room(np) || flow->down.bytes >= share)
+		return (0);
+	share -= flow->down.bytes;
+	return (share < flow->pcb->snd_buf ? share : flow->pcb->snd_buf);
+}
+
+/* Hands read bytes to lwIP; what it refuses waits for an acknowledgment. */
+static void
+down_write(struct flow *flow)
+{
+	struct iovec iov;
+	size_t len, left;
+	u8_t flags;
+
+	while ((left = flow->down.bytes - flow->down_written) > 0) {
+		if (block_queue_peek(&flow->down, flow->down_written, &iov,
+			1) == 0)
+			return;
+		len = iov.iov_len < UINT16_MAX ? iov.iov_len : UINT16_MAX;
+		flags = len < left ? TCP_WRITE_FLAG_MORE : 0;
+		if (tcp_write(flow->pcb, iov.iov_base, (u16_t)len, flags) !=
+		    ERR_OK)
+			return;
+		flow->down_written += len;
+	}
+}
+
+/* One readv(2).  Bytes read, 0 when there is no more to read for now. */
+static size_t
+down_read(struct flow *flow, size_t max)
+{
+	struct netproc *np = flow->np;
+	struct iovec iov[16];
+	size_t room = 0;
+	ssize_t n;
+	int i, niov;
+
+	niov = block_queue_room(&np->blocks, &flow->down, iov, 16, max);
+	if (niov == 0)
+		return (0);
+	for (i = 0; i < niov; i++)
+		room += iov[i].iov_len;
+	do {
+		n = readv(flow->fd, iov, niov);
+	} while (n == -1 && errno == EINTR);
+	block_queue_filled(&np->blocks, &flow->down, n > 0 ? (size_t)n : 0);
+	if (n == -1 && errno != EAGAIN)
+		flow->broken = errno;
+	if (n == 0)
+		flow->host_fin = 1;
+	/* Short: drained, unless the end is in sight and must be read out. */
+	if (n <= 0 || ((size_t)n < room && !flow->hung_up))
+		flow->readable = 0;
+	return (n > 0 ? (size_t)n : 0);
+}
+
+/*
+ * A window that shrank below the head of what is unsent, with nothing in
+ * flight before it, would wait for a timeout: send what fits.
+ */
+static void
+down_unstall(struct tcp_pcb *pcb)
+{
+	struct tcp_seg *seg = pcb->unsent;
+	u32_t window = LWIP_MIN(pcb->snd_wnd, pcb->cwnd);
+
+	if (seg == NULL || window == 0 || seg->len <= window ||
+	    lwip_ntohl(seg->tcphdr->seqno) != pcb->lastack)
+		return;
+	if (tcp_split_unsent_seg(pcb, (u16_t)window) == ERR_OK)
+		tcp_output(pcb);
+}
+
+void
+pump_down(struct flow *flow)
+{
+	struct netproc *np = flow->np;
+	size_t got, room, budget = PUMP_BURST;
+
+	while (flow->readable && !flow->host_fin && flow->broken == 0) {
+		room = down_room(flow);
+		if (room == 0 || budget == 0)
+			break;
+		got = down_read(flow, room < budget ? room : budget);
+		budget -= got;
+		if (got == 0)
+			break;
+	}
+	if (flow->readable && budget == 0 && !flow->is_again) {
+		TAILQ_INSERT_TAIL(&np->again, flow, again);
+		flow->is_again = 1;
+	}
+	down_write(flow);
+	if (flow->pcb->cwnd < PUMP_CWND)
+		flow->pcb->cwnd = PUMP_CWND;
+	tcp_output(flow->pcb);
+	down_unstall(flow->pcb);
+}
+
+void
+pump_down_release(struct flow *flow)
+{
+	struct netproc *np = flow->np;
+	const struct tcp_pcb *pcb = flow->pcb;
+	u32_t seq = pcb->snd_lbb, head;
+	size_t n;
+
+	/*
+	 * Not the acknowledged bytes but the segments that lwIP still holds
+	 * decide: a guest may acknowledge half a segment, which is sent again
+	 * whole.
+	 */
+	if (pcb->unacked != NULL)
+		seq = lwip_ntohl(pcb->unacked->tcphdr->seqno);
+	if (pcb->unsent != NULL) {
+		head = lwip_ntohl(pcb->unsent->tcphdr->seqno);
+		if (TCP_SEQ_LT(head, seq))
+			seq = head;
+	}
+	n = seq - flow->down_seq;
+	if (n > flow->down_written)
+		n = flow->down_written; /* our FIN counts for one */
+	if (n == 0)
+		return;
+	block_queue_drop(&np->blocks, &flow->down, n, np->writer.nqueued,
+	    np->writer.nsent);
+	flow->down_written -= n;
+	flow->down_seq += (uint32_t)n;
+}

@@ -1,0 +1,27 @@
+#ifndef NETPROC_FLOW_PUMP_H
+#define NETPROC_FLOW_PUMP_H
+
+struct flow;
+struct pbuf;
+
+/*
+ * The byte pump of one flow.  Guest to host: the segments of a turn are
+ * written from where they were read; only what the socket does not take is
+ * copied, and the guest's window stays closed by as much.  Host to guest:
+ * read into blocks, handed to lwIP without a copy, kept until acknowledged.
+ * Socket errors end up in flow.broken.
+ */
+
+/* Data of the guest, in order.  The pbuf stays the caller's. */
+void pump_up_add(struct flow *flow, const struct pbuf *p);
+
+/* Writes what there is, keeps what the socket does not take. */
+void pump_up_flush(struct flow *flow);
+
+/* Reads what the host sent, within the flow's share, and hands it to lwIP. */
+void pump_down(struct flow *flow);
+
+/* Lets go of what the guest has acknowledged. */
+void pump_down_release(struct flow *flow);
+
+#endif

@@ -1,0 +1,150 @@
+/*
+ * The frame fd on the event loop: one VMM at a time, read in large pieces,
+ * written at the end of each turn.
+ *
+ * Reading never stops because writing is stuck: a VMM that does not read gets
+ * no new datagrams (dropped at the queue's bound) and no new TCP data (the
+ * pump waits for room), but its own frames are still taken.
+ */
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "ipc/log.h"
+#include "netproc/flow/tcp.h"
+#include "netproc/link/link.h"
+#include "netproc/netproc.h"
+
+int
+link_init(struct netproc *np)
+{
+	np->frame_fd = -1;
+	if (frame_reader_init(&np->reader) == -1 ||
+	    frame_writer_init(&np->writer) == -1)
+		return (-1);
+	memcpy(np->shield.gateway_mac, np->cfg.gateway_mac, 6);
+	np->shield.guest_ip = np->guest_ip;
+	np->shield.gateway_ip = np->gateway_ip;
+	if (np->cfg.prefix_len < 31)
+		np->shield.broadcast_ip = np->guest_ip |
+		    (0xffffffffu >> np->cfg.prefix_len);
+	np->shield.mtu = np->cfg.mtu;
+	return (netif_setup(np));
+}
+
+/* One read, then every whole frame of it. */
+static void
+on_frame_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct netproc *np = arg;
+	enum frame_next next;
+	size_t len = 0;
+	uint8_t *frame;
+	ssize_t n;
+
+	(void)what;
+	netproc_wake(np);
+	n = frame_reader_fill(&np->reader, fd);
+	if (n == -1 && errno == EAGAIN)
+		return;
+	if (n <= 0) {
+		link_detach(np, n == 0 ? FRAME_GONE_EOF : FRAME_GONE_ERROR,
+		    n == 0 ? 0 : (uint32_t)errno);
+		return;
+	}
+	while ((next = frame_reader_next(&np->reader, &frame, &len)) ==
+	    FRAME_NEXT_FRAME) {
+		COUNT(np, FRAMES_IN);
+		link_input(np, frame, len);
+	}
+	/* Segments lie where they were read: pass them on before they go. */
+	tcp_turn_flush(np);
+	if (next == FRAME_NEXT_BAD)
+		link_detach(np, FRAME_GONE_BAD_LENGTH, (uint32_t)len);
+}
+
+static void
+on_frame_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct netproc *np = arg;
+
+	(void)fd;
+	(void)what;
+	netproc_wake(np);
+	link_flush(np);
+	if (link_has_room(np))
+		tcp_link_drained(np);
+}
+
+int
+link_attach(struct netproc *np, int fd)
+{
+	if (np->frame_fd != -1) {
+		close(fd);
+		errno = EBUSY;
+		return (-1);
+	}
+	np->ev_frame_read = event_new(np->base, fd, EV_READ | EV_PERSIST,
+	    on_frame_readable, np);
+	np->ev_frame_write = event_new(np->base, fd, EV_WRITE,
+	    on_frame_writable, np);
+	if (np->ev_frame_read == NULL || np->ev_frame_write == NULL ||
+	    event_add(np->ev_frame_read, NULL) == -1) {
+		close(fd);
+		errno = ENOMEM;
+		return (-1);
+	}
+	np->frame_fd = fd;
+	memcpy(np->shield.guest_mac, np->cfg.guest_mac, 6);
+	np->shield.guest_mac_known = !np->cfg.guest_mac_auto;
+	np->leased = 0;
+	frame_reader_reset(&np->reader);
+	netif_announce(np);
+	return (0);
+}
+
+void
+link_detach(struct netproc *np, enum frame_gone_reason reason,
+    uint32_t detail)
+{
+	struct ipc_frame_gone gone = {
+		.reason = reason,
+		.detail = detail,
+	};
+
+	if (np->frame_fd == -1)
+		return;
+	event_free(np->ev_frame_read);
+	event_free(np->ev_frame_write);
+	np->ev_frame_read = NULL;
+	np->ev_frame_write = NULL;
+	close(np->frame_fd);
+	np->frame_fd = -1;
+	tcp_forget_all(np);
+	frame_reader_reset(&np->reader);
+	frame_writer_reset(&np->writer);
+	np->writer.nsent = np->writer.nqueued;
+	blocks_reap(&np->blocks, np->writer.nsent);
+	netproc_say_parent(np, IPC_FRAME_GONE, &gone, sizeof(gone));
+}
+
+void
+link_flush(struct netproc *np)
+{
+	if (np->frame_fd == -1 || np->writer.count == 0)
+		return;
+	switch (frame_writer_flush(&np->writer, np->frame_fd)) {
+	case 0:
+		event_add(np->ev_frame_write, NULL);
+		break;
+	case -1:
+		link_detach(np, FRAME_GONE_ERROR, (uint32_t)errno);
+		return;
+	default:
+		break;
+	}
+	blocks_reap(&np->blocks, np->writer.nsent);
+}

@@ -1,0 +1,256 @@
+/*
+ * lwIP's netif for the VM's link, and the two ways into lwIP.
+ *
+ * ARP and pings of the gateway take lwIP's ordinary input.  A TCP segment to
+ * any address is handed to tcp_input() directly, with ip_data set as
+ * ip4_input() would: that skips its check for an address of our own, so lwIP
+ * ends connections to every destination without a change to it.
+ *
+ * File-scope state: lwIP's netif, and the one custom pbuf that stands for the
+ * frame being parsed.  lwIP keeps globals of its own; there is one link.
+ */
+
+#include <netinet/in.h>
+
+#include <string.h>
+
+#include "lwip/etharp.h"
+#include "lwip/init.h"
+#include "lwip/ip.h"
+#include "lwip/netif.h"
+#include "lwip/pbuf.h"
+#include "lwip/prot/ethernet.h"
+#include "lwip/prot/ip4.h"
+#include "lwip/prot/tcp.h"
+#include "lwip/priv/tcp_priv.h"
+#include "netif/ethernet.h"
+
+#include "netproc/gateway/packet.h"
+#include "netproc/link/checksum.h"
+#include "netproc/link/link.h"
+#include "netproc/netproc.h"
+
+static struct netif link_netif;
+static struct pbuf_custom input_pbuf;
+static int input_pbuf_busy;
+
+/* Bulk data stops at half the queue, so that acks and errors find room. */
+#define BULK_FRAMES (FRAME_QUEUE_FRAMES / 2)
+#define BULK_BYTES  (FRAME_QUEUE_BYTES / 2)
+
+int
+link_has_room(const struct netproc *np)
+{
+	return (np->writer.count < BULK_FRAMES &&
+	    np->writer.bytes < BULK_BYTES);
+}
+
+static void
+ether_header(const struct netproc *np, uint8_t head[PACKET_ETHER_LEN])
+{
+	memset(head, 0xff, 6);
+	if (np->shield.guest_mac_known)
+		memcpy(head, np->shield.guest_mac, 6);
+	memcpy(head + 6, np->shield.gateway_mac, 6);
+	head[12] = PACKET_ETHERTYPE_IP4 >> 8;
+	head[13] = PACKET_ETHERTYPE_IP4 & 0xff;
+}
+
+static int
+queue_frame(struct netproc *np, const uint8_t *head, struct pbuf *p)
+{
+	if (np->frame_fd == -1)
+		return (0);
+	if (frame_writer_push(&np->writer, head, p) == -1) {
+		COUNT(np, FRAMES_QUEUE_FULL);
+		return (-1);
+	}
+	COUNT(np, FRAMES_OUT);
+	return (0);
+}
+
+/* Fills the TCP checksum of an IPv4 packet in a chain of pbufs. */
+static void
+tcp_checksum(struct pbuf *p)
+{
+	struct ip_hdr *ip = p->payload;
+	struct tcp_hdr *tcp;
+	struct checksum sum;
+	const struct pbuf *q;
+	u16_t hlen = IPH_HL_BYTES(ip), l4_len;
+
+	if (IPH_PROTO(ip) != IP_PROTO_TCP || p->len < hlen + TCP_HLEN)
+		return;
+	tcp = (struct tcp_hdr *)(void *)((uint8_t *)p->payload + hlen);
+	l4_len = (u16_t)(p->tot_len - hlen);
+	tcp->chksum = 0;
+	checksum_init(&sum);
+	checksum_pseudo4(&sum, lwip_ntohl(ip->src.addr),
+	    lwip_ntohl(ip->dest.addr), IPPROTO_TCP, l4_len);
+	checksum_add(&sum, tcp, (size_t)(p->len - hlen));
+	for (q = p->next; q != NULL; q = q->next)
+		checksum_add(&sum, q->payload, q->len);
+	tcp->chksum = lwip_htons(checksum_finish(&sum));
+}
+
+static err_t
+netif_output_ip4(struct netif *netif, struct pbuf *p, const ip4_addr_t *dst)
+{
+	struct netproc *np = netif->state;
+	uint8_t head[PACKET_ETHER_LEN];
+
+	(void)dst;
+	tcp_checksum(p);
+	ether_header(np, head);
+	return (queue_frame(np, head, p) == -1 ? ERR_MEM : ERR_OK);
+}
+
+/* What comes with its Ethernet header: lwIP's ARP. */
+static err_t
+netif_output_ether(struct netif *netif, struct pbuf *p)
+{
+	return (queue_frame(netif->state, NULL, p) == -1 ? ERR_MEM : ERR_OK);
+}
+
+static err_t
+netif_started(struct netif *netif)
+{
+	struct netproc *np = netif->state;
+
+	netif->name[0] = 'v';
+	netif->name[1] = 'm';
+	netif->mtu = (u16_t)np->cfg.mtu;
+	netif->hwaddr_len = ETH_HWADDR_LEN;
+	memcpy(netif->hwaddr, np->cfg.gateway_mac, ETH_HWADDR_LEN);
+	netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP |
+	    NETIF_FLAG_ETHERNET | NETIF_FLAG_LINK_UP;
+	netif->output = netif_output_ip4;
+	netif->linkoutput = netif_output_ether;
+	return (ERR_OK);
+}
+
+int
+netif_setup(struct netproc *np)
+{
+	const u32_t mask = np->cfg.prefix_len == 0
+	    ? 0
+	    : 0xffffffffu << (32 - np->cfg.prefix_len);
+	ip4_addr_t address, netmask, none;
+
+	lwip_init();
+	address.addr = lwip_htonl(np->gateway_ip);
+	netmask.addr = lwip_htonl(mask);
+	none.addr = 0;
+	if (netif_add(&link_netif, &address, &netmask, &none, np,
+		netif_started, ethernet_input) == NULL)
+		return (-1);
+	netif_set_default(&link_netif);
+	netif_set_up(&link_netif);
+	return (0);
+}
+
+void
+netif_announce(struct netproc *np)
+{
+	(void)np;
+	etharp_gratuitous(&link_netif);
+}
+
+void
+netif_input_copy(struct netproc *np, const uint8_t *frame, size_t len)
+{
+	struct pbuf *p;
+
+	(void)np;
+	if (len > UINT16_MAX)
+		return;
+	p = pbuf_alloc(PBUF_RAW, (u16_t)len, PBUF_RAM);
+	if (p == NULL)
+		return;
+	if (pbuf_take(p, frame, (u16_t)len) != ERR_OK ||
+	    link_netif.input(p, &link_netif) != ERR_OK)
+		pbuf_free(p);
+}
+
+static void
+input_pbuf_free(struct pbuf *p)
+{
+	(void)p;
+	input_pbuf_busy = 0;
+}
+
+/* The segment where it lies, or a copy of it. */
+static struct pbuf *
+segment_pbuf(uint8_t *segment, size_t len, int copy)
+{
+	struct pbuf *p;
+
+	if (!copy) {
+		if (input_pbuf_busy)
+			fatalx("lwIP kept a frame that it had to give back");
+		input_pbuf_busy = 1;
+		memset(&input_pbuf, 0, sizeof(input_pbuf));
+		input_pbuf.custom_free_function = input_pbuf_free;
+		return (pbuf_alloced_custom(PBUF_RAW, (u16_t)len, PBUF_REF,
+		    &input_pbuf, segment, (u16_t)len));
+	}
+	p = pbuf_alloc(PBUF_RAW, (u16_t)len, PBUF_RAM);
+	if (p != NULL)
+		pbuf_take(p, segment, (u16_t)len);
+	return (p);
+}
+
+void
+netif_tcp_input(struct netproc *np, uint8_t *packet, size_t len,
+    size_t l4_off, int copy)
+{
+	const struct ip_hdr *ip = (const struct ip_hdr *)(void *)packet;
+	struct pbuf *p;
+
+	(void)np;
+	if (len > UINT16_MAX)
+		return;
+	p = segment_pbuf(packet + l4_off, len - l4_off, copy);
+	if (p == NULL)
+		return;
+	ip_data.current_netif = &link_netif;
+	ip_data.current_input_netif = &link_netif;
+	ip_data.current_ip4_header = ip;
+	ip_data.current_ip_header_tot_len = (u16_t)l4_off;
+	ip_addr_copy_from_ip4(ip_data.current_iphdr_src, ip->src);
+	ip_addr_copy_from_ip4(ip_data.current_iphdr_dest, ip->dest);
+	tcp_input(p, &link_netif);
+	memset(&ip_data, 0, sizeof(ip_data));
+}
+
+void
+link_send(struct netproc *np, const uint8_t *frame, size_t len)
+{
+	struct pbuf *p;
+
+	if (len > UINT16_MAX || np->frame_fd == -1)
+		return;
+	p = pbuf_alloc(PBUF_RAW, (u16_t)len, PBUF_RAM);
+	if (p == NULL)
+		return;
+	if (pbuf_take(p, frame, (u16_t)len) == ERR_OK)
+		queue_frame(np, NULL, p);
+	pbuf_free(p);
+}
+
+void
+link_send_ip4(struct netproc *np, const uint8_t *packet, size_t len)
+{
+	uint8_t head[PACKET_ETHER_LEN];
+	struct pbuf *p;
+
+	if (len > UINT16_MAX || np->frame_fd == -1)
+		return;
+	p = pbuf_alloc(PBUF_RAW, (u16_t)len, PBUF_RAM);
+	if (p == NULL)
+		return;
+	ether_header(np, head);
+	if (pbuf_take(p, packet, (u16_t)len) == ERR_OK)
+		queue_frame(np, head, p);
+	pbuf_free(p);
+}

@@ -1,0 +1,97 @@
+#ifndef NETPROC_NETPROC_H
+#define NETPROC_NETPROC_H
+
+#include <stdint.h>
+
+#include "ipc/channel_event.h"
+#include "ipc/log.h"
+#include "ipc/proto.h"
+#include "netproc/counters.h"
+#include "netproc/flow/blocks.h"
+#include "netproc/flow/demux.h"
+#include "netproc/flow/flow.h"
+#include "netproc/gateway/dhcp.h"
+#include "netproc/gateway/dns_table.h"
+#include "netproc/link/frame.h"
+#include "netproc/link/shield.h"
+#include "netproc/siphash.h"
+
+struct event;
+struct event_base;
+
+/*
+ * netproc's one state object, passed down everywhere.
+ *
+ * It is the only process that reads guest bytes.  A frame passes link/
+ * (framing, shield), then gateway/ (what the gateway itself answers) or
+ * flow/ (a TCP connection, ended in lwIP and pumped to a lent socket).
+ */
+struct netproc {
+	struct event_base *base;
+	struct channel parent, relay, dgram;
+	struct channel_event ev_parent, ev_relay, ev_dgram;
+
+	struct ipc_config_netproc cfg;
+	uint32_t guest_ip, gateway_ip; /* host order */
+	uint32_t nconfig;	       /* CONFIG_* messages so far */
+	int configured;		       /* CONFIG_DONE has come */
+	int hello_done;
+
+	/* link: the frame fd, -1 while no VMM is attached */
+	int frame_fd;
+	struct event *ev_frame_read, *ev_frame_write;
+	struct frame_reader reader;
+	struct frame_writer writer;
+	struct shield_config shield;
+	uint16_t ip_id; /* of the gateway's own packets */
+
+	/* gateway */
+	struct dhcp_config dhcp;
+	struct dns_table dns;
+	int leased; /* a lease was acknowledged in this session */
+
+	/* flow */
+	struct flow_table flows;
+	struct demux demux;
+	struct block_pool blocks;
+	struct flow_list touched; /* have something to do at the turn's end */
+	struct flow_list again;	  /* the pump stopped at its bound, not at
+				     the end of the data */
+	uint8_t hash_key[SIPHASH_KEY_LEN];
+	uint16_t next_port; /* the gateway's end of an inbound flow */
+	struct event *ev_tick;
+	int tick_armed;
+
+	uint64_t now_ms; /* CLOCK_MONOTONIC, see netproc_wake() */
+	struct counters counters;
+	struct log_limit icmp_limit;
+	int stopping;
+};
+
+/* Runs the role in a process that parent/spawn.c made; strict: see isolate. */
+_Noreturn void netproc_main(int strict);
+
+/* Counts one. */
+#define COUNT(np, name) ((np)->counters.n[COUNT_##name]++)
+
+/* netproc.c: says a message to a peer; a channel that is lost ends us. */
+void netproc_say_relay(struct netproc *np, enum ipc_type type, uint32_t flow,
+    uint32_t generation, const void *payload, size_t len);
+void netproc_say_parent(struct netproc *np, enum ipc_type type,
+    const void *payload, size_t len);
+
+/* netproc.c: reads the clock; every callback of the event loop begins so. */
+void netproc_wake(struct netproc *np);
+
+/* netproc.c: the 250 ms tick runs only while something needs it. */
+void netproc_need_tick(struct netproc *np);
+
+/* dispatch_parent.c */
+enum ipc_error dispatch_parent(struct channel *ch, struct ipc_msg *msg,
+    void *arg);
+
+/* dispatch_relay.c: the flow channel and the datagram channel. */
+enum ipc_error dispatch_relay(struct channel *ch, struct ipc_msg *msg,
+    void *arg);
+
+#endif
