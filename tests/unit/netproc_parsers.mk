@@ -1,0 +1,19 @@
+# The pure functions of netproc: bytes in, a struct or bytes out.
+parser_tests = \
+	tests/unit/test_checksum \
+	tests/unit/test_cursor \
+	tests/unit/test_dhcp \
+	tests/unit/test_dns \
+	tests/unit/test_icmp \
+	tests/unit/test_shield \
+	tests/unit/test_siphash
+check_PROGRAMS += $(parser_tests)
+TESTS += $(parser_tests)
+
+tests_unit_test_checksum_LDADD = netproc/libnetproc.a $(CMOCKA_LIBS)
+tests_unit_test_cursor_LDADD = $(CMOCKA_LIBS)
+tests_unit_test_dhcp_LDADD = netproc/libnetproc.a $(CMOCKA_LIBS)
+tests_unit_test_dns_LDADD = netproc/libnetproc.a $(CMOCKA_LIBS)
+tests_unit_test_icmp_LDADD = netproc/libnetproc.a $(CMOCKA_LIBS)
+tests_unit_test_shield_LDADD = netproc/libnetproc.a $(CMOCKA_LIBS)
+tests_unit_test_siphash_LDADD = netproc/libnetproc.a $(CMOCKA_LIBS)
