@@ -1,0 +1,380 @@
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "netproc/gateway/dns.h"
+#include "netproc/gateway/dns_table.h"
+
+#define QUESTION \
+	7, 'E', 'x', 'a', 'm', 'p', 'l', 'e', 3, 'c', 'o', 'm', 0, 0, 1, 0, 1
+#define QUESTION_LEN 17
+#define HEAD_LEN     (DNS_HEADER_LEN + QUESTION_LEN)
+
+/* RD, AD, and an OPT record behind the question. */
+static const uint8_t query[] = { 0x12, 0x34, 0x01, 0x20, 0, 1, 0, 0, 0, 0, 0,
+	1, QUESTION, 0, 0, 41, 0x10, 0, 0, 0, 0, 0, 0, 0 };
+static const uint8_t answer[] = { 0x12, 0x34, 0x85, 0x80, 0, 1, 0, 1, 0, 0, 0,
+	0, QUESTION, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1 };
+
+/* Returns owned, of exactly len bytes. */
+static uint8_t *
+copy_of(const uint8_t *bytes, size_t len)
+{
+	uint8_t *copy = malloc(len > 0 ? len : 1);
+
+	assert_non_null(copy);
+	memcpy(copy, bytes, len);
+	return (copy);
+}
+
+static void
+a_query_is_a_whole_header_that_is_no_response(void **state)
+{
+	size_t len;
+	uint8_t *cut;
+
+	(void)state;
+	for (len = 0; len <= sizeof(query); len++) {
+		cut = copy_of(query, len);
+		assert_int_equal(dns_query_is_valid(cut, len),
+		    len >= DNS_HEADER_LEN);
+		free(cut);
+	}
+	assert_int_equal(dns_query_is_valid(answer, sizeof(answer)), 0);
+}
+
+static void
+the_question_ends_where_its_class_does(void **state)
+{
+	size_t len;
+	uint8_t *cut;
+
+	(void)state;
+	for (len = 0; len <= sizeof(query); len++) {
+		cut = copy_of(query, len);
+		assert_int_equal(dns_head_len(cut, len),
+		    len >= HEAD_LEN ? HEAD_LEN : 0);
+		free(cut);
+	}
+}
+
+static void
+a_question_that_is_not_plain_has_no_length(void **state)
+{
+	static const struct {
+		const char *what;
+		size_t at;
+		uint8_t value;
+	} cases[] = {
+		{ "no question", 5, 0 },
+		{ "two questions", 5, 2 },
+		{ "256 questions", 4, 1 },
+		{ "a pointer to itself", 12, 0xc0 },
+		{ "a label of the reserved kind", 12, 0x40 },
+		{ "a pointer in the middle", 20, 0xc0 },
+		{ "a label beyond the end", 20, 60 },
+	};
+	uint8_t message[sizeof(query)];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		memcpy(message, query, sizeof(query));
+		message[cases[i].at] = cases[i].value;
+		if (dns_head_len(message, sizeof(message)) != 0)
+			fail_msg("%s", cases[i].what);
+	}
+}
+
+static void
+a_name_of_255_bytes_is_the_longest(void **state)
+{
+	uint8_t message[400] = { 0 };
+	size_t i;
+
+	(void)state;
+	message[5] = 1;
+	for (i = 0; i < 127; i++) {
+		message[12 + 2 * i] = 1;
+		message[13 + 2 * i] = 'x';
+	}
+	assert_int_equal(dns_head_len(message, sizeof(message)), DNS_HEAD_MAX);
+	message[12 + 2 * 126] = 2; /* a name of 256 bytes */
+	assert_int_equal(dns_head_len(message, sizeof(message)), 0);
+}
+
+static void
+an_answer_matches_by_id_and_question(void **state)
+{
+	static const struct {
+		size_t at;
+		uint8_t value;
+		int matches;
+	} cases[] = {
+		{ 0, 0x12, 1 },
+		{ 0, 0x13, 0 },	 /* another id */
+		{ 2, 0x05, 0 },	 /* a query */
+		{ 13, 'e', 1 },	 /* another case of the name */
+		{ 13, 'f', 0 },	 /* another name */
+		{ 24, '@', 0 },
+		{ 26, 28, 0 },	 /* another type */
+		{ 28, 3, 0 },	 /* another class */
+		{ 5, 0, 1 },	 /* no question */
+		{ 12, 0xc0, 0 }, /* a compressed one */
+	};
+	uint8_t changed[sizeof(answer)];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		memcpy(changed, answer, sizeof(answer));
+		changed[cases[i].at] = cases[i].value;
+		if (dns_answer_matches(query, HEAD_LEN, changed,
+			sizeof(changed)) != cases[i].matches)
+			fail_msg("byte %zu = %u", cases[i].at, cases[i].value);
+	}
+}
+
+static void
+the_type_of_a_question_has_no_letter_case(void **state)
+{
+	uint8_t asked[HEAD_LEN], answered[HEAD_LEN];
+
+	(void)state;
+	memcpy(asked, query, HEAD_LEN);
+	memcpy(answered, answer, HEAD_LEN);
+	asked[26] = 65; /* HTTPS */
+	answered[26] = 97;
+	assert_int_equal(dns_answer_matches(asked, HEAD_LEN, answered,
+			     HEAD_LEN),
+	    0);
+	answered[26] = 65;
+	assert_int_equal(dns_answer_matches(asked, HEAD_LEN, answered,
+			     HEAD_LEN),
+	    1);
+}
+
+static void
+an_answer_cut_at_any_length_is_safe(void **state)
+{
+	size_t len;
+	uint8_t *cut;
+
+	(void)state;
+	for (len = 0; len < HEAD_LEN; len++) {
+		cut = copy_of(answer, len);
+		assert_int_equal(dns_answer_matches(query, sizeof(query), cut,
+				     len),
+		    0);
+		free(cut);
+	}
+}
+
+static void
+servfail_repeats_the_question_and_nothing_else(void **state)
+{
+	static const uint8_t want[] = { 0x12, 0x34, 0x81, 0x82, 0, 1, 0, 0, 0,
+		0, 0, 0, QUESTION };
+	uint8_t out[DNS_HEAD_MAX];
+
+	(void)state;
+	assert_int_equal(dns_servfail(query, sizeof(query), out, sizeof(out)),
+	    sizeof(want));
+	assert_memory_equal(out, want, sizeof(want));
+}
+
+static void
+servfail_to_an_unreadable_question_is_a_bare_header(void **state)
+{
+	uint8_t out[DNS_HEAD_MAX], message[sizeof(query)];
+
+	(void)state;
+	memcpy(message, query, sizeof(query));
+	message[12] = 0xc0;
+	assert_int_equal(dns_servfail(message, sizeof(message), out,
+			     sizeof(out)),
+	    DNS_HEADER_LEN);
+	assert_memory_equal(out, "\x12\x34\x81\x82\0\0\0\0\0\0\0\0", 12);
+	assert_int_equal(dns_servfail(query, 11, out, sizeof(out)), 0);
+	assert_int_equal(dns_servfail(query, sizeof(query), out, 11), 0);
+	assert_int_equal(dns_servfail(query, sizeof(query), out, 12), 12);
+}
+
+static void
+a_truncated_answer_keeps_its_flags_and_sets_tc(void **state)
+{
+	static const uint8_t want[] = { 0x12, 0x34, 0x87, 0x80, 0, 1, 0, 0, 0,
+		0, 0, 0, QUESTION };
+	uint8_t out[DNS_HEAD_MAX];
+
+	(void)state;
+	assert_int_equal(dns_truncate(answer, sizeof(answer), sizeof(out), out),
+	    sizeof(want));
+	assert_memory_equal(out, want, sizeof(want));
+	assert_int_equal(dns_truncate(answer, sizeof(answer), 20, out), 12);
+	assert_int_equal(out[5], 0);
+	assert_int_equal(dns_truncate(answer, 11, sizeof(out), out), 0);
+	assert_int_equal(dns_truncate(answer, sizeof(answer), 11, out), 0);
+}
+
+/* The table of queries in flight. */
+static struct dns_slot *
+add(struct dns_table *table, uint64_t deadline_ms)
+{
+	return (dns_table_add(table, 0x64600002, 40000, query, sizeof(query),
+	    deadline_ms));
+}
+
+static void
+a_table_without_slots_or_with_too_many_is_refused(void **state)
+{
+	struct dns_table table;
+
+	(void)state;
+	assert_int_equal(dns_table_init(&table, 0), -1);
+	assert_int_equal(errno, EINVAL);
+	assert_int_equal(dns_table_init(&table, DNS_TABLE_MAX + 1), -1);
+	assert_int_equal(dns_table_init(&table, DNS_TABLE_MAX), 0);
+	dns_table_free(&table);
+	dns_table_free(&table);
+}
+
+static void
+a_query_is_found_by_number_and_generation(void **state)
+{
+	struct dns_table table;
+	struct dns_slot *slot;
+	uint32_t number, generation;
+
+	(void)state;
+	assert_int_equal(dns_table_init(&table, 4), 0);
+	slot = add(&table, 100);
+	assert_non_null(slot);
+	assert_int_equal(slot->guest_ip, 0x64600002);
+	assert_int_equal(slot->guest_port, 40000);
+	assert_int_equal(slot->head_len, sizeof(query));
+	assert_memory_equal(slot->head, query, sizeof(query));
+	number = dns_table_number(&table, slot);
+	generation = slot->generation;
+	assert_int_not_equal(generation, 0);
+	assert_ptr_equal(dns_table_find(&table, number, generation), slot);
+	assert_null(dns_table_find(&table, number, generation + 1));
+	assert_null(dns_table_find(&table, number + 1, generation));
+	assert_null(dns_table_find(&table, 4, generation));
+	assert_null(dns_table_find(&table, UINT32_MAX, generation));
+	dns_table_remove(&table, slot);
+	assert_null(dns_table_find(&table, number, generation));
+	assert_null(dns_table_find(&table, number, generation + 1));
+	dns_table_remove(&table, slot);
+	assert_int_equal(table.nused, 0);
+	dns_table_free(&table);
+}
+
+static void
+a_full_table_takes_no_more_until_one_leaves(void **state)
+{
+	struct dns_slot *slots[DNS_TABLE_MAX], *slot;
+	struct dns_table table;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(dns_table_init(&table, DNS_TABLE_MAX), 0);
+	for (i = 0; i < DNS_TABLE_MAX; i++) {
+		slots[i] = add(&table, 100);
+		assert_non_null(slots[i]);
+	}
+	assert_null(add(&table, 100));
+	dns_table_remove(&table, slots[17]);
+	slot = add(&table, 100);
+	assert_ptr_equal(slot, slots[17]);
+	assert_int_equal(slot->generation, 2);
+	assert_null(add(&table, 100));
+	dns_table_free(&table);
+}
+
+static void
+a_generation_that_wraps_skips_zero(void **state)
+{
+	struct dns_table table;
+	struct dns_slot *slot;
+
+	(void)state;
+	assert_int_equal(dns_table_init(&table, 1), 0);
+	slot = add(&table, 1);
+	slot->generation = UINT32_MAX;
+	dns_table_remove(&table, slot);
+	assert_int_equal(slot->generation, 1);
+	dns_table_free(&table);
+}
+
+static void
+a_query_expires_at_its_deadline_and_not_before(void **state)
+{
+	struct dns_slot *first, *second;
+	struct dns_table table;
+
+	(void)state;
+	assert_int_equal(dns_table_init(&table, 4), 0);
+	assert_true(dns_table_deadline(&table) == UINT64_MAX);
+	assert_null(dns_table_expired(&table, UINT64_MAX));
+	second = add(&table, 200);
+	first = add(&table, 100);
+	assert_int_equal(dns_table_deadline(&table), 100);
+	assert_null(dns_table_expired(&table, 99));
+	assert_ptr_equal(dns_table_expired(&table, 100), first);
+	dns_table_remove(&table, first);
+	assert_int_equal(dns_table_deadline(&table), 200);
+	assert_null(dns_table_expired(&table, 199));
+	assert_ptr_equal(dns_table_expired(&table, 1000), second);
+	dns_table_free(&table);
+}
+
+static void
+a_long_query_is_kept_up_to_its_head(void **state)
+{
+	struct dns_table table;
+	struct dns_slot *slot;
+	uint8_t message[1000] = { 0 };
+
+	(void)state;
+	assert_int_equal(dns_table_init(&table, 1), 0);
+	slot = dns_table_add(&table, 1, 2, message, sizeof(message), 3);
+	assert_int_equal(slot->head_len, DNS_HEAD_MAX);
+	dns_table_free(&table);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_query_is_a_whole_header_that_is_no_response),
+		cmocka_unit_test(the_question_ends_where_its_class_does),
+		cmocka_unit_test(a_question_that_is_not_plain_has_no_length),
+		cmocka_unit_test(a_name_of_255_bytes_is_the_longest),
+		cmocka_unit_test(an_answer_matches_by_id_and_question),
+		cmocka_unit_test(the_type_of_a_question_has_no_letter_case),
+		cmocka_unit_test(an_answer_cut_at_any_length_is_safe),
+		cmocka_unit_test(
+		    servfail_repeats_the_question_and_nothing_else),
+		cmocka_unit_test(
+		    servfail_to_an_unreadable_question_is_a_bare_header),
+		cmocka_unit_test(
+		    a_truncated_answer_keeps_its_flags_and_sets_tc),
+		cmocka_unit_test(
+		    a_table_without_slots_or_with_too_many_is_refused),
+		cmocka_unit_test(a_query_is_found_by_number_and_generation),
+		cmocka_unit_test(a_full_table_takes_no_more_until_one_leaves),
+		cmocka_unit_test(a_generation_that_wraps_skips_zero),
+		cmocka_unit_test(
+		    a_query_expires_at_its_deadline_and_not_before),
+		cmocka_unit_test(a_long_query_is_kept_up_to_its_head),
+	};
+
+	return (cmocka_run_group_tests_name("dns", tests, NULL, NULL));
+}
