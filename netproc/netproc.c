@@ -200,7 +200,7 @@ prepare(struct netproc *np)
 		IPC_RECORD_MAX, 2 * slots + 64) == -1 ||
 	    channel_init(&np->dgram, FD_DGRAM, ROLE_NETPROC, ROLE_RELAYPROC,
 		IPC_DGRAM_MAX, 0) == -1 ||
-	    flow_table_init(&np->flows, cfg->max_flows, cfg->max_inbound,
+	    flows_init(&np->flows, cfg->max_flows, cfg->max_inbound,
 		np) == -1 ||
 	    demux_init(&np->demux, np->flows.nbuckets) == -1 ||
 	    blocks_init(&np->blocks, BLOCK_POOL_BYTES) == -1 ||

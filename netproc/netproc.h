@@ -68,9 +68,6 @@ struct netproc {
 	int stopping;
 };
 
-/* Runs the role in a process that parent/spawn.c made; strict: see isolate. */
-_Noreturn void netproc_main(int strict);
-
 /* Counts one. */
 #define COUNT(np, name) ((np)->counters.n[COUNT_##name]++)
 

@@ -44,7 +44,7 @@ static const uint32_t deadlines_ms[FLOW_NSTATES] = {
 };
 
 int
-flow_table_init(struct flow_table *table, uint32_t nout, uint32_t nin,
+flows_init(struct flow_table *table, uint32_t nout, uint32_t nin,
     struct netproc *np)
 {
 	struct flow *flow;

@@ -152,7 +152,7 @@ struct flow_table {
 };
 
 /* 0, or -1 with errno ENOMEM. */
-int flow_table_init(struct flow_table *table, uint32_t nout, uint32_t nin,
+int flows_init(struct flow_table *table, uint32_t nout, uint32_t nin,
     struct netproc *np);
 
 /* The next state, or FLOW_NSTATES if the event cannot be in that state. */

@@ -102,7 +102,7 @@ flow_end(struct flow *flow, enum flow_close_reason reason)
 }
 
 void
-tcp_reset(struct flow *flow)
+tcp_flow_reset(struct flow *flow)
 {
 	struct netproc *np = flow->np;
 	struct tcp_pcb *pcb = flow->pcb;
@@ -154,7 +154,7 @@ tcp_reset_all(struct netproc *np)
 
 	TAILQ_FOREACH_SAFE(flow, &np->flows.active, entry, next) {
 		if (flow->state != FLOW_CLOSING)
-			tcp_reset(flow);
+			tcp_flow_reset(flow);
 	}
 }
 
@@ -500,7 +500,7 @@ flow_turn(struct flow *flow)
 		pump_down(flow);
 	}
 	if (flow->broken != 0) {
-		tcp_reset(flow);
+		tcp_flow_reset(flow);
 		return;
 	}
 	pass_ends(flow);
@@ -541,7 +541,7 @@ static void
 flow_expired(struct flow *flow)
 {
 	COUNT(flow->np, FLOWS_TIMEOUT);
-	tcp_reset(flow);
+	tcp_flow_reset(flow);
 }
 
 void

@@ -41,7 +41,7 @@ void tcp_link_drained(struct netproc *np);
 void tcp_tick(struct netproc *np);
 
 /* Ends a flow with a reset to the host and, unless it forgot it, the guest. */
-void tcp_reset(struct flow *flow);
+void tcp_flow_reset(struct flow *flow);
 
 /* The guest knows nothing of it any more: reset to the host alone. */
 void tcp_forget(struct flow *flow);
