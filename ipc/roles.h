@@ -26,4 +26,11 @@ enum role {
 /* Returns borrowed: "parent", "netproc", "relayproc". */
 const char *role_name(enum role role);
 
+/*
+ * The roles of a child, from exec to exit; in their own folders, whose
+ * headers do not meet.  strict is as isolate_self() takes it.
+ */
+_Noreturn void netproc_main(int strict);
+_Noreturn void relayproc_main(int strict);
+
 #endif

@@ -1,0 +1,185 @@
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "parent/options.h"
+#include "parent/spec.h"
+
+/*
+ * A line that starts with the place of one option: "--gateway", or "FILE:7:
+ * gateway" if the file set it.
+ */
+static int __attribute__((format(printf, 4, 5)))
+wrong(const struct config *config, struct config_error *error,
+    enum option_id id, const char *fmt, ...)
+{
+	const struct config_origin *origin = &config->origin[id];
+	const char *name = option_def(id)->name;
+	char text[LOG_LINE_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (origin->where == ORIGIN_FILE)
+		return (config_error(error, EX_CONFIG, "%s:%u: %s %s",
+		    config->file, origin->line, name, text));
+	return (config_error(error, EX_USAGE, "--%s %s", name, text));
+}
+
+/* 1 if a host may have the address in its network of prefix_len bits. */
+static int
+is_host_address(uint32_t ip, uint32_t prefix_len)
+{
+	uint32_t host_bits = 0xffffffffu >> prefix_len;
+	uint32_t host = ip & host_bits;
+	uint32_t top = ip >> 24;
+
+	return (host != 0 && host != host_bits && top != 0 && top != 127 &&
+	    top < 224);
+}
+
+static int
+check_addresses(const struct config *config, struct config_error *error)
+{
+	const uint32_t ip = addr_to_ip4(&config->address);
+	const uint32_t host_bits = 0xffffffffu >> config->prefix_len;
+	char addr[ADDR_STRLEN], hint[ADDR_STRLEN];
+	struct ipc_addr first;
+
+	addr_format(&config->address, addr, sizeof(addr));
+	if (!is_host_address(ip, config->prefix_len))
+		return (wrong(config, error, OPT_ADDRESS,
+		    "%s/%u: is no address of a host; say one inside its "
+		    "network", addr, config->prefix_len));
+	first = addr_from_ip4((ip & ~host_bits) + 1);
+	if (addr_equal(&first, &config->address))
+		first = addr_from_ip4((ip & ~host_bits) + 2);
+	addr_format(&first, hint, sizeof(hint));
+	addr_format(&config->gateway, addr, sizeof(addr));
+	if (!addr_in_prefix(&config->gateway, &config->address,
+		config->prefix_len) ||
+	    !is_host_address(addr_to_ip4(&config->gateway),
+		config->prefix_len))
+		return (wrong(config, error, OPT_GATEWAY,
+		    "%s: is no host of the guest's network; say --gateway %s",
+		    addr, hint));
+	if (addr_equal(&config->gateway, &config->address))
+		return (wrong(config, error, OPT_GATEWAY,
+		    "%s: is the guest's address; say --gateway %s", addr,
+		    hint));
+	if (!config->mac_auto &&
+	    memcmp(config->mac, config->gateway_mac, 6) == 0)
+		return (wrong(config, error, OPT_MAC,
+		    "%s: is the gateway's, too; change one",
+		    spec_format_mac(config->mac, addr, sizeof(addr))));
+	return (0);
+}
+
+/* 1 if both would bind the same address and port. */
+static int
+publish_overlap(const struct config_publish *a, const struct config_publish *b)
+{
+	if (!addr_equal(&a->bind, &b->bind))
+		return (0);
+	return (a->host_port < b->host_port + b->count &&
+	    b->host_port < a->host_port + a->count);
+}
+
+static int
+check_publish(const struct config *config, struct config_error *error)
+{
+	char text[SPEC_STRLEN];
+	uint32_t i, j, listeners = 0;
+	const struct config_publish *publish;
+
+	for (i = 0; i < config->npublish; i++) {
+		publish = &config->publish[i];
+		spec_format_publish(publish, text, sizeof(text));
+		if (publish->host_port + publish->count - 1 > 65535)
+			return (wrong(config, error, OPT_PUBLISH,
+			    "%s: ends beyond port 65535", text));
+		listeners += publish->count *
+		    (publish->bind.family == 0 ? 2 : 1);
+		if (listeners > CONFIG_LISTENERS_MAX)
+			return (wrong(config, error, OPT_PUBLISH,
+			    "%s: makes more than %d listeners; publish fewer "
+			    "ports, or on one address", text,
+			    CONFIG_LISTENERS_MAX));
+		for (j = 0; j < i; j++) {
+			if (publish_overlap(publish, &config->publish[j]))
+				return (wrong(config, error, OPT_PUBLISH,
+				    "%s: a host port is published twice; "
+				    "remove one", text));
+		}
+	}
+	return (0);
+}
+
+static int
+check_host_services(const struct config *config, struct config_error *error)
+{
+	const struct ipc_host_service *list = config->host_services;
+	uint32_t i, j;
+
+	for (i = 0; i < config->nhost_services; i++) {
+		for (j = 0; j < i; j++) {
+			if (list[i].gateway_port == list[j].gateway_port)
+				return (wrong(config, error, OPT_HOST_SERVICE,
+				    "%u:%u: that gateway port is taken by an "
+				    "earlier one; remove one",
+				    (unsigned int)list[i].gateway_port,
+				    (unsigned int)list[i].host_port));
+		}
+	}
+	return (0);
+}
+
+static int
+check_frame_source(const struct config *config, struct config_error *error)
+{
+	int n = (config->socket_path[0] != '\0') + (config->frame_fd != -1) +
+	    (config->command != NULL);
+
+	if (n == 1 || (n == 0 && config->check_only))
+		return (0);
+	return (config_error(error, EX_USAGE,
+	    "%s: say one of --socket PATH, --fd N, -- COMMAND",
+	    n == 0 ? "no frame source" : "more than one frame source"));
+}
+
+/* QEMU takes frames of any size, so nothing is lost by the largest MTU. */
+static void
+pick_mtu(struct config *config)
+{
+	static const char qemu[] = "qemu-system-";
+	const char *base;
+
+	if (config->command == NULL ||
+	    config->origin[OPT_MTU].where != ORIGIN_DEFAULT)
+		return;
+	base = strrchr(config->command[0], '/');
+	base = base != NULL ? base + 1 : config->command[0];
+	if (strncmp(base, qemu, sizeof(qemu) - 1) == 0)
+		config->mtu = CONFIG_MTU_VM_MAX;
+}
+
+int
+config_check(struct config *config, struct config_error *error)
+{
+	if (config->verbose && !config->check_only)
+		return (config_error(error, EX_USAGE,
+		    "-v: goes with -n; for more log lines say --log-level "
+		    "debug"));
+	if (config->frame_fd != -1 && config->frame_fd == config->ready_fd)
+		return (wrong(config, error, OPT_READY_FD,
+		    "%d: is the frame socket; pass another descriptor",
+		    config->ready_fd));
+	pick_mtu(config);
+	if (check_addresses(config, error) == -1 ||
+	    check_publish(config, error) == -1 ||
+	    check_host_services(config, error) == -1)
+		return (-1);
+	return (check_frame_source(config, error));
+}

@@ -1,0 +1,261 @@
+/*
+ * A child's configuration crosses IPC, since it can open no file.  While it
+ * is set up the socket may fill up faster than the child reads: we wait, for
+ * a limited time, rather than keep room for all of it in the ring.
+ */
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ipc/clock.h"
+#include "parent/parent.h"
+
+/* A child that does not read its configuration for so long is not well. */
+#define CONFIGURE_WAIT_MS 2000
+
+/* Everything that waits in the ring goes first.  0, or -1 with errno. */
+static int
+drain(struct channel *ch)
+{
+	struct pollfd pfd = { .fd = ch->fd, .events = POLLOUT };
+
+	for (;;) {
+		switch (channel_flush(ch)) {
+		case 1:
+			return (0);
+		case -1:
+			return (-1);
+		default:
+			break;
+		}
+		if (poll(&pfd, 1, CONFIGURE_WAIT_MS) == 0) {
+			errno = ETIMEDOUT;
+			return (-1);
+		}
+	}
+}
+
+static int
+say(struct peer *peer, enum ipc_type type, const void *payload, size_t len)
+{
+	struct channel *ch = &peer->channel;
+
+	if (drain(ch) == 0 && channel_send(ch, type, 0, 0, payload, len) == 0)
+		return (0);
+	log_error("%s does not take %s: %s", role_name(peer->child.role),
+	    ipc_name(type), strerror(errno));
+	return (-1);
+}
+
+int
+configure_hello(struct peer *peer)
+{
+	const struct ipc_hello hello = {
+		.proto_hash = ipc_proto_hash(),
+		.role = peer->child.role,
+		.log_level = peer->parent->config.log_level,
+	};
+
+	return (say(peer, IPC_HELLO, &hello, sizeof(hello)));
+}
+
+static int
+say_done(struct peer *peer, uint32_t records)
+{
+	const struct ipc_config_done done = { .records = records };
+
+	return (say(peer, IPC_CONFIG_DONE, &done, sizeof(done)));
+}
+
+/* Inbound slots are there only if something is published. */
+static uint32_t
+max_inbound(const struct config *config)
+{
+	return (config->npublish > 0 ? config->max_flows : 0);
+}
+
+static int
+configure_netproc(struct peer *peer)
+{
+	const struct parent *parent = peer->parent;
+	const struct config *config = &parent->config;
+	struct ipc_config_netproc wire;
+
+	memset(&wire, 0, sizeof(wire));
+	wire.address = config->address;
+	wire.gateway = config->gateway;
+	wire.prefix_len = config->prefix_len;
+	wire.mtu = config->mtu;
+	memcpy(wire.guest_mac, config->mac, sizeof(wire.guest_mac));
+	memcpy(wire.gateway_mac, config->gateway_mac,
+	    sizeof(wire.gateway_mac));
+	wire.guest_mac_auto = config->mac_auto ? 1 : 0;
+	wire.lease_s = CONFIG_LEASE_S;
+	wire.max_flows = config->max_flows;
+	wire.max_inbound = max_inbound(config);
+	wire.dns_in_flight = CONFIG_DNS_IN_FLIGHT;
+	if (config->nsearch > 0) {
+		wire.nsearch = config->nsearch;
+		memcpy(wire.search, config->search, sizeof(wire.search));
+	} else {
+		wire.nsearch = parent->resolv.nsearch;
+		memcpy(wire.search, parent->resolv.search,
+		    sizeof(wire.search));
+	}
+	if (say(peer, IPC_CONFIG_NETPROC, &wire, sizeof(wire)) == -1)
+		return (-1);
+	return (say_done(peer, 1));
+}
+
+static int
+say_limits(struct peer *peer)
+{
+	const struct config *config = &peer->parent->config;
+	struct ipc_config_relayproc wire;
+
+	memset(&wire, 0, sizeof(wire));
+	wire.gateway = config->gateway;
+	wire.address = config->address;
+	wire.prefix_len = config->prefix_len;
+	wire.default_allow = config->default_allow ? 1 : 0;
+	wire.max_flows = config->max_flows;
+	wire.max_inbound = max_inbound(config);
+	wire.max_pending = config->max_pending;
+	wire.max_pending_per_dst =
+	    config->max_pending < CONFIG_PENDING_PER_DST_MAX ?
+	    config->max_pending : CONFIG_PENDING_PER_DST_MAX;
+	wire.connect_rate_per_s = config->connect_rate_per_s;
+	wire.connect_burst = 2 * config->connect_rate_per_s;
+	wire.connect_timeout_ms = CONFIG_CONNECT_TIMEOUT_MS;
+	wire.dns_timeout_ms = CONFIG_DNS_TIMEOUT_MS;
+	wire.dns_in_flight = CONFIG_DNS_IN_FLIGHT;
+	return (say(peer, IPC_CONFIG_RELAYPROC, &wire, sizeof(wire)));
+}
+
+static int
+say_resolvers(struct peer *peer, uint32_t *records)
+{
+	const struct parent *parent = peer->parent;
+	const struct ipc_resolver *list = parent->config.resolvers;
+	uint32_t i, n = parent->config.nresolvers;
+
+	if (n == 0) {
+		list = parent->resolv.servers;
+		n = parent->resolv.nservers;
+	}
+	for (i = 0; i < n; i++, (*records)++) {
+		if (say(peer, IPC_CONFIG_RESOLVER, &list[i],
+			sizeof(list[i])) == -1)
+			return (-1);
+	}
+	return (0);
+}
+
+static int
+say_policy(struct peer *peer, uint32_t *records)
+{
+	const struct config *config = &peer->parent->config;
+	uint32_t i;
+
+	for (i = 0; i < config->nrules; i++, (*records)++) {
+		if (say(peer, IPC_CONFIG_RULE, &config->rules[i],
+			sizeof(config->rules[i])) == -1)
+			return (-1);
+	}
+	for (i = 0; i < config->nhost_services; i++, (*records)++) {
+		if (say(peer, IPC_CONFIG_HOST_SERVICE,
+			&config->host_services[i],
+			sizeof(config->host_services[i])) == -1)
+			return (-1);
+	}
+	return (0);
+}
+
+static int
+say_host_addrs(struct peer *peer, uint32_t *records)
+{
+	const struct host_addrs *addrs = &peer->parent->host_addrs;
+	struct ipc_host_addr wire;
+	uint32_t i;
+
+	for (i = 0; i < addrs->n; i++, (*records)++) {
+		wire.addr = addrs->list[i];
+		wire.present = 1;
+		if (say(peer, IPC_HOST_ADDR, &wire, sizeof(wire)) == -1)
+			return (-1);
+	}
+	return (0);
+}
+
+static int
+give_listeners(struct peer *peer, uint32_t *records)
+{
+	struct publish_set *set = &peer->parent->publish;
+	struct publish_listener *listener;
+	uint32_t i;
+	int fd;
+
+	for (i = 0; i < set->n; i++, (*records)++) {
+		listener = &set->list[i];
+		if (drain(&peer->channel) == -1)
+			goto fail;
+		fd = listener->fd;
+		listener->fd = -1;
+		if (channel_send_fd(&peer->channel, IPC_CONFIG_LISTENER, 0, 0,
+			&listener->what, sizeof(listener->what), fd) == -1)
+			goto fail;
+	}
+	return (0);
+fail:
+	log_error("%s does not take a listener: %s",
+	    role_name(peer->child.role), strerror(errno));
+	return (-1);
+}
+
+static int
+configure_relayproc(struct peer *peer)
+{
+	uint32_t records = 1;
+
+	if (say_limits(peer) == -1 || say_resolvers(peer, &records) == -1 ||
+	    say_policy(peer, &records) == -1 ||
+	    say_host_addrs(peer, &records) == -1 ||
+	    give_listeners(peer, &records) == -1)
+		return (-1);
+	return (say_done(peer, records));
+}
+
+int
+configure_child(struct peer *peer)
+{
+	int result;
+
+	if (peer->child.role == ROLE_NETPROC)
+		result = configure_netproc(peer);
+	else
+		result = configure_relayproc(peer);
+	channel_event_kick(&peer->channel_event);
+	return (result);
+}
+
+void
+configure_host_addr(const struct ipc_host_addr *change, void *arg)
+{
+	struct parent *parent = arg;
+	struct peer *peer = &parent->relayproc;
+	char text[ADDR_STRLEN];
+
+	if (parent->state == PARENT_STOPPING)
+		return;
+	log_debug("host address %s %s",
+	    addr_format(&change->addr, text, sizeof(text)),
+	    change->present ? "present" : "gone");
+	/* A floor that lags behind the host is no floor. */
+	if (channel_send(&peer->channel, IPC_HOST_ADDR, 0, 0, change,
+		sizeof(*change)) == -1)
+		peer_lost(peer, "does not take the host's addresses");
+	else
+		channel_event_kick(&peer->channel_event);
+}

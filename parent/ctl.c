@@ -1,0 +1,112 @@
+/* sallyportctl: asks a running sallyport over its control socket. */
+
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+
+#include <err.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "parent/control.h"
+
+/* A sidecar that does not answer for so long is not well. */
+#define ANSWER_S 5
+
+static const char usage_text[] =
+    "usage: sallyportctl -s PATH VERB\n"
+    "\n"
+    "  -s, --socket PATH  the control socket (sallyport --control PATH)\n"
+    "  -h, --help         print this\n"
+    "      --version      print the version\n"
+    "\n"
+    "verbs:\n"
+    "  status             processes, state, the VMM that is connected\n";
+
+static const struct option options[] = {
+	{ "socket", required_argument, NULL, 's' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static int
+open_control(const char *path)
+{
+	const struct timeval tv = { .tv_sec = ANSWER_S };
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd;
+
+	if (strlcpy(sun.sun_path, path, sizeof(sun.sun_path)) >=
+	    sizeof(sun.sun_path))
+		errx(EX_USAGE, "-s %s: longer than %d bytes; use a relative "
+		    "path", path, CONFIG_SUN_PATH_MAX);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd == -1 ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) == -1)
+		err(EX_OSERR, "socket");
+	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1)
+		err(EX_UNAVAILABLE, "-s %s: start sallyport with --control %s",
+		    path, path);
+	return (fd);
+}
+
+/* Prints the answer.  0, or the status to exit with. */
+static int
+ask(int fd, const char *verb)
+{
+	static const char failed[] = "error: ";
+	char text[CONTROL_RECORD_MAX + 1];
+	ssize_t n;
+
+	if (send(fd, verb, strlen(verb), MSG_NOSIGNAL) == -1)
+		err(EX_UNAVAILABLE, "%s", verb);
+	n = recv(fd, text, CONTROL_RECORD_MAX, 0);
+	if (n == -1)
+		err(EX_UNAVAILABLE, "%s: no answer", verb);
+	if (n == 0)
+		errx(EX_NOPERM, "%s: no answer; be root or the user who "
+		    "started sallyport", verb);
+	text[n] = '\0';
+	if (strncmp(text, failed, sizeof(failed) - 1) == 0) {
+		fputs(text, stderr);
+		return (EX_USAGE);
+	}
+	return (fputs(text, stdout) == EOF || fflush(stdout) == EOF ?
+		EX_IOERR : EX_OK);
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *path = NULL;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "s:h", options, NULL)) != -1) {
+		switch (c) {
+		case 's':
+			path = optarg;
+			break;
+		case 'h':
+			fputs(usage_text, stdout);
+			return (EX_OK);
+		case 'V':
+			printf("sallyportctl %s\n", PACKAGE_VERSION);
+			return (EX_OK);
+		default:
+			fputs(usage_text, stderr);
+			return (EX_USAGE);
+		}
+	}
+	if (path == NULL || argc - optind != 1) {
+		fputs(usage_text, stderr);
+		return (EX_USAGE);
+	}
+	if (strlen(argv[optind]) > CONTROL_VERB_MAX)
+		errx(EX_USAGE, "%s: no such verb", argv[optind]);
+	return (ask(open_control(path), argv[optind]));
+}

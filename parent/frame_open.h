@@ -1,0 +1,36 @@
+#ifndef PARENT_FRAME_OPEN_H
+#define PARENT_FRAME_OPEN_H
+
+#include <sys/socket.h>
+
+#include "parent/command.h"
+#include "parent/configuration.h"
+#include "parent/unix_listen.h"
+
+/*
+ * Where frames come from: a listening socket, an inherited socket, or the
+ * socket of a COMMAND.  fd is the parent's own reference to the connected
+ * socket while netproc uses it.
+ */
+struct frame_source {
+	struct unix_listener listener; /* --socket */
+	int fd;	       /* of the VMM that is connected, or -1 */
+	int vmm_fd;    /* COMMAND's end until it has started, or -1 */
+	struct ucred vmm; /* who is connected */
+	struct command command;
+};
+
+/* Opens what config names.  0, or -1 with error filled. */
+int frame_open(const struct config *config, struct frame_source *source,
+    struct config_error *error);
+
+/* No source: every descriptor -1. */
+void frame_init(struct frame_source *source);
+
+/* The VMM is gone: drops our reference. */
+void frame_drop(struct frame_source *source);
+
+/* Closes all, removes the socket's name.  COMMAND is not touched. */
+void frame_close(struct frame_source *source);
+
+#endif

@@ -1,0 +1,50 @@
+#ifndef PARENT_HOST_ADDRS_H
+#define PARENT_HOST_ADDRS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ipc/proto.h"
+
+/*
+ * The host's own addresses (rtnetlink(7)), which the egress floor denies:
+ * a snapshot at the start, then what the kernel announces.
+ */
+
+/* A host with more addresses is refused at start. */
+#define HOST_ADDRS_MAX 1024
+
+struct host_addrs {
+	int fd; /* NETLINK_ROUTE, subscribed, non-blocking */
+	uint32_t n;
+	struct ipc_addr list[HOST_ADDRS_MAX]; /* of the snapshot */
+};
+
+typedef void host_addr_fn(const struct ipc_host_addr *change, void *arg);
+
+enum host_addrs_result {
+	HOST_ADDRS_MORE,  /* the dump goes on in the next datagram */
+	HOST_ADDRS_DONE,  /* NLMSG_DONE */
+	HOST_ADDRS_ERROR, /* NLMSG_ERROR with an errno */
+};
+
+/*
+ * Parses one datagram of rtnetlink, calling fn for each RTM_NEWADDR and
+ * RTM_DELADDR.  What does not parse ends the datagram.
+ */
+enum host_addrs_result host_addrs_parse(const void *bytes, size_t len,
+    host_addr_fn *fn, void *arg);
+
+/* Subscribes, then takes the snapshot.  0, or -1 with errno. */
+int host_addrs_open(struct host_addrs *addrs);
+
+/*
+ * Takes what has arrived since.  0; or -1 with errno ENOBUFS when the kernel
+ * had to drop announcements: a new dump has been asked for, and its answers
+ * come here.
+ */
+int host_addrs_read(struct host_addrs *addrs, host_addr_fn *fn, void *arg);
+
+void host_addrs_close(struct host_addrs *addrs);
+
+#endif

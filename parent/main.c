@@ -1,0 +1,343 @@
+#include <sys/resource.h>
+
+#include <linux/close_range.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "ipc/clock.h"
+#include "ipc/roles.h"
+#include "parent/attest.h"
+#include "parent/options.h"
+#include "parent/parent.h"
+#include "sandbox/isolate.h"
+#include "sandbox/rules.h"
+#include "sandbox/stages.h"
+
+#define RESOLV_CONF_PATH "/etc/resolv.conf"
+
+/* Descriptors of a child beside its flows: channels, listeners, resolvers. */
+#define NOFILE_BESIDE_FLOWS 1024
+
+/* Descriptors 0 to 2 must not become a socket of ours. */
+static void
+open_stdio(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd != -1 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
+/* A child's whole life, if argv[1] is a role flag. */
+static void
+run_role(int argc, char **argv)
+{
+	int strict;
+
+	if (argc != 3)
+		return;
+	strict = strcmp(argv[2], "best-effort") != 0;
+	if (strcmp(argv[1], "--role-netproc") == 0)
+		netproc_main(strict);
+	if (strcmp(argv[1], "--role-relayproc") == 0)
+		relayproc_main(strict);
+}
+
+static _Noreturn void
+usage_end(const struct config_error *error)
+{
+	log_error("%s", error->text);
+	exit(error->status);
+}
+
+static int
+print_policies(void)
+{
+	unsigned int role;
+
+	for (role = 0; role < ROLE_NROLES; role++) {
+		if (filter_dump((enum role)role, stdout) == -1)
+			return (-1);
+	}
+	return (fflush(stdout) == 0 ? 0 : -1);
+}
+
+/* --help, --version, --print-policy and -n print and end. */
+static void
+print_and_end(const struct config *config)
+{
+	int result;
+
+	if (config->help)
+		result = options_help(STDOUT_FILENO);
+	else if (config->version)
+		result = printf("sallyport %s\n", PACKAGE_VERSION) < 0 ||
+			fflush(stdout) != 0 ?
+		    -1 : 0;
+	else if (config->print_policy)
+		result = print_policies();
+	else if (config->check_only)
+		result = config->verbose ?
+		    config_print(config, STDOUT_FILENO) : 0;
+	else
+		return;
+	exit(result == 0 ? EX_OK : EX_IOERR);
+}
+
+static void
+read_options(struct config *config, int argc, char **argv)
+{
+	struct config_error error;
+
+	config_init(config);
+	if (options_parse(config, argc, argv, &error) == -1)
+		usage_end(&error);
+	if (config->help || config->version || config->print_policy)
+		print_and_end(config);
+	if (config->file != NULL &&
+	    config_file_read(config, config->file, &error) == -1)
+		usage_end(&error);
+	if (config_check(config, &error) == -1)
+		usage_end(&error);
+	log_init("sallyport", config->log_level);
+	print_and_end(config);
+}
+
+static int
+open_system(struct parent *parent, struct config_error *error)
+{
+	parent->exe_fd = spawn_open_exe();
+	if (parent->exe_fd == -1)
+		return (config_error(error, EX_OSERR,
+		    "/proc/self/exe: %s; mount /proc", strerror(errno)));
+	if (host_addrs_open(&parent->host_addrs) == -1)
+		return (config_error(error, EX_OSERR,
+		    "the host's addresses cannot be read (rtnetlink): %s",
+		    strerror(errno)));
+	resolv_conf_read(RESOLV_CONF_PATH, &parent->resolv);
+	return (0);
+}
+
+/* Everything that needs rights, while there are some. */
+static int
+open_all(struct parent *parent, struct config_error *error)
+{
+	const struct config *config = &parent->config;
+
+	if (notify_open(config, &parent->notify, error) == -1 ||
+	    frame_open(config, &parent->frame, error) == -1 ||
+	    control_open(&parent->control, config, error) == -1 ||
+	    publish_open(config, &parent->publish, error) == -1)
+		return (-1);
+	return (open_system(parent, error));
+}
+
+/* The children inherit the limit, and can only lower it. */
+static int
+raise_nofile(const struct config *config, struct config_error *error)
+{
+	rlim_t need = 2 * (rlim_t)config->max_flows + NOFILE_BESIDE_FLOWS;
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
+		return (config_error(error, EX_OSERR, "getrlimit: %s",
+		    strerror(errno)));
+	rl.rlim_cur = rl.rlim_max;
+	if (rl.rlim_max < need)
+		rl.rlim_cur = rl.rlim_max = need;
+	if (setrlimit(RLIMIT_NOFILE, &rl) == -1)
+		return (config_error(error, EX_OSERR,
+		    "--max-flows %u: needs %llu descriptors; raise the hard "
+		    "limit (ulimit -Hn), or lower --max-flows",
+		    config->max_flows, (unsigned long long)need));
+	return (0);
+}
+
+static int
+find_user(const struct config *config, struct spawn_config *spawn,
+    struct config_error *error)
+{
+	const struct passwd *pw;
+
+	if (config->user[0] == '\0')
+		return (0);
+	if (geteuid() != 0)
+		return (config_error(error, EX_NOPERM,
+		    "--user %s: only root can; leave it out", config->user));
+	pw = getpwnam(config->user);
+	if (pw == NULL)
+		return (config_error(error, EX_NOUSER,
+		    "--user %s: no such user; add it (useradd -r)",
+		    config->user));
+	spawn->has_user = 1;
+	spawn->uid = pw->pw_uid;
+	spawn->gid = pw->pw_gid;
+	return (0);
+}
+
+static int
+spawn_both(struct parent *parent, struct config_error *error)
+{
+	struct spawn_config spawn = {
+		.exe_fd = parent->exe_fd,
+		.strict = parent->config.strict,
+	};
+
+	if (raise_nofile(&parent->config, error) == -1 ||
+	    find_user(&parent->config, &spawn, error) == -1)
+		return (-1);
+	if (run_init(parent) == -1)
+		return (config_error(error, EX_OSERR, "event loop: %s",
+		    strerror(errno)));
+	if (spawn_children(&spawn, &parent->netproc.child,
+		&parent->relayproc.child) == -1) {
+		parent->status = EX_UNAVAILABLE;
+		return (config_error(error, 0, "%s", ""));
+	}
+	close(parent->exe_fd);
+	parent->exe_fd = -1;
+	return (0);
+}
+
+static int
+attest_both(struct parent *parent)
+{
+	const int strict = parent->config.strict;
+
+	if (attest_child(&parent->netproc.child, strict,
+		&parent->netproc.missed) == 0 &&
+	    attest_child(&parent->relayproc.child, strict,
+		&parent->relayproc.missed) == 0)
+		return (0);
+	parent->status = EX_UNAVAILABLE;
+	return (-1);
+}
+
+static int
+lock_self(struct parent *parent, uint32_t *missed)
+{
+	const char *dir = NULL;
+
+	if (parent->frame.listener.fd != -1)
+		dir = parent->frame.listener.dir;
+	else if (parent->control.listener.fd != -1)
+		dir = parent->control.listener.dir;
+	if (sandbox_lock_parent(parent->config.strict, dir, missed) == 0)
+		return (0);
+	parent->status = EX_UNAVAILABLE;
+	return (-1);
+}
+
+static void
+announce(struct parent *parent, uint32_t missed)
+{
+	char text[512];
+
+	parent->ready_ms = clock_now_ms();
+	missed |= parent->netproc.missed | parent->relayproc.missed;
+	if (missed != 0)
+		log_warn("fences that do not stand: %s",
+		    stages_format(missed, text, sizeof(text)));
+	log_info("ready: netproc %d, relayproc %d, mtu %u, in %llu ms",
+	    (int)parent->netproc.child.pid, (int)parent->relayproc.child.pid,
+	    parent->config.mtu,
+	    (unsigned long long)(parent->ready_ms - parent->started_ms));
+	notify_ready(&parent->notify);
+}
+
+static void
+parent_init(struct parent *parent)
+{
+	memset(parent, 0, sizeof(*parent));
+	parent->started_ms = clock_now_ms();
+	parent->uid = geteuid();
+	parent->status = EX_SOFTWARE;
+	parent->exe_fd = -1;
+	parent->signal_fd = -1;
+	parent->host_addrs.fd = -1;
+	parent->notify.socket_fd = -1;
+	parent->notify.ready_fd = -1;
+	frame_init(&parent->frame);
+	control_init(&parent->control, parent);
+	peer_init(&parent->netproc, parent, ROLE_NETPROC);
+	peer_init(&parent->relayproc, parent, ROLE_RELAYPROC);
+}
+
+/*
+ * Nothing is left behind.  error has a line of its own, unless it was logged
+ * already; then its status is 0 and parent->status counts.
+ */
+static int
+end(struct parent *parent, const struct config_error *error)
+{
+	if (error->status != 0) {
+		log_error("%s", error->text);
+		parent->status = error->status;
+	}
+	command_end(&parent->frame.command, 2000);
+	run_end(parent);
+	return (parent->status);
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct parent parent;
+	struct config_error error = { .status = 0 };
+	uint32_t missed = 0;
+
+	/* 1. One program, three roles: a child never comes back. */
+	open_stdio();
+	run_role(argc, argv);
+
+	/* 2. What the operator wants; what is wrong ends here. */
+	parent_init(&parent);
+	log_init("sallyport", LOG_LEVEL_INFO);
+	read_options(&parent.config, argc, argv);
+
+	/* 3. Open what needs rights; COMMAND and children get none of it. */
+	close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+	if (open_all(&parent, &error) == -1)
+		return (end(&parent, &error));
+
+	/* 4. Start the children in their namespaces. */
+	if (spawn_both(&parent, &error) == -1)
+		return (end(&parent, &error));
+
+	/* 5. Configure them; each locks itself down and says READY. */
+	if (run_setup(&parent) == -1)
+		return (end(&parent, &error));
+
+	/* 6. Look at their jails from outside before they get anything. */
+	if (attest_both(&parent) == -1)
+		return (end(&parent, &error));
+
+	/* 7. Start the VMM, if it is ours to start. */
+	if (parent.config.command != NULL &&
+	    vmm_start_command(&parent, &error) == -1)
+		return (end(&parent, &error));
+	if (control_watch(&parent.control, parent.base) == -1)
+		fatal("control socket");
+
+	/* 8. Lock ourselves down, then say so. */
+	if (lock_self(&parent, &missed) == -1)
+		return (end(&parent, &error));
+	announce(&parent, missed);
+
+	/* 9. Hand over the frame socket, and watch until the end. */
+	vmm_start(&parent);
+	run_watch(&parent);
+	run_end(&parent);
+	return (parent.status);
+}

@@ -1,0 +1,137 @@
+#ifndef PARENT_PARENT_H
+#define PARENT_PARENT_H
+
+#include <signal.h>
+#include <stdint.h>
+
+#include "ipc/channel_event.h"
+#include "ipc/log.h"
+#include "parent/configuration.h"
+#include "parent/control.h"
+#include "parent/frame_open.h"
+#include "parent/host_addrs.h"
+#include "parent/notify.h"
+#include "parent/publish.h"
+#include "parent/resolv_conf.h"
+#include "parent/spawn.h"
+
+struct event;
+struct event_base;
+
+/* The parent's state; one of it exists. */
+
+enum parent_state {
+	PARENT_SETUP,	/* the children are not ready */
+	PARENT_RUN,	/* watching */
+	PARENT_STOPPING /* STOP was said, or a child was lost */
+};
+
+/* How far an orderly end has come; see run.c. */
+enum stop_stage {
+	STOP_NONE,
+	STOP_NETPROC,	/* netproc was told to stop */
+	STOP_RELAYPROC, /* relayproc, too */
+	STOP_KILL,	/* whoever lived was killed */
+	STOP_COMMAND	/* and COMMAND gets a little longer */
+};
+
+/* A child, and the channel to it. */
+struct peer {
+	struct parent *parent;
+	struct child child;
+	struct channel channel;
+	struct channel_event channel_event;
+	struct event *ev_exit; /* on the pidfd; NULL once it has ended */
+	struct log_limit log_limit;
+	int hello_acked;
+	int ready;
+	uint32_t missed; /* isolation stages that do not hold */
+};
+
+struct parent {
+	struct config config;
+	enum parent_state state;
+	int status; /* to exit with */
+	uid_t uid;  /* our own */
+	uint64_t started_ms, ready_ms;
+
+	struct frame_source frame;
+	struct publish_set publish;
+	struct resolv_conf resolv;
+	struct host_addrs host_addrs;
+	struct notify notify;
+	struct control control;
+	struct peer netproc, relayproc;
+
+	struct event_base *base;
+	int exe_fd;    /* our own program */
+	int signal_fd; /* every signal that we take */
+	sigset_t old_mask;
+	struct event *ev_signal, *ev_timer, *ev_vmm, *ev_command,
+	    *ev_host_addrs, *ev_control;
+	enum stop_stage stop_stage;
+	uint64_t stop_ms; /* when it began */
+};
+
+/* configure.c: says HELLO; then, after HELLO_ACK, all of its configuration.
+ * 0, or -1 after a line of log_error. */
+int configure_hello(struct peer *peer);
+int configure_child(struct peer *peer);
+
+/* configure.c: an address of the host came or went, while running. */
+void configure_host_addr(const struct ipc_host_addr *change, void *arg);
+
+/* dispatch_netproc.c, dispatch_relayproc.c: arg is the struct peer. */
+channel_dispatch parent_from_netproc;
+channel_dispatch parent_from_relayproc;
+
+/* peer.c: no child yet. */
+void peer_init(struct peer *peer, struct parent *parent, enum role role);
+
+/* peer.c: watches a child that was spawned.  0, or -1 with errno. */
+int peer_watch(struct peer *peer, channel_dispatch *dispatch);
+
+/* peer.c: what both children may say. */
+enum ipc_error peer_hello_ack(struct peer *peer, const void *payload);
+enum ipc_error peer_ready(struct peer *peer, const void *payload);
+enum ipc_error peer_log(struct peer *peer, const void *payload);
+enum ipc_error peer_violation(struct peer *peer, const void *payload);
+
+/* peer.c: one line says how it ended, and the sidecar ends with it. */
+void peer_lost(struct peer *peer, const char *cause);
+
+/* peer.c: takes the child down if it lives, and all that belongs to it. */
+void peer_end(struct peer *peer);
+
+/* vmm.c: gives the frame socket that is there to netproc, or waits for one. */
+void vmm_start(struct parent *parent);
+
+/* vmm.c: netproc says that the VMM has gone. */
+void vmm_gone(struct parent *parent, const struct ipc_frame_gone *gone);
+
+/* vmm.c: starts COMMAND.  0, or -1 with error filled. */
+int vmm_start_command(struct parent *parent, struct config_error *error);
+
+/* run.c: blocks the signals, makes the event base.  0, or -1 with errno. */
+int run_init(struct parent *parent);
+
+/*
+ * run.c: configures the children and waits until both are ready.  0, or -1
+ * after a line of log_error; then parent->status says what to exit with, and
+ * nothing is left running.
+ */
+int run_setup(struct parent *parent);
+
+/* run.c: watches until the end. */
+void run_watch(struct parent *parent);
+
+/* run.c: ends the sidecar in order, with this status unless one was set. */
+void run_stop(struct parent *parent, int status);
+
+/* run.c: a child or COMMAND has ended; goes on with an end under way. */
+void run_someone_ended(struct parent *parent);
+
+/* run.c: takes down whatever is there, in any state. */
+void run_end(struct parent *parent);
+
+#endif

@@ -1,0 +1,252 @@
+/*
+ * A child as the parent sees it.  Its life is judged by its pidfd alone: a
+ * zero-length record looks like the end of a channel, so a child that closes
+ * its channel is killed and its end is what the kernel then says.
+ */
+
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "ipc/clock.h"
+#include "parent/parent.h"
+
+/* Records that wait for a child at run time: FRAME, STOP, host addresses. */
+#define PEER_RING 256
+
+/* Lines that a child may log; beyond, they are counted. */
+#define PEER_LOG_LINES_PER_S 200
+
+/* Most messages read of a child that has ended already. */
+#define PEER_LAST_WORDS 1024
+
+void
+peer_init(struct peer *peer, struct parent *parent, enum role role)
+{
+	memset(peer, 0, sizeof(*peer));
+	peer->parent = parent;
+	peer->channel.fd = -1;
+	peer->log_limit.lines_per_s = PEER_LOG_LINES_PER_S;
+	child_init(&peer->child, role);
+}
+
+/* It broke the protocol: who, what, how. */
+static void
+broke(struct peer *peer, enum ipc_error error, uint32_t type)
+{
+	char cause[128];
+
+	snprintf(cause, sizeof(cause), "broke the protocol with %s: %s",
+	    ipc_name(type), ipc_strerror(error));
+	peer_lost(peer, cause);
+}
+
+static void
+on_channel_lost(struct channel *ch, enum channel_result why, void *arg)
+{
+	struct peer *peer = arg;
+
+	if (why == CHANNEL_VIOLATION)
+		broke(peer, ch->error, ch->error_type);
+	else
+		peer_lost(peer, NULL);
+}
+
+static void
+on_exit(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	peer_lost(arg, NULL);
+}
+
+int
+peer_watch(struct peer *peer, channel_dispatch *dispatch)
+{
+	struct event_base *base = peer->parent->base;
+
+	if (channel_init(&peer->channel, peer->child.channel_fd, ROLE_PARENT,
+		peer->child.role, IPC_RECORD_MAX, PEER_RING) == -1)
+		return (-1);
+	peer->child.channel_fd = -1;
+	peer->ev_exit = event_new(base, peer->child.pidfd, EV_READ, on_exit,
+	    peer);
+	if (peer->ev_exit == NULL || event_add(peer->ev_exit, NULL) == -1) {
+		errno = ENOMEM;
+		return (-1);
+	}
+	return (channel_event_start(&peer->channel_event, base,
+	    &peer->channel, dispatch, on_channel_lost, peer));
+}
+
+enum ipc_error
+peer_hello_ack(struct peer *peer, const void *payload)
+{
+	const struct ipc_hello *hello = payload;
+
+	if (peer->hello_acked)
+		return (IPC_E_STATE);
+	if (hello->proto_hash != ipc_proto_hash() ||
+	    hello->role != (uint32_t)peer->child.role)
+		return (IPC_E_FIELD);
+	peer->hello_acked = 1;
+	if (configure_child(peer) == -1)
+		run_stop(peer->parent, EX_SOFTWARE);
+	return (IPC_OK);
+}
+
+enum ipc_error
+peer_ready(struct peer *peer, const void *payload)
+{
+	const struct ipc_ready *ready = payload;
+	struct parent *parent = peer->parent;
+
+	if (!peer->hello_acked || ready->reserved != 0)
+		return (IPC_E_STATE);
+	peer->ready = 1;
+	peer->missed = peer->child.missed | ready->missed;
+	if (peer->channel.phase == IPC_SETUP)
+		peer->channel.phase = IPC_RUN;
+	if (parent->netproc.ready && parent->relayproc.ready)
+		event_base_loopbreak(parent->base);
+	return (IPC_OK);
+}
+
+enum ipc_error
+peer_log(struct peer *peer, const void *payload)
+{
+	const struct ipc_log *log = payload;
+	const char *name = role_name(peer->child.role);
+	uint64_t suppressed = 0;
+	char text[64];
+
+	if (log->level >= LOG_LEVEL_N ||
+	    memchr(log->text, '\0', sizeof(log->text)) == NULL)
+		return (IPC_E_FIELD);
+	if (!log_limit_ok(&peer->log_limit, clock_now_ms(), &suppressed))
+		return (IPC_OK);
+	if (suppressed > 0) {
+		snprintf(text, sizeof(text), "%llu lines suppressed",
+		    (unsigned long long)suppressed);
+		log_line(LOG_LEVEL_WARN, name, text);
+	}
+	log_line((enum log_level)log->level, name, log->text);
+	return (IPC_OK);
+}
+
+/* One child accuses the other. */
+enum ipc_error
+peer_violation(struct peer *peer, const void *payload)
+{
+	const struct ipc_violation *violation = payload;
+	struct parent *parent = peer->parent;
+	struct peer *accused;
+	char cause[160];
+
+	if (violation->error >= IPC_NERRORS || violation->reserved != 0)
+		return (IPC_E_FIELD);
+	if (violation->role == ROLE_NETPROC)
+		accused = &parent->netproc;
+	else if (violation->role == ROLE_RELAYPROC)
+		accused = &parent->relayproc;
+	else
+		return (IPC_E_FIELD);
+	if (accused == peer)
+		return (IPC_E_FIELD);
+	snprintf(cause, sizeof(cause),
+	    "broke the protocol with %s: %s (says %s)",
+	    ipc_name(violation->type),
+	    ipc_strerror((enum ipc_error)violation->error),
+	    role_name(peer->child.role));
+	peer_lost(accused, cause);
+	return (IPC_OK);
+}
+
+/* What it said before it ended: often the reason. */
+static void
+last_words(struct peer *peer)
+{
+	struct ipc_msg msg;
+	int i;
+
+	for (i = 0; i < PEER_LAST_WORDS && peer->channel.fd != -1; i++) {
+		if (channel_recv(&peer->channel, &msg) != CHANNEL_MESSAGE)
+			return;
+		if (msg.hdr.type == IPC_LOG)
+			peer_log(peer, msg.payload);
+		channel_msg_done(&msg);
+	}
+}
+
+static void
+describe(int status, char *buf, size_t size)
+{
+	const char *name;
+	int signo;
+
+	if (WIFEXITED(status)) {
+		snprintf(buf, size, "exit status %d", WEXITSTATUS(status));
+		return;
+	}
+	signo = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	name = sigabbrev_np(signo);
+	snprintf(buf, size, "killed by signal %d (SIG%s)%s", signo,
+	    name != NULL ? name : "?",
+	    signo == SIGSYS ? ": seccomp violation" : "");
+}
+
+/* The child's own sysexit, if it failed to start with one. */
+static int
+status_of(const struct parent *parent, int status)
+{
+	if (parent->state == PARENT_SETUP && WIFEXITED(status) &&
+	    WEXITSTATUS(status) >= EX__BASE && WEXITSTATUS(status) <= EX__MAX)
+		return (WEXITSTATUS(status));
+	return (EX_SOFTWARE);
+}
+
+void
+peer_lost(struct peer *peer, const char *cause)
+{
+	struct parent *parent = peer->parent;
+	char how[96];
+	int status = 0;
+
+	if (peer->ev_exit == NULL)
+		return;
+	event_free(peer->ev_exit);
+	peer->ev_exit = NULL;
+	if (peer->channel_event.ev_read != NULL)
+		channel_event_pause(&peer->channel_event);
+	spawn_end(&peer->child, &status);
+	last_words(peer);
+	describe(status, how, sizeof(how));
+	if (parent->state != PARENT_STOPPING)
+		log_error("lost %s: %s", role_name(peer->child.role),
+		    cause != NULL ? cause : how);
+	else if (!WIFEXITED(status) && parent->stop_stage < STOP_KILL)
+		log_warn("%s did not stop in order: %s",
+		    role_name(peer->child.role), how);
+	if (parent->state != PARENT_STOPPING)
+		run_stop(parent, status_of(parent, status));
+	else
+		run_someone_ended(parent);
+}
+
+void
+peer_end(struct peer *peer)
+{
+	if (peer->ev_exit != NULL)
+		event_free(peer->ev_exit);
+	peer->ev_exit = NULL;
+	channel_event_stop(&peer->channel_event);
+	if (peer->channel.fd != -1)
+		channel_close(&peer->channel);
+	spawn_end(&peer->child, NULL);
+}

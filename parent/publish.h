@@ -1,0 +1,29 @@
+#ifndef PARENT_PUBLISH_H
+#define PARENT_PUBLISH_H
+
+#include <stdint.h>
+
+#include "parent/configuration.h"
+
+/* A listening socket of --publish. */
+struct publish_listener {
+	int fd; /* owned, non-blocking; -1 once handed over */
+	struct ipc_listener what;
+};
+
+struct publish_set {
+	uint32_t n;
+	struct publish_listener list[CONFIG_LISTENERS_MAX];
+};
+
+/*
+ * Binds and listens for everything that config publishes.  0, or -1 with
+ * error filled and nothing left open.
+ */
+int publish_open(const struct config *config, struct publish_set *set,
+    struct config_error *error);
+
+/* Closes what was not handed over. */
+void publish_close(struct publish_set *set);
+
+#endif

@@ -1,0 +1,317 @@
+/*
+ * The event loop, and the end.
+ *
+ * Everything that can happen is a descriptor: signals (signalfd), ends of
+ * processes (pidfds), channels, listeners, netlink.  So the locked parent
+ * needs no call of the rt_sig family.
+ *
+ * An orderly end (run_stop):
+ *	NETPROC		STOP to netproc, which closes its flows
+ *	RELAYPROC	STOP to relayproc, once netproc has ended or after
+ *			STOP_NETPROC_MS
+ *	KILL		after STOP_ALL_MS whoever lives is killed
+ *	COMMAND		COMMAND was told SIGTERM at the start; after
+ *			STOP_COMMAND_MS it is killed
+ * The loop ends when nobody is left.
+ */
+
+#include <sys/signalfd.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "ipc/clock.h"
+#include "parent/parent.h"
+
+/* Both children must be ready by then; a machine under load takes 100 ms. */
+#define SETUP_S 5
+
+#define STOP_NETPROC_MS 250
+#define STOP_ALL_MS	500
+#define STOP_COMMAND_MS 2000
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct parent *parent = arg;
+	const struct peer *late;
+
+	(void)fd;
+	(void)what;
+	if (parent->state == PARENT_STOPPING) {
+		run_someone_ended(parent);
+		return;
+	}
+	late = parent->netproc.ready ? &parent->relayproc : &parent->netproc;
+	log_error("%s is not ready after %d s; look at what it logged, and "
+	    "at the machine's load", role_name(late->child.role), SETUP_S);
+	run_stop(parent, EX_UNAVAILABLE);
+}
+
+static void
+timer_set(struct parent *parent, uint64_t ms)
+{
+	struct timeval tv = {
+		.tv_sec = (time_t)(ms / 1000),
+		.tv_usec = (suseconds_t)(ms % 1000 * 1000),
+	};
+
+	event_add(parent->ev_timer, &tv);
+}
+
+/*
+ * A signal from the terminal has reached COMMAND already: it is in our
+ * process group.
+ */
+static void
+on_one_signal(struct parent *parent, const struct signalfd_siginfo *info)
+{
+	const struct command *command = &parent->frame.command;
+	int signo = (int)info->ssi_signo;
+
+	if (signo == SIGHUP)
+		return;
+	if (command->pid == -1 || parent->state == PARENT_STOPPING) {
+		log_info("signal %d: stopping", signo);
+		run_stop(parent, EX_OK);
+		return;
+	}
+	log_info("signal %d: passed on to %s", signo,
+	    parent->config.command[0]);
+	if (info->ssi_code != SI_KERNEL)
+		command_signal(command, signo);
+}
+
+static void
+on_signal(evutil_socket_t fd, short what, void *arg)
+{
+	struct parent *parent = arg;
+	struct signalfd_siginfo info;
+
+	(void)what;
+	while (read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		on_one_signal(parent, &info);
+}
+
+static void
+on_host_addrs(evutil_socket_t fd, short what, void *arg)
+{
+	struct parent *parent = arg;
+
+	(void)fd;
+	(void)what;
+	if (host_addrs_read(&parent->host_addrs, configure_host_addr,
+		parent) == -1)
+		log_warn("host addresses changed too fast; reading all again");
+}
+
+static struct event *
+watch(struct parent *parent, int fd, event_callback_fn fn)
+{
+	struct event *ev;
+
+	ev = event_new(parent->base, fd, EV_READ | EV_PERSIST, fn, parent);
+	if (ev != NULL && event_add(ev, NULL) == -1) {
+		event_free(ev);
+		ev = NULL;
+	}
+	return (ev);
+}
+
+/* libevent 2.1 opens a socketpair for signals, which we do not use. */
+static struct event_base *
+base_new(void)
+{
+	struct event_config *config;
+	struct event_base *base;
+
+	config = event_config_new();
+	if (config == NULL)
+		return (NULL);
+	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+	event_config_set_flag(config, EVENT_BASE_FLAG_IGNORE_ENV);
+	base = event_base_new_with_config(config);
+	event_config_free(config);
+	return (base);
+}
+
+int
+run_init(struct parent *parent)
+{
+	sigset_t mask;
+
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGINT);
+	sigaddset(&mask, SIGQUIT);
+	sigaddset(&mask, SIGHUP);
+	if (sigprocmask(SIG_BLOCK, &mask, &parent->old_mask) == -1 ||
+	    signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return (-1);
+	parent->signal_fd = signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (parent->signal_fd == -1)
+		return (-1);
+	parent->base = base_new();
+	if (parent->base == NULL)
+		return (-1);
+	parent->ev_signal = watch(parent, parent->signal_fd, on_signal);
+	parent->ev_host_addrs = watch(parent, parent->host_addrs.fd,
+	    on_host_addrs);
+	parent->ev_timer = event_new(parent->base, -1, 0, on_timer, parent);
+	if (parent->ev_signal == NULL || parent->ev_host_addrs == NULL ||
+	    parent->ev_timer == NULL) {
+		errno = ENOMEM;
+		return (-1);
+	}
+	return (0);
+}
+
+int
+run_setup(struct parent *parent)
+{
+	if (peer_watch(&parent->netproc, parent_from_netproc) == -1 ||
+	    peer_watch(&parent->relayproc, parent_from_relayproc) == -1) {
+		log_error("cannot watch the children: %s", strerror(errno));
+		parent->status = EX_OSERR;
+		return (-1);
+	}
+	if (configure_hello(&parent->netproc) == -1 ||
+	    configure_hello(&parent->relayproc) == -1) {
+		parent->status = EX_SOFTWARE;
+		return (-1);
+	}
+	timer_set(parent, SETUP_S * 1000);
+	event_base_dispatch(parent->base);
+	if (parent->state != PARENT_SETUP)
+		return (-1);
+	event_del(parent->ev_timer);
+	return (0);
+}
+
+void
+run_watch(struct parent *parent)
+{
+	if (parent->state == PARENT_SETUP)
+		parent->state = PARENT_RUN;
+	event_base_dispatch(parent->base);
+}
+
+static void
+say_stop(struct peer *peer)
+{
+	const struct ipc_empty empty = { 0 };
+
+	if (peer->ev_exit == NULL)
+		return;
+	if (channel_send(&peer->channel, IPC_STOP, 0, 0, &empty,
+		sizeof(empty)) == -1)
+		log_debug("STOP to %s: %s", role_name(peer->child.role),
+		    strerror(errno));
+	peer->channel.phase = IPC_DRAIN;
+	channel_event_kick(&peer->channel_event);
+}
+
+/* Enters the next stage whose time has come; sets the timer for the one
+ * after. */
+static void
+stop_advance(struct parent *parent)
+{
+	const uint64_t spent_ms = clock_now_ms() - parent->stop_ms;
+	const int netproc_lives = parent->netproc.ev_exit != NULL;
+
+	if (parent->stop_stage == STOP_NETPROC &&
+	    (!netproc_lives || spent_ms >= STOP_NETPROC_MS)) {
+		parent->stop_stage = STOP_RELAYPROC;
+		say_stop(&parent->relayproc);
+	}
+	if (parent->stop_stage == STOP_RELAYPROC && spent_ms >= STOP_ALL_MS) {
+		parent->stop_stage = STOP_KILL;
+		peer_lost(&parent->netproc, NULL);
+		peer_lost(&parent->relayproc, NULL);
+	}
+	if (parent->stop_stage == STOP_KILL && spent_ms >= STOP_COMMAND_MS) {
+		parent->stop_stage = STOP_COMMAND;
+		command_signal(&parent->frame.command, SIGKILL);
+	}
+	switch (parent->stop_stage) {
+	case STOP_NETPROC:
+		timer_set(parent, STOP_NETPROC_MS - spent_ms);
+		break;
+	case STOP_RELAYPROC:
+		timer_set(parent, STOP_ALL_MS - spent_ms);
+		break;
+	case STOP_KILL:
+		timer_set(parent, STOP_COMMAND_MS - spent_ms);
+		break;
+	default:
+		break;
+	}
+}
+
+void
+run_someone_ended(struct parent *parent)
+{
+	if (parent->netproc.ev_exit == NULL &&
+	    parent->relayproc.ev_exit == NULL &&
+	    parent->frame.command.pid == -1) {
+		event_base_loopbreak(parent->base);
+		return;
+	}
+	stop_advance(parent);
+}
+
+void
+run_stop(struct parent *parent, int status)
+{
+	if (parent->state == PARENT_STOPPING)
+		return;
+	parent->state = PARENT_STOPPING;
+	parent->status = status;
+	parent->stop_ms = clock_now_ms();
+	parent->stop_stage = STOP_NETPROC;
+	/* Nobody comes in any more, and the names go at once. */
+	if (parent->ev_vmm != NULL)
+		event_del(parent->ev_vmm);
+	unix_listener_close(&parent->frame.listener);
+	control_close(&parent->control);
+	command_signal(&parent->frame.command, SIGTERM);
+	say_stop(&parent->netproc);
+	run_someone_ended(parent);
+}
+
+static void
+event_drop(struct event **ev)
+{
+	if (*ev != NULL)
+		event_free(*ev);
+	*ev = NULL;
+}
+
+void
+run_end(struct parent *parent)
+{
+	parent->state = PARENT_STOPPING;
+	peer_end(&parent->netproc);
+	peer_end(&parent->relayproc);
+	control_close(&parent->control);
+	event_drop(&parent->ev_signal);
+	event_drop(&parent->ev_timer);
+	event_drop(&parent->ev_vmm);
+	event_drop(&parent->ev_command);
+	event_drop(&parent->ev_host_addrs);
+	if (parent->base != NULL)
+		event_base_free(parent->base);
+	parent->base = NULL;
+	frame_close(&parent->frame);
+	publish_close(&parent->publish);
+	notify_close(&parent->notify);
+	host_addrs_close(&parent->host_addrs);
+	if (parent->signal_fd != -1)
+		close(parent->signal_fd);
+	parent->signal_fd = -1;
+}

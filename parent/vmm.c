@@ -1,0 +1,146 @@
+/*
+ * The VMM's comings and goings.  netproc gets a reference to the frame
+ * socket; ours stays open as long, so that the VMM need not notice if netproc
+ * is replaced one day.
+ */
+
+#include <errno.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "parent/parent.h"
+
+static void
+log_attached(const struct parent *parent)
+{
+	const struct ucred *vmm = &parent->frame.vmm;
+
+	if (parent->frame.command.pid != -1)
+		log_info("vmm attached: pid %d", (int)parent->frame.command.pid);
+	else
+		log_info("vmm attached: pid %d uid %u", (int)vmm->pid,
+		    (unsigned int)vmm->uid);
+}
+
+static void
+hand_over(struct parent *parent)
+{
+	const struct ipc_frame frame = { .kind = FRAME_STREAM };
+	struct peer *netproc = &parent->netproc;
+
+	if (channel_lend_fd(&netproc->channel, IPC_FRAME, 0, 0, &frame,
+		sizeof(frame), parent->frame.fd) == -1) {
+		peer_lost(netproc, "does not take the frame socket");
+		return;
+	}
+	log_attached(parent);
+}
+
+static void
+on_connect(evutil_socket_t fd, short what, void *arg)
+{
+	struct parent *parent = arg;
+	struct frame_source *source = &parent->frame;
+	struct ucred peer;
+	int conn;
+
+	(void)fd;
+	(void)what;
+	conn = unix_listener_accept(&source->listener, &peer);
+	if (conn == -1) {
+		if (errno != EAGAIN && errno != ECONNABORTED)
+			log_warn("accepting a vmm: %s", strerror(errno));
+		return;
+	}
+	if (source->fd != -1) {
+		log_warn("refused a second vmm, pid %d uid %u: pid %d is "
+		    "connected", (int)peer.pid, (unsigned int)peer.uid,
+		    (int)source->vmm.pid);
+		close(conn);
+		return;
+	}
+	source->fd = conn;
+	source->vmm = peer;
+	hand_over(parent);
+}
+
+void
+vmm_start(struct parent *parent)
+{
+	struct frame_source *source = &parent->frame;
+
+	if (source->listener.fd == -1) {
+		hand_over(parent);
+		return;
+	}
+	parent->ev_vmm = event_new(parent->base, source->listener.fd,
+	    EV_READ | EV_PERSIST, on_connect, parent);
+	if (parent->ev_vmm == NULL || event_add(parent->ev_vmm, NULL) == -1)
+		fatalx("no memory for the frame socket's event");
+}
+
+void
+vmm_gone(struct parent *parent, const struct ipc_frame_gone *gone)
+{
+	struct frame_source *source = &parent->frame;
+
+	switch (gone->reason) {
+	case FRAME_GONE_BAD_LENGTH:
+		log_warn("vmm gone: it announced a frame of %u bytes",
+		    gone->detail);
+		break;
+	case FRAME_GONE_ERROR:
+		log_info("vmm gone: %s", strerror((int)gone->detail));
+		break;
+	default:
+		log_info("vmm gone");
+		break;
+	}
+	frame_drop(source);
+	if (parent->config.frame_fd != -1)
+		run_stop(parent, gone->reason == FRAME_GONE_BAD_LENGTH ?
+			EX_PROTOCOL : EX_OK);
+}
+
+static void
+on_command(evutil_socket_t fd, short what, void *arg)
+{
+	struct parent *parent = arg;
+	struct command *command = &parent->frame.command;
+
+	(void)fd;
+	(void)what;
+	/* The pidfd goes with the process. */
+	event_del(parent->ev_command);
+	if (!command_reap(command)) {
+		event_add(parent->ev_command, NULL);
+		return;
+	}
+	log_info("%s ended: status %d", parent->config.command[0],
+	    command->status);
+	if (parent->state != PARENT_STOPPING)
+		run_stop(parent, command->status);
+	else
+		run_someone_ended(parent);
+}
+
+int
+vmm_start_command(struct parent *parent, struct config_error *error)
+{
+	struct frame_source *source = &parent->frame;
+
+	if (command_start(&source->command, parent->config.command,
+		source->vmm_fd, &parent->old_mask, error) == -1)
+		return (-1);
+	close(source->vmm_fd);
+	source->vmm_fd = -1;
+	parent->ev_command = event_new(parent->base, source->command.pidfd,
+	    EV_READ | EV_PERSIST, on_command, parent);
+	if (parent->ev_command == NULL ||
+	    event_add(parent->ev_command, NULL) == -1)
+		return (config_error(error, EX_OSERR, "out of memory"));
+	return (0);
+}
