@@ -4,6 +4,7 @@ ipc_libipc_a_SOURCES = \
 	ipc/addr.c ipc/addr.h \
 	ipc/channel.c ipc/channel.h \
 	ipc/channel_event.c ipc/channel_event.h \
+	ipc/child_base.c ipc/child_base.h \
 	ipc/clock.c ipc/clock.h \
 	ipc/cursor.h \
 	ipc/log.c ipc/log.h \

@@ -132,7 +132,7 @@ struct ipc_config_netproc {
 	uint8_t pad[3];		/* zero */
 	uint32_t lease_s;	/* DHCP lease, seconds */
 	uint32_t max_flows;	/* outbound slots */
-	uint32_t max_inbound;	/* inbound slots */
+	uint32_t max_inbound;	/* inbound slots, 0 if nothing is published */
 	uint32_t dns_in_flight; /* most queries waiting for an answer */
 	uint32_t nsearch;
 	char search[NET_SEARCH_LIST][NET_SEARCH_MAX + 1]; /* NUL padded */

@@ -51,7 +51,7 @@ got_config(struct netproc *np, const struct ipc_config_netproc *cfg)
 	    !addr_is_valid(&cfg->gateway) || cfg->gateway.family != 4 ||
 	    cfg->prefix_len < 1 || cfg->prefix_len > 32 || cfg->mtu < 1280 ||
 	    cfg->mtu > 65520 || cfg->max_flows == 0 ||
-	    cfg->max_flows > FLOW_SLOTS_MAX || cfg->max_inbound == 0 ||
+	    cfg->max_flows > FLOW_SLOTS_MAX ||
 	    cfg->max_inbound > FLOW_SLOTS_MAX || cfg->dns_in_flight == 0 ||
 	    cfg->dns_in_flight > DNS_TABLE_MAX || cfg->lease_s == 0 ||
 	    !search_is_valid(cfg))

@@ -9,8 +9,6 @@
  *	   passed on and frames written
  */
 
-#include <sys/epoll.h>
-
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -21,6 +19,7 @@
 
 #include <event2/event.h>
 
+#include "ipc/child_base.h"
 #include "ipc/clock.h"
 #include "netproc/flow/tcp.h"
 #include "netproc/gateway/gateway.h"
@@ -34,10 +33,6 @@
 
 /* lwIP counts its timers in these. */
 #define TICK_MS 250
-
-/* The two ends of libevent's signal pipe, which nothing here needs. */
-#define FD_LIBEVENT_FIRST (FD_EPOLL + 1)
-#define FD_LIBEVENT_LAST  (FD_EPOLL + 2)
 
 static void
 log_to_parent(enum log_level level, const char *text, void *arg)
@@ -156,32 +151,6 @@ configure(struct netproc *np)
 	}
 }
 
-/* An event base that holds its epoll descriptor, and nothing else. */
-static struct event_base *
-base_new(void)
-{
-	struct event_config *config = event_config_new();
-	struct event_base *base;
-
-	if (config == NULL)
-		return (NULL);
-	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-	event_config_set_flag(config, EVENT_BASE_FLAG_IGNORE_ENV);
-	event_config_require_features(config, EV_FEATURE_ET |
-		EV_FEATURE_EARLY_CLOSE);
-	base = event_base_new_with_config(config);
-	event_config_free(config);
-	if (base == NULL)
-		return (NULL);
-	close(FD_LIBEVENT_FIRST);
-	close(FD_LIBEVENT_LAST);
-	/* ENOENT: an epoll descriptor that does not watch this one. */
-	if (epoll_ctl(FD_EPOLL, EPOLL_CTL_DEL, FD_PARENT, NULL) != -1 ||
-	    errno != ENOENT)
-		fatalx("descriptor %d is not libevent's epoll", FD_EPOLL);
-	return (base);
-}
-
 static void
 prepare(struct netproc *np)
 {
@@ -193,10 +162,9 @@ prepare(struct netproc *np)
 	np->next_port = (uint16_t)arc4random();
 	TAILQ_INIT(&np->touched);
 	TAILQ_INIT(&np->again);
-	np->base = base_new();
+	np->base = child_base_new();
 	/* Each flow has one message under way, at most two. */
-	if (np->base == NULL ||
-	    channel_init(&np->relay, FD_PEER, ROLE_NETPROC, ROLE_RELAYPROC,
+	if (channel_init(&np->relay, FD_PEER, ROLE_NETPROC, ROLE_RELAYPROC,
 		IPC_RECORD_MAX, 2 * slots + 64) == -1 ||
 	    channel_init(&np->dgram, FD_DGRAM, ROLE_NETPROC, ROLE_RELAYPROC,
 		IPC_DGRAM_MAX, 0) == -1 ||
