@@ -87,7 +87,7 @@ got_frame(struct netproc *np, const struct ipc_frame *frame,
 }
 
 enum ipc_error
-dispatch_parent(struct channel *ch, struct ipc_msg *msg, void *arg)
+netproc_from_parent(struct channel *ch, struct ipc_msg *msg, void *arg)
 {
 	struct netproc *np = arg;
 

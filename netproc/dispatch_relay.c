@@ -78,7 +78,7 @@ got_closed(struct netproc *np, const struct ipc_msg *msg)
 }
 
 enum ipc_error
-dispatch_relay(struct channel *ch, struct ipc_msg *msg, void *arg)
+netproc_from_relay(struct channel *ch, struct ipc_msg *msg, void *arg)
 {
 	struct netproc *np = arg;
 

@@ -140,7 +140,7 @@ configure(struct netproc *np)
 			_exit(EX_OK);
 		error = result == CHANNEL_VIOLATION ? np->parent.error
 		    : result == CHANNEL_MESSAGE
-		    ? dispatch_parent(&np->parent, &msg, np)
+		    ? netproc_from_parent(&np->parent, &msg, np)
 		    : IPC_E_SHORT;
 		if (error != IPC_OK)
 			fatalx("configuration: %s: %s",
@@ -178,11 +178,11 @@ prepare(struct netproc *np)
 	np->ev_tick = event_new(np->base, -1, 0, on_tick, np);
 	if (np->ev_tick == NULL ||
 	    channel_event_start(&np->ev_parent, np->base, &np->parent,
-		dispatch_parent, on_lost, np) == -1 ||
+		netproc_from_parent, on_lost, np) == -1 ||
 	    channel_event_start(&np->ev_relay, np->base, &np->relay,
-		dispatch_relay, on_lost, np) == -1 ||
+		netproc_from_relay, on_lost, np) == -1 ||
 	    channel_event_start(&np->ev_dgram, np->base, &np->dgram,
-		dispatch_relay, on_lost, np) == -1)
+		netproc_from_relay, on_lost, np) == -1)
 		fatal("not enough memory to start");
 	/* Every slot's socket, those still under way, and the frame fd. */
 	if (isolate_set_nofile(FD_FIRST_DYNAMIC + slots + 64) == -1)

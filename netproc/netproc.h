@@ -84,11 +84,11 @@ void netproc_wake(struct netproc *np);
 void netproc_need_tick(struct netproc *np);
 
 /* dispatch_parent.c */
-enum ipc_error dispatch_parent(struct channel *ch, struct ipc_msg *msg,
+enum ipc_error netproc_from_parent(struct channel *ch, struct ipc_msg *msg,
     void *arg);
 
 /* dispatch_relay.c: the flow channel and the datagram channel. */
-enum ipc_error dispatch_relay(struct channel *ch, struct ipc_msg *msg,
+enum ipc_error netproc_from_relay(struct channel *ch, struct ipc_msg *msg,
     void *arg);
 
 #endif
