@@ -66,7 +66,7 @@ status(const struct parent *parent, char *buf, size_t size)
 	    "ready: %s\n"
 	    "uptime_s: %llu\n"
 	    "vmm_connected: %s\n",
-	    PACKAGE_VERSION, (int)getpid(), (int)parent->netproc.child.pid,
+	    PACKAGE_VERSION, (int)parent->pid, (int)parent->netproc.child.pid,
 	    (int)parent->relayproc.child.pid, state_text(parent->state),
 	    parent->ready_ms != 0 ? "yes" : "no",
 	    (unsigned long long)((now_ms - parent->started_ms) / 1000),

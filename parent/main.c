@@ -227,13 +227,14 @@ attest_both(struct parent *parent)
 static int
 lock_self(struct parent *parent, uint32_t *missed)
 {
-	const char *dir = NULL;
+	const char *dirs[3] = { NULL, NULL, NULL };
+	size_t n = 0;
 
 	if (parent->frame.listener.fd != -1)
-		dir = parent->frame.listener.dir;
-	else if (parent->control.listener.fd != -1)
-		dir = parent->control.listener.dir;
-	if (sandbox_lock_parent(parent->config.strict, dir, missed) == 0)
+		dirs[n++] = parent->frame.listener.dir;
+	if (parent->control.listener.fd != -1)
+		dirs[n++] = parent->control.listener.dir;
+	if (sandbox_lock_parent(parent->config.strict, dirs, missed) == 0)
 		return (0);
 	parent->status = EX_UNAVAILABLE;
 	return (-1);
@@ -261,6 +262,7 @@ parent_init(struct parent *parent)
 {
 	memset(parent, 0, sizeof(*parent));
 	parent->started_ms = clock_now_ms();
+	parent->pid = getpid();
 	parent->uid = geteuid();
 	parent->status = EX_SOFTWARE;
 	parent->exe_fd = -1;

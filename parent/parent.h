@@ -52,7 +52,8 @@ struct parent {
 	struct config config;
 	enum parent_state state;
 	int status; /* to exit with */
-	uid_t uid;  /* our own */
+	pid_t pid;  /* our own */
+	uid_t uid;
 	uint64_t started_ms, ready_ms;
 
 	struct frame_source frame;

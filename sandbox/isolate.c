@@ -282,20 +282,21 @@ sandbox_lock(enum role role, int strict, uint32_t *missed)
 
 /*
  * Drops every capability, but for CAP_DAC_OVERRIDE where root could not unlink
- * in socket_dir as the plain user 0 (a directory in another user's home).
+ * in one of dirs as the plain user 0 (a directory in another user's home).
  */
 static int
-parent_caps(const char *socket_dir)
+parent_caps(const char *const *dirs)
 {
 	const uint32_t override = 1u << CAP_DAC_OVERRIDE;
 	int error;
 
 	if ((error = caps_set(override, 0)) != 0)
 		return (error);
-	if (socket_dir == NULL ||
-	    faccessat(AT_FDCWD, socket_dir, W_OK | X_OK, AT_EACCESS) == 0)
-		return (caps_set(0, 0));
-	return (caps_set(override, override));
+	for (; dirs != NULL && *dirs != NULL; dirs++) {
+		if (faccessat(AT_FDCWD, *dirs, W_OK | X_OK, AT_EACCESS) != 0)
+			return (caps_set(override, override));
+	}
+	return (caps_set(0, 0));
 }
 
 /*
@@ -314,7 +315,8 @@ parent_bounding(int strict, uint32_t *missed)
 }
 
 int
-sandbox_lock_parent(int strict, const char *socket_dir, uint32_t *missed)
+sandbox_lock_parent(int strict, const char *const *socket_dirs,
+    uint32_t *missed)
 {
 	static const struct fence fences[] = {
 		{ STAGE_NO_NEW_PRIVS, fence_no_new_privs },
@@ -329,10 +331,10 @@ sandbox_lock_parent(int strict, const char *socket_dir, uint32_t *missed)
 		missed) == -1 ||
 	    parent_bounding(strict, missed) == -1)
 		return (-1);
-	if ((error = parent_caps(socket_dir)) != 0 &&
+	if ((error = parent_caps(socket_dirs)) != 0 &&
 	    stage_missed(STAGE_CAPS, error, strict, missed) == -1)
 		return (-1);
-	if (landlock_deny(ROLE_PARENT, socket_dir, strict, missed) == -1 ||
+	if (landlock_deny(ROLE_PARENT, socket_dirs, strict, missed) == -1 ||
 	    fences_put_up(last, 1, strict, missed) == -1)
 		return (-1);
 	return (lock_seccomp(ROLE_PARENT, strict, missed));

@@ -36,10 +36,11 @@ int sandbox_lock(enum role role, int strict, uint32_t *missed);
 
 /*
  * The parent's own lock, after the children were attested: no capabilities
- * (but CAP_DAC_OVERRIDE when socket_dir cannot be written without it), no
- * new privileges, Landlock leaves only unlinking in socket_dir (borrowed;
- * NULL: not even that), its filter.
+ * (but CAP_DAC_OVERRIDE when one of socket_dirs cannot be written without
+ * it), no new privileges, Landlock leaves only unlinking in socket_dirs
+ * (borrowed, ended by NULL; NULL: not even that), its filter.
  */
-int sandbox_lock_parent(int strict, const char *socket_dir, uint32_t *missed);
+int sandbox_lock_parent(int strict, const char *const *socket_dirs,
+    uint32_t *missed);
 
 #endif

@@ -85,7 +85,7 @@ landlock_allow_unlink(int ruleset, const char *dir)
 /* 0, or -1 with errno. */
 static int
 landlock_restrict(const struct ruleset_attr *attr, int abi,
-    const char *unlink_dir)
+    const char *const *unlink_dirs)
 {
 	size_t size;
 	int ruleset, error = 0;
@@ -97,8 +97,10 @@ landlock_restrict(const struct ruleset_attr *attr, int abi,
 	ruleset = (int)syscall(SYS_landlock_create_ruleset, attr, size, 0);
 	if (ruleset == -1)
 		return (-1);
-	if ((unlink_dir != NULL &&
-		landlock_allow_unlink(ruleset, unlink_dir) == -1) ||
+	for (; unlink_dirs != NULL && *unlink_dirs != NULL; unlink_dirs++)
+		if (landlock_allow_unlink(ruleset, *unlink_dirs) == -1)
+			error = errno;
+	if (error == 0 &&
 	    syscall(SYS_landlock_restrict_self, ruleset, 0) == -1)
 		error = errno;
 	close(ruleset);
@@ -107,7 +109,7 @@ landlock_restrict(const struct ruleset_attr *attr, int abi,
 }
 
 int
-landlock_deny(enum role role, const char *unlink_dir, int strict,
+landlock_deny(enum role role, const char *const *unlink_dirs, int strict,
     uint32_t *missed)
 {
 	struct ruleset_attr attr;
@@ -117,7 +119,7 @@ landlock_deny(enum role role, const char *unlink_dir, int strict,
 		error = abi == -1 ? errno : EOPNOTSUPP;
 	} else {
 		attr = landlock_attr(role, abi);
-		if (landlock_restrict(&attr, abi, unlink_dir) == -1)
+		if (landlock_restrict(&attr, abi, unlink_dirs) == -1)
 			error = errno;
 	}
 	if (error != 0 &&

@@ -37,21 +37,22 @@ static const struct filter_rule rules[] = {
 	/* channels, and the host's addresses from netlink */
 	{ CALL(recvmsg),
 	    { ANY, ANY, INT(MSG_DONTWAIT | MSG_CMSG_CLOEXEC) },
-	    "log lines and FRAME_GONE from the children" },
-	{ CALL(recvfrom),
-	    { ANY, ANY, ANY, INT(MSG_DONTWAIT), LONG(0), LONG(0) },
-	    "changes of the host's addresses, from netlink" },
+	    "the children's messages, netlink's changes of the host's "
+	    "addresses, requests on the control socket" },
 	{ CALL(sendmsg),
 	    { ANY, ANY, INT(MSG_DONTWAIT | MSG_NOSIGNAL) },
-	    "the frame descriptor to netproc" },
+	    "the frame descriptor to netproc, a new dump from netlink, "
+	    "READY=1 to NOTIFY_SOCKET, answers on the control socket" },
 	{ CALL(writev), { ANY },
-	    "STOP and changes of host addresses to the children" },
+	    "STOP and changes of host addresses to the children, READY=1 "
+	    "to --ready-fd" },
 
 	/* the VMM */
 	{ CALL(accept4), { ANY, ANY, ANY, INT(SOCK_FLAGS) },
-	    "a VMM connects to the frame socket" },
+	    "a VMM connects to the frame socket, a client to the control "
+	    "socket" },
 	{ CALL(getsockopt), { ANY, INT(SOL_SOCKET), INT(SO_PEERCRED) },
-	    "whose credentials a second VMM's refusal names" },
+	    "who connected: logged, and checked on the control socket" },
 	{ CALL(close), { ANY }, "a VMM that left or was refused" },
 
 	/* children */
@@ -63,15 +64,17 @@ static const struct filter_rule rules[] = {
 	    "a child that broke the protocol, or did not stop in time" },
 	{ CALL(pidfd_send_signal), { ANY, INT(SIGTERM), LONG(0), INT(0) },
 	    "the VMM's command is told to stop" },
+	{ CALL(pidfd_send_signal), { ANY, INT(SIGINT), LONG(0), INT(0) },
+	    "SIGINT passed on to the VMM's command" },
+	{ CALL(pidfd_send_signal), { ANY, INT(SIGQUIT), LONG(0), INT(0) },
+	    "SIGQUIT passed on to the VMM's command" },
 
 	/* the operator */
 	{ CALL(write), { INT(STDERR_FILENO) }, "log lines" },
-#ifdef __NR_unlink
-	{ CALL(unlink), { ANY }, "the frame socket, at the end" },
-#else
-	{ CALL(unlinkat), { INT(AT_FDCWD), ANY, INT(0) },
-	    "the frame socket, at the end" },
-#endif
+	{ CALL(newfstatat), { ANY, ANY, ANY, INT(AT_SYMLINK_NOFOLLOW) },
+	    "whether the name of a socket is still ours, at the end" },
+	{ CALL(unlinkat), { ANY, ANY, INT(0) },
+	    "the names of the frame and control sockets, at the end" },
 
 	/* memory: malloc(3), never executable */
 	{ CALL(brk), { ANY }, "malloc grows and trims the heap" },
