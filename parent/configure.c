@@ -206,6 +206,7 @@ give_listeners(struct peer *peer, uint32_t *records)
 		if (channel_send_fd(&peer->channel, IPC_CONFIG_LISTENER, 0, 0,
 			&listener->what, sizeof(listener->what), fd) == -1)
 			goto fail;
+		peer->child.nlent++;
 	}
 	return (0);
 fail:
