@@ -5,14 +5,14 @@
 #include "ipc/cursor.h"
 #include "netproc/gateway/dhcp_message.h"
 
-#define IP_UDP_LEN	28
-#define MESSAGE_MIN	300 /* BOOTP's size; some clients drop less */
-#define MAX_SIZE_MIN	576 /* RFC 2132 9.10 */
-#define LEASE_FOREVER	0xffffffffu
-#define LABEL_MAX	63 /* RFC 1035 2.3.4 */
-#define NAME_MAX_BYTES	255
-#define OPTION_MAX	255
-#define IP4_BROADCAST	0xffffffffu
+#define IP_UDP_LEN     28
+#define MESSAGE_MIN    300 /* BOOTP's size; some clients drop less */
+#define MAX_SIZE_MIN   576 /* RFC 2132 9.10 */
+#define LEASE_FOREVER  0xffffffffu
+#define LABEL_MAX      63 /* RFC 1035 2.3.4 */
+#define NAME_MAX_BYTES 255
+#define OPTION_MAX     255
+#define IP4_BROADCAST  0xffffffffu
 
 /*
  * What a REQUEST asks for.  It names the address in option 50 (SELECTING,

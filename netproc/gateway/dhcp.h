@@ -47,7 +47,7 @@ enum dhcp_error {
 #define X(name, counter) DHCP_E_##name,
 	DHCP_ERRORS(X)
 #undef X
-	    DHCP_NERRORS
+	DHCP_NERRORS
 };
 
 /* Addresses are in host byte order. */

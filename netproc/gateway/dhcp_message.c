@@ -138,8 +138,8 @@ parse(struct cursor c, const uint8_t src_mac[6], struct dhcp_message *msg)
 }
 
 enum dhcp_error
-dhcp_message_parse(const uint8_t *payload, size_t len,
-    const uint8_t src_mac[6], struct dhcp_message *msg)
+dhcp_message_parse(const uint8_t *payload, size_t len, const uint8_t src_mac[6],
+    struct dhcp_message *msg)
 {
 	enum dhcp_error error;
 	struct cursor c;

@@ -38,8 +38,7 @@ dns_query_is_valid(const uint8_t *query, size_t len)
 	struct cursor c;
 
 	cursor_init(&c, query, len);
-	return (read_header(&c, &header) == 0 &&
-	    (header.flags & FLAG_QR) == 0);
+	return (read_header(&c, &header) == 0 && (header.flags & FLAG_QR) == 0);
 }
 
 size_t

@@ -35,8 +35,7 @@ size_t dns_head_len(const uint8_t *message, size_t len);
  * Writes the SERVFAIL response to query: its header, and its question if that
  * parses.  Returns the length, or 0 if query has no header or cap is short.
  */
-size_t dns_servfail(const uint8_t *query, size_t len, uint8_t *out,
-    size_t cap);
+size_t dns_servfail(const uint8_t *query, size_t len, uint8_t *out, size_t cap);
 
 /*
  * Writes what is left of an answer that does not fit: header with TC set

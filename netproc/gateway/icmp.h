@@ -20,8 +20,7 @@
  * no error may be sent about the packet (RFC 1122 3.2.2: a malformed one, a
  * later fragment, an ICMP error, a group or zero address).
  */
-size_t icmp_build_unreachable(uint32_t gateway_ip, uint8_t code,
-    uint16_t ip_id, const uint8_t *packet, size_t len, uint8_t *out,
-    size_t cap);
+size_t icmp_build_unreachable(uint32_t gateway_ip, uint8_t code, uint16_t ip_id,
+    const uint8_t *packet, size_t len, uint8_t *out, size_t cap);
 
 #endif

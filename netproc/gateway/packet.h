@@ -8,11 +8,10 @@ struct cursor_out;
 
 /* Headers of what the gateway itself says.  Addresses are in host order. */
 
-#define PACKET_ETHER_LEN 14
-#define PACKET_IP4_LEN	 20
-#define PACKET_UDP_LEN	 8
-#define PACKET_UDP_HEADROOM \
-	(PACKET_ETHER_LEN + PACKET_IP4_LEN + PACKET_UDP_LEN)
+#define PACKET_ETHER_LEN    14
+#define PACKET_IP4_LEN	    20
+#define PACKET_UDP_LEN	    8
+#define PACKET_UDP_HEADROOM (PACKET_ETHER_LEN + PACKET_IP4_LEN + PACKET_UDP_LEN)
 
 #define PACKET_ETHERTYPE_IP4 0x0800
 

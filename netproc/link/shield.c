@@ -28,10 +28,10 @@
 #define ARP_REQUEST 1
 #define ARP_REPLY   2
 
-#define IP4_LEN		20
-#define IP4_MF_AND_OFFS 0x3fff /* more fragments, fragment offset */
-#define IP4_BROADCAST	0xffffffffu
-#define IP4_MULTICAST(ip) (((ip) & 0xf0000000u) == 0xe0000000u)
+#define IP4_LEN		  20
+#define IP4_MF_AND_OFFS	  0x3fff /* more fragments, fragment offset */
+#define IP4_BROADCAST	  0xffffffffu
+#define IP4_MULTICAST(ip) ((ip) >> 28 == 0xe)
 
 #define TCP_LEN		20
 #define TCP_FLAGS_KNOWN 0x3f /* those of RFC 793; ECN has the other two */
@@ -178,6 +178,7 @@ static enum shield_verdict
 check_tcp(struct cursor c, struct shield_frame *out)
 {
 	enum shield_verdict verdict;
+	struct cursor options;
 
 	if (c.left < TCP_LEN)
 		return (SHIELD_TCP_SHORT);
@@ -195,8 +196,8 @@ check_tcp(struct cursor c, struct shield_frame *out)
 	if (tcp_flags_are_absurd(out->tcp_flags))
 		return (SHIELD_TCP_FLAGS);
 	out->tcp_mss = SHIELD_MSS_DEFAULT;
-	verdict = check_tcp_options(
-	    cursor_sub(&c, (size_t)out->tcp_header_len - TCP_LEN), out);
+	options = cursor_sub(&c, (size_t)out->tcp_header_len - TCP_LEN);
+	verdict = check_tcp_options(options, out);
 	if (verdict != UNDECIDED)
 		return (verdict);
 	out->payload_off = out->l4_off + out->tcp_header_len;
@@ -254,13 +255,11 @@ is_dhcp(struct cursor c, uint8_t protocol, const struct shield_config *cfg,
 	return (protocol == IPPROTO_UDP && sport == BOOTP_CLIENT &&
 	    dport == BOOTP_SERVER &&
 	    (out->src_ip == 0 || out->src_ip == cfg->guest_ip) &&
-	    (out->dst_ip == cfg->gateway_ip ||
-		is_broadcast(out->dst_ip, cfg)));
+	    (out->dst_ip == cfg->gateway_ip || is_broadcast(out->dst_ip, cfg)));
 }
 
 static enum shield_verdict
-check_addresses(const struct shield_config *cfg,
-    const struct shield_frame *out)
+check_addresses(const struct shield_config *cfg, const struct shield_frame *out)
 {
 	if (out->src_ip != cfg->guest_ip)
 		return (SHIELD_FOREIGN_IP);

@@ -59,7 +59,8 @@
 
 enum shield_verdict {
 #define X(name, counter) SHIELD_##name,
-	SHIELD_PASSES(X) SHIELD_DROPS(X)
+	SHIELD_PASSES(X)
+	SHIELD_DROPS(X)
 #undef X
 	    SHIELD_NVERDICTS
 };
@@ -80,11 +81,16 @@ struct shield_config {
 			 guests with TSO or UFO send up to 64 KiB at once */
 };
 
-#define SHIELD_FRAME_MAX 65550 /* Ethernet header and a 64 KiB packet; longer
-				  is SHIELD_LONG_FRAME */
+/* An Ethernet header and a 64 KiB packet; longer is SHIELD_LONG_FRAME. */
+#define SHIELD_FRAME_MAX 65550
+
 #define SHIELD_MSS_DEFAULT 536 /* RFC 9293 3.7.1 */
-#define SHIELD_MSS_MIN	   28  /* every link carries packets of 68 bytes (RFC
-				  791 3.2); lwIP's sums go wrong below 12 */
+
+/*
+ * Every link carries packets of 68 bytes (RFC 791 3.2); below 12, lwIP's sums
+ * with the timestamp option go wrong.  Less is SHIELD_TCP_MSS.
+ */
+#define SHIELD_MSS_MIN 28
 
 #define SHIELD_TCP_FIN 0x01
 #define SHIELD_TCP_SYN 0x02

@@ -3,6 +3,7 @@ parser_tests = \
 	tests/unit/test_checksum \
 	tests/unit/test_cursor \
 	tests/unit/test_dhcp \
+	tests/unit/test_dhcp_malformed \
 	tests/unit/test_dns \
 	tests/unit/test_icmp \
 	tests/unit/test_shield \
@@ -13,7 +14,14 @@ TESTS += $(parser_tests)
 tests_unit_test_checksum_LDADD = netproc/libnetproc.a $(CMOCKA_LIBS)
 tests_unit_test_cursor_LDADD = $(CMOCKA_LIBS)
 tests_unit_test_dhcp_LDADD = netproc/libnetproc.a $(CMOCKA_LIBS)
+tests_unit_test_dhcp_malformed_LDADD = netproc/libnetproc.a $(CMOCKA_LIBS)
 tests_unit_test_dns_LDADD = netproc/libnetproc.a $(CMOCKA_LIBS)
 tests_unit_test_icmp_LDADD = netproc/libnetproc.a $(CMOCKA_LIBS)
 tests_unit_test_shield_LDADD = netproc/libnetproc.a $(CMOCKA_LIBS)
 tests_unit_test_siphash_LDADD = netproc/libnetproc.a $(CMOCKA_LIBS)
+
+tests_unit_test_dhcp_SOURCES = tests/unit/test_dhcp.c tests/unit/dhcp_client.h
+tests_unit_test_dhcp_malformed_SOURCES = tests/unit/test_dhcp_malformed.c \
+	tests/unit/dhcp_client.h
+tests_unit_test_shield_SOURCES = tests/unit/test_shield.c \
+	tests/unit/shield_cases.h

@@ -17,8 +17,8 @@
 #define HEAD_LEN     (DNS_HEADER_LEN + QUESTION_LEN)
 
 /* RD, AD, and an OPT record behind the question. */
-static const uint8_t query[] = { 0x12, 0x34, 0x01, 0x20, 0, 1, 0, 0, 0, 0, 0,
-	1, QUESTION, 0, 0, 41, 0x10, 0, 0, 0, 0, 0, 0, 0 };
+static const uint8_t query[] = { 0x12, 0x34, 0x01, 0x20, 0, 1, 0, 0, 0, 0, 0, 1,
+	QUESTION, 0, 0, 41, 0x10, 0, 0, 0, 0, 0, 0, 0 };
 static const uint8_t answer[] = { 0x12, 0x34, 0x85, 0x80, 0, 1, 0, 1, 0, 0, 0,
 	0, QUESTION, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1 };
 
@@ -117,12 +117,12 @@ an_answer_matches_by_id_and_question(void **state)
 		uint8_t value;
 		int matches;
 	} cases[] = {
-		{ 0, 0x12, 1 },
+		{ 0, 0x12, 1 },	 /* the same */
 		{ 0, 0x13, 0 },	 /* another id */
 		{ 2, 0x05, 0 },	 /* a query */
 		{ 13, 'e', 1 },	 /* another case of the name */
 		{ 13, 'f', 0 },	 /* another name */
-		{ 24, '@', 0 },
+		{ 24, '@', 0 },	 /* another name's end */
 		{ 26, 28, 0 },	 /* another type */
 		{ 28, 3, 0 },	 /* another class */
 		{ 5, 0, 1 },	 /* no question */

@@ -16,11 +16,9 @@
 #define GUEST	0x64600002u
 
 /* The IP header and 12 bytes of a SYN of the guest's. */
-static const uint8_t syn[] = {
-	0x45, 0, 0, 32, 0x12, 0x34, 0x40, 0, 64, 6, 0, 0,
-	100, 96, 0, 2, 192, 0, 2, 7,
-	0x9c, 0x40, 0, 80, 1, 2, 3, 4, 0, 0, 0, 0,
-};
+static const uint8_t syn[] = { 0x45, 0, 0, 32, 0x12, 0x34, 0x40, 0, 64, 6, 0, 0,
+	100, 96, 0, 2, 192, 0, 2, 7, 0x9c, 0x40, 0, 80, 1, 2, 3, 4, 0, 0, 0,
+	0 };
 
 /* From an exact copy into an exact buffer. */
 static size_t
@@ -32,8 +30,8 @@ build(const uint8_t *packet, size_t len, uint8_t *out, size_t cap)
 	assert_non_null(in);
 	assert_non_null(room);
 	memcpy(in, packet, len);
-	n = icmp_build_unreachable(GATEWAY, ICMP_UNREACH_PROHIBITED, 0x4321,
-	    in, len, room, cap);
+	n = icmp_build_unreachable(GATEWAY, ICMP_UNREACH_PROHIBITED, 0x4321, in,
+	    len, room, cap);
 	assert_true(n <= cap);
 	memcpy(out, room, n);
 	free(in);
