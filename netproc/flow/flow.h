@@ -107,7 +107,7 @@ struct flow {
 	int fd;		     /* -1 before and after */
 	struct event ev;     /* edge-triggered, both ways */
 	int readable, writable;
-	int hung_up; /* the host has said FIN or worse: read until it shows */
+	int hung_up; /* the host may have said FIN or worse: read until it shows */
 
 	uint8_t syn[FLOW_SYN_MAX];
 	size_t syn_len;

@@ -195,6 +195,8 @@ down_read(struct flow *flow, size_t max)
 	block_queue_filled(&np->blocks, &flow->down, n > 0 ? (size_t)n : 0);
 	if (n == -1 && errno != EAGAIN)
 		flow->broken = errno;
+	if (n == -1)
+		flow->hung_up = 0; /* nothing there yet: an edge will come */
 	if (n == 0)
 		flow->host_fin = 1;
 	/* Short: drained, unless the end is in sight and must be read out. */
@@ -244,6 +246,22 @@ pump_down(struct flow *flow)
 		flow->pcb->cwnd = PUMP_CWND;
 	tcp_output(flow->pcb);
 	down_unstall(flow->pcb);
+}
+
+/*
+ * A reset is the guest's business at once, though bytes before it are unread:
+ * they may be more than the flow's share.  An empty write(2) reports it
+ * (the kernel looks for errors first) and does nothing else.  After
+ * SHUT_WR it would always fail; then the bytes are read first.
+ */
+void
+pump_probe(struct flow *flow)
+{
+	/* A short read does not mean drained until EAGAIN has been seen. */
+	flow->hung_up = 1;
+	if (!flow->shut_wr && write(flow->fd, "", 0) == -1 &&
+	    errno != EAGAIN && errno != EINTR)
+		flow->broken = errno;
 }
 
 void

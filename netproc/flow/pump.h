@@ -21,6 +21,9 @@ void pump_up_flush(struct flow *flow);
 /* Reads what the host sent, within the flow's share, and hands it to lwIP. */
 void pump_down(struct flow *flow);
 
+/* Sets flow.broken if the socket has been reset, whatever can be read yet. */
+void pump_probe(struct flow *flow);
+
 /* Lets go of what the guest has acknowledged. */
 void pump_down_release(struct flow *flow);
 

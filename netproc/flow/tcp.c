@@ -217,6 +217,10 @@ on_host_event(evutil_socket_t fd, short what, void *arg)
 		flow->readable = 1;
 	if ((what & EV_WRITE) != 0)
 		flow->writable = 1;
+	/* libevent says of an error no more than this: look for it. */
+	if ((what & (EV_READ | EV_WRITE | EV_CLOSED)) ==
+	    (EV_READ | EV_WRITE))
+		pump_probe(flow);
 	tcp_touch(flow);
 }
 
@@ -233,6 +237,8 @@ flow_up(struct flow *flow, struct tcp_pcb *pcb)
 	flow->down_seq = pcb->snd_lbb;
 	flow->window = (uint32_t)TCP_WND_MAX(pcb);
 	if ((pcb->flags & TF_WND_SCALE) != 0) {
+		/* A SYN announces 64 KiB at most, scaled or not. */
+		pcb->rcv_ann_right_edge = pcb->rcv_nxt + UINT16_MAX;
 		pcb->rcv_wnd = WINDOW_INITIAL;
 		pcb->rcv_ann_wnd = WINDOW_INITIAL;
 		flow->window = WINDOW_INITIAL;
