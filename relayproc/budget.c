@@ -71,8 +71,7 @@ dst_find(struct budget *budget, const struct ipc_addr *dst)
 }
 
 enum budget_result
-budget_take(struct budget *budget, const struct ipc_addr *dst,
-    uint64_t now_ms)
+budget_take(struct budget *budget, const struct ipc_addr *dst, uint64_t now_ms)
 {
 	struct budget_dst *entry;
 	uint64_t credit = credit_at(budget, now_ms);
@@ -117,6 +116,6 @@ budget_token_ms(const struct budget *budget, uint64_t now_ms)
 	if (credit >= CREDIT_ONE)
 		return (now_ms);
 	missing = CREDIT_ONE - credit;
-	return (now_ms + (missing + budget->rate_per_s - 1) /
-	    budget->rate_per_s);
+	return (now_ms +
+	    (missing + budget->rate_per_s - 1) / budget->rate_per_s);
 }

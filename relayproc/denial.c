@@ -7,9 +7,8 @@
 #define DENIAL_LINES_PER_S 10
 
 void
-denial_log(struct relayproc *rp, const char *proto,
-    const struct ipc_addr *dst, uint16_t port,
-    const struct policy_answer *answer, uint64_t now_ms)
+denial_log(struct relayproc *rp, const char *proto, const struct ipc_addr *dst,
+    uint16_t port, const struct policy_answer *answer, uint64_t now_ms)
 {
 	char hint[ADDR_STRLEN + 32], text[ADDR_STRLEN];
 	uint64_t suppressed = 0;

@@ -12,10 +12,10 @@
  */
 
 /* Bounds of the configuration; the parent's option table has the same. */
-#define PENDING_MAX	   4096
-#define RATE_MAX	   1000000
-#define TIMEOUT_MAX_MS	   600000
-#define DNS_IN_FLIGHT_MAX  4096
+#define PENDING_MAX	  4096
+#define RATE_MAX	  1000000
+#define TIMEOUT_MAX_MS	  600000
+#define DNS_IN_FLIGHT_MAX 4096
 
 static int
 in_range(uint32_t value, uint32_t low, uint32_t high)
@@ -50,8 +50,8 @@ on_hello(struct relayproc *rp, const void *payload)
 		return (IPC_E_FIELD);
 	rp->hello = 1;
 	log_init("relayproc", (enum log_level)msg.log_level);
-	if (channel_send(&rp->parent, IPC_HELLO_ACK, 0, 0, &msg,
-		sizeof(msg)) == -1)
+	if (channel_send(&rp->parent, IPC_HELLO_ACK, 0, 0, &msg, sizeof(msg)) ==
+	    -1)
 		fatal("HELLO_ACK");
 	return (IPC_OK);
 }
@@ -104,8 +104,7 @@ on_resolver(struct relayproc *rp, const void *payload)
 	memcpy(&msg, payload, sizeof(msg));
 	if (!is_address(&msg.addr) || msg.port == 0 || msg.pad != 0)
 		return (IPC_E_FIELD);
-	return (resolver_add(&rp->resolver, &msg) == -1 ? IPC_E_QUOTA :
-							  IPC_OK);
+	return (resolver_add(&rp->resolver, &msg) == -1 ? IPC_E_QUOTA : IPC_OK);
 }
 
 static enum ipc_error
@@ -146,8 +145,8 @@ on_host_addr(struct relayproc *rp, const void *payload)
 	if (!is_address(&msg.addr) || msg.present > 1)
 		return (IPC_E_FIELD);
 	if (policy_host_addr(&rp->policy, &msg.addr, (int)msg.present) == -1)
-		log_warn("the host has more than %d addresses: all egress is "
-			 "denied", POLICY_HOST_ADDRS_MAX);
+		log_warn("more than %d host addresses: all egress is denied",
+		    POLICY_HOST_ADDRS_MAX);
 	return (IPC_OK);
 }
 

@@ -138,8 +138,7 @@ flow_table_init(struct flow_table *table, uint32_t max_flows,
 	table->noutbound = max_flows;
 	table->ninbound = max_inbound;
 	slots_init(table, table->outbound, max_flows, 0, owner);
-	slots_init(table, table->inbound, max_inbound, FLOW_INBOUND_BIT,
-	    owner);
+	slots_init(table, table->inbound, max_inbound, FLOW_INBOUND_BIT, owner);
 	return (0);
 }
 
@@ -169,7 +168,8 @@ flow_move(struct flow_table *table, struct flow *flow, enum flow_state state,
     uint64_t deadline_ms)
 {
 	const unsigned int allowed = flow_is_inbound(flow) ?
-	    steps[flow->state].inbound : steps[flow->state].outbound;
+	    steps[flow->state].inbound :
+	    steps[flow->state].outbound;
 
 	if ((allowed & (1u << state)) == 0)
 		fatalx("flow %#x/%u: no step from %s to %s", flow->slot,

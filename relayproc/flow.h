@@ -29,12 +29,12 @@ struct flow {
 	uint32_t slot;		 /* as it stands in a header */
 	uint32_t generation;
 	enum flow_state state;
-	int fd;	    /* owned, or -1 */
-	int shut_wr; /* netproc has sent the guest's FIN on */
+	int fd;		      /* owned, or -1 */
+	int shut_wr;	      /* netproc has sent the guest's FIN on */
 	struct ipc_addr peer; /* whom the socket talks to */
 	uint16_t peer_port;
-	uint16_t guest_port; /* inbound: what the guest listens on */
-	uint16_t mss;	     /* of the guest, bytes */
+	uint16_t guest_port;  /* inbound: what the guest listens on */
+	uint16_t mss;	      /* of the guest, bytes */
 	uint64_t deadline_ms; /* of WAITING and CONNECTING */
 };
 

@@ -17,7 +17,7 @@
  * How long a connect may wait for a place in the budget.  Longer than a burst
  * takes, shorter than the guest's first retransmission of its SYN would make
  * sense to answer.  The test that hits it:
- * a_connect_that_finds_no_place_within_the_wait_is_told_to_come_again.
+ * a_connect_that_finds_no_place_is_told_to_come_again.
  */
 #define WAIT_MS 1000
 

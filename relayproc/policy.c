@@ -204,13 +204,15 @@ policy_check(const struct policy *policy, unsigned int proto,
 		     policy->prefix_len))
 		answer_set(answer, POLICY_LINK, NULL);
 	else if (rule != NULL)
-		answer_set(answer, rule->action == RULE_ALLOW ?
-		    POLICY_ALLOWED : POLICY_RULE, NULL);
+		answer_set(answer,
+		    rule->action == RULE_ALLOW ? POLICY_ALLOWED : POLICY_RULE,
+		    NULL);
 	else if (row != NULL && row->class == ADDR_PRIVATE)
 		answer_set(answer, POLICY_PRIVATE, row);
 	else
-		answer_set(answer, policy->default_allow ? POLICY_ALLOWED :
-		    POLICY_DEFAULT, NULL);
+		answer_set(answer,
+		    policy->default_allow ? POLICY_ALLOWED : POLICY_DEFAULT,
+		    NULL);
 }
 
 const char *

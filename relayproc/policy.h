@@ -31,14 +31,14 @@
 
 enum policy_kind {
 	POLICY_ALLOWED,
-	POLICY_GATEWAY,	    /* no such host service */
-	POLICY_FLOOR,	    /* fixed floor */
-	POLICY_HOST_ADDR,   /* one of the host's own addresses */
-	POLICY_LINK,	    /* the link between guest and gateway */
-	POLICY_RULE,	    /* a --deny */
-	POLICY_PRIVATE,	    /* private range that no --allow names */
-	POLICY_DEFAULT,	    /* --default-egress deny */
-	POLICY_PORT_ZERO,   /* no service can listen there */
+	POLICY_GATEWAY,	  /* no such host service */
+	POLICY_FLOOR,	  /* fixed floor */
+	POLICY_HOST_ADDR, /* one of the host's own addresses */
+	POLICY_LINK,	  /* the link between guest and gateway */
+	POLICY_RULE,	  /* a --deny */
+	POLICY_PRIVATE,	  /* private range that no --allow names */
+	POLICY_DEFAULT,	  /* --default-egress deny */
+	POLICY_PORT_ZERO, /* no service can listen there */
 	POLICY_NKINDS
 };
 

@@ -19,17 +19,17 @@
 
 /* Printed when relayproc ends, in this order. */
 #define RELAY_COUNTERS(X) \
-	X(opened)	  /* outbound flows that were lent */ \
-	X(failed)	  /* connects that the network refused */ \
-	X(denied)	  /* requests that the policy refused */ \
-	X(waited)	  /* requests that waited for a place in the budget */ \
-	X(over_budget)	  /* ... and got none within a second */ \
-	X(accepted)	  /* inbound flows that were lent */ \
-	X(inbound_full)	  /* clients reset because no slot was free */ \
-	X(dns_queries)	  /* from the guest */ \
-	X(dns_answers)	  /* from resolvers */ \
-	X(dns_failed)	  /* queries that no resolver answered */ \
-	X(logs_lost)	  /* lines for which the parent's channel was full */
+	X(opened)	/* outbound flows that were lent */ \
+	X(failed)	/* connects that the network refused */ \
+	X(denied)	/* requests that the policy refused */ \
+	X(waited)	/* requests that waited for a place in the budget */ \
+	X(over_budget)	/* ... and got none within a second */ \
+	X(accepted)	/* inbound flows that were lent */ \
+	X(inbound_full) /* clients reset because no slot was free */ \
+	X(dns_queries)	/* from the guest */ \
+	X(dns_answers)	/* from resolvers */ \
+	X(dns_failed)	/* queries that no resolver answered */ \
+	X(logs_lost)	/* lines for which the parent's channel was full */
 
 struct relay_counters {
 #define X(name) uint64_t name;
@@ -41,9 +41,9 @@ struct relayproc {
 	struct channel parent, peer, dgram;
 	struct channel_event parent_ev, peer_ev, dgram_ev;
 	struct event_base *base;
-	struct event *timer;	 /* the earliest of all deadlines */
-	struct event *ev_lend;	 /* room in the channel to netproc */
-	uint64_t timer_ms;	 /* what timer is set to, UINT64_MAX: not */
+	struct event *timer;   /* the earliest of all deadlines */
+	struct event *ev_lend; /* room in the channel to netproc */
+	uint64_t timer_ms;     /* what timer is set to, UINT64_MAX: not */
 
 	struct ipc_config_relayproc config;
 	int hello;		 /* HELLO has come */
@@ -67,6 +67,14 @@ struct relayproc {
 	uint32_t denial_kinds; /* bit per policy_kind: its mend was told */
 	struct relay_counters counters;
 };
+
+/*
+ * While more words wait for netproc, nothing more is read from it.  What
+ * comes on top is one answer for each message of the batch being read, and
+ * one outcome of each connect under way, so the ring is never full but
+ * through netproc's own doing.
+ */
+#define PEER_RING_HIGH CHANNEL_BATCH
 
 /* Runs the process from exec to exit; strict as isolate_self() takes it. */
 _Noreturn void relayproc_main(int strict);

@@ -37,8 +37,8 @@ resolver_add(struct resolver *resolver, const struct ipc_resolver *msg)
 }
 
 int
-resolver_init(struct resolver *resolver, uint32_t nqueries,
-    uint32_t timeout_ms, struct relayproc *owner)
+resolver_init(struct resolver *resolver, uint32_t nqueries, uint32_t timeout_ms,
+    struct relayproc *owner)
 {
 	uint32_t i;
 
@@ -165,8 +165,7 @@ query_next(struct relayproc *rp, struct dns_query *query, uint64_t now_ms)
 			return;
 		}
 		addr_format_port(&resolver->servers[query->server].addr,
-		    resolver->servers[query->server].port, text,
-		    sizeof(text));
+		    resolver->servers[query->server].port, text, sizeof(text));
 		log_debug("resolver %s: %s", text, strerror(errno));
 	}
 	query_end(rp, query);

@@ -1,0 +1,38 @@
+# relayproc: its parts, and a life of it without the jail.
+relayproc_tests = \
+	tests/unit/test_addr_class \
+	tests/unit/test_policy \
+	tests/unit/test_budget \
+	tests/unit/test_relay_flow \
+	tests/unit/test_relay_flow_live \
+	tests/unit/test_relay_dispatch \
+	tests/unit/test_resolver
+check_PROGRAMS += $(relayproc_tests)
+TESTS += $(relayproc_tests)
+
+relayproc_test_libs = relayproc/librelayproc.a ipc/libipc.a \
+	$(LIBEVENT_LIBS) $(LIBBSD_LIBS) $(CMOCKA_LIBS)
+relay_life = tests/unit/relay_life.c tests/unit/relay_life.h
+
+tests_unit_test_addr_class_SOURCES = tests/unit/test_addr_class.c
+tests_unit_test_addr_class_LDADD = $(relayproc_test_libs)
+
+tests_unit_test_policy_SOURCES = tests/unit/test_policy.c
+tests_unit_test_policy_LDADD = $(relayproc_test_libs)
+
+tests_unit_test_budget_SOURCES = tests/unit/test_budget.c
+tests_unit_test_budget_LDADD = $(relayproc_test_libs)
+
+tests_unit_test_relay_flow_SOURCES = tests/unit/test_relay_flow.c
+tests_unit_test_relay_flow_LDADD = $(relayproc_test_libs)
+
+tests_unit_test_relay_flow_live_SOURCES = tests/unit/test_relay_flow_live.c \
+	$(relay_life)
+tests_unit_test_relay_flow_live_LDADD = $(relayproc_test_libs)
+
+tests_unit_test_relay_dispatch_SOURCES = tests/unit/test_relay_dispatch.c \
+	$(relay_life)
+tests_unit_test_relay_dispatch_LDADD = $(relayproc_test_libs)
+
+tests_unit_test_resolver_SOURCES = tests/unit/test_resolver.c $(relay_life)
+tests_unit_test_resolver_LDADD = $(relayproc_test_libs)

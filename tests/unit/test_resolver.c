@@ -1,0 +1,509 @@
+#include <sys/socket.h>
+
+#include <netinet/in.h>
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "ipc/clock.h"
+#include "tests/unit/relay_life.h"
+
+/* The servers are sockets on loopback; what they say need not be DNS. */
+
+static void
+ask_bytes(struct life *life, uint32_t slot, uint32_t generation,
+    const void *data, size_t len)
+{
+	const struct ipc_dns msg = { .guest_port = (uint16_t)(1000 + slot) };
+
+	assert_int_equal(channel_send_tail(&life->dgram, IPC_DNS_QUERY, slot,
+			     generation, &msg, sizeof(msg), data, len),
+	    0);
+}
+
+static void
+ask(struct life *life, uint32_t slot, uint32_t generation, const char *text)
+{
+	ask_bytes(life, slot, generation, text, strlen(text));
+}
+
+/* The server takes a query, which has to be this; from is who asked. */
+static void
+server_expect(struct life *life, int server, const char *text,
+    struct sockaddr_in *from)
+{
+	char buf[RESOLVER_QUERY_MAX + 1];
+	socklen_t len = sizeof(*from);
+	ssize_t n;
+
+	life_wait_readable(life, server);
+	n = recvfrom(server, buf, sizeof(buf), 0, (struct sockaddr *)from,
+	    &len);
+	assert_int_equal(n, strlen(text));
+	assert_memory_equal(buf, text, strlen(text));
+}
+
+static void
+server_answer(int server, const char *text, const struct sockaddr_in *to)
+{
+	assert_int_equal(sendto(server, text, strlen(text), 0,
+			     (const struct sockaddr *)to, sizeof(*to)),
+	    strlen(text));
+}
+
+static void
+expect_answer(struct life *life, uint32_t slot, uint32_t generation,
+    const char *text)
+{
+	struct ipc_dns dns;
+	struct ipc_msg msg;
+
+	life_expect(life, &life->dgram, IPC_DNS_ANSWER, &msg);
+	memcpy(&dns, msg.payload, sizeof(dns));
+	assert_int_equal(msg.hdr.flow, slot);
+	assert_int_equal(msg.hdr.generation, generation);
+	assert_int_equal(dns.guest_port, 1000 + slot);
+	assert_int_equal(msg.tail_len, strlen(text));
+	assert_memory_equal(msg.tail, text, strlen(text));
+}
+
+static void
+expect_failed(struct life *life, uint32_t slot, uint32_t generation)
+{
+	struct ipc_dns dns;
+	struct ipc_msg msg;
+
+	life_expect(life, &life->dgram, IPC_DNS_FAILED, &msg);
+	memcpy(&dns, msg.payload, sizeof(dns));
+	assert_int_equal(msg.hdr.flow, slot);
+	assert_int_equal(msg.hdr.generation, generation);
+	assert_int_equal(dns.guest_port, 1000 + slot);
+}
+
+static unsigned int
+in_flight(const struct life *life)
+{
+	const struct dns_query *query;
+	unsigned int n = 0;
+
+	TAILQ_FOREACH(query, &life->rp->resolver.in_flight, entry)
+	n++;
+	return (n);
+}
+
+/* A port of loopback where nothing listens. */
+static uint16_t
+dead_port(void)
+{
+	uint16_t port;
+
+	close(life_udp(&port));
+	return (port);
+}
+
+static void
+a_query_and_its_answer_pass_byte_for_byte(void **state)
+{
+	struct life *life = *state;
+	struct sockaddr_in from;
+	uint16_t port;
+	int server = life_udp(&port);
+
+	life_resolver(life, "127.0.0.1", port);
+	life_start(life);
+	ask(life, 3, 7, "\1not DNS at all");
+	server_expect(life, server, "\1not DNS at all", &from);
+	server_answer(server, "nor is this\377", &from);
+	expect_answer(life, 3, 7, "nor is this\377");
+	assert_int_equal(in_flight(life), 0);
+	assert_int_equal(life->rp->counters.dns_answers, 1);
+	close(server);
+}
+
+static void
+every_query_has_a_port_of_its_own(void **state)
+{
+	struct life *life = *state;
+	struct sockaddr_in one, two;
+	uint16_t port;
+	int server = life_udp(&port);
+
+	life_resolver(life, "127.0.0.1", port);
+	life_start(life);
+	ask(life, 0, 1, "one");
+	server_expect(life, server, "one", &one);
+	ask(life, 1, 1, "two");
+	server_expect(life, server, "two", &two);
+	assert_int_not_equal(one.sin_port, two.sin_port);
+	server_answer(server, "TWO", &two);
+	expect_answer(life, 1, 1, "TWO");
+	server_answer(server, "ONE", &one);
+	expect_answer(life, 0, 1, "ONE");
+	close(server);
+}
+
+static void
+an_answer_from_someone_else_is_not_heard(void **state)
+{
+	struct life *life = *state;
+	struct sockaddr_in from;
+	uint16_t port, other_port;
+	int server = life_udp(&port), other = life_udp(&other_port);
+
+	life_resolver(life, "127.0.0.1", port);
+	life_start(life);
+	ask(life, 0, 1, "q");
+	server_expect(life, server, "q", &from);
+	(void)sendto(other, "forged", 6, 0, (struct sockaddr *)&from,
+	    sizeof(from));
+	life_expect_silence(life, &life->dgram, 20);
+	server_answer(server, "true", &from);
+	expect_answer(life, 0, 1, "true");
+	close(other);
+	close(server);
+}
+
+static void
+a_second_answer_goes_nowhere(void **state)
+{
+	struct life *life = *state;
+	struct sockaddr_in from;
+	uint16_t port;
+	int server = life_udp(&port);
+
+	life_resolver(life, "127.0.0.1", port);
+	life_start(life);
+	ask(life, 0, 1, "q");
+	server_expect(life, server, "q", &from);
+	server_answer(server, "a", &from);
+	server_answer(server, "b", &from);
+	expect_answer(life, 0, 1, "a");
+	life_expect_silence(life, &life->dgram, 20);
+	close(server);
+}
+
+static void
+a_server_that_refuses_costs_no_wait(void **state)
+{
+	struct life *life = *state;
+	struct sockaddr_in from;
+	uint16_t port;
+	uint64_t start_ms;
+	int server = life_udp(&port);
+
+	life_resolver(life, "127.0.0.1", dead_port());
+	life_resolver(life, "127.0.0.1", port);
+	life_start(life);
+	start_ms = clock_now_ms();
+	ask(life, 0, 1, "q");
+	server_expect(life, server, "q", &from);
+	server_answer(server, "a", &from);
+	expect_answer(life, 0, 1, "a");
+	assert_true(clock_now_ms() - start_ms < 1000);
+	close(server);
+}
+
+static void
+a_silent_server_is_left_for_the_next_after_the_timeout(void **state)
+{
+	struct life *life = *state;
+	struct sockaddr_in from;
+	uint16_t silent_port, port;
+	uint64_t start_ms;
+	int silent = life_udp(&silent_port), server = life_udp(&port);
+
+	life->config.dns_timeout_ms = 100;
+	life_resolver(life, "127.0.0.1", silent_port);
+	life_resolver(life, "127.0.0.1", port);
+	life_start(life);
+	start_ms = clock_now_ms();
+	ask(life, 0, 1, "q");
+	server_expect(life, silent, "q", &from);
+	server_expect(life, server, "q", &from);
+	assert_true(clock_now_ms() - start_ms >= 100);
+	server_answer(server, "a", &from);
+	expect_answer(life, 0, 1, "a");
+	close(silent);
+	close(server);
+}
+
+static void
+the_server_that_answered_last_is_asked_first(void **state)
+{
+	struct life *life = *state;
+	struct sockaddr_in from;
+	uint16_t port;
+	int server = life_udp(&port);
+
+	life_resolver(life, "127.0.0.1", dead_port());
+	life_resolver(life, "127.0.0.1", port);
+	life_start(life);
+	ask(life, 0, 1, "q");
+	server_expect(life, server, "q", &from);
+	server_answer(server, "a", &from);
+	expect_answer(life, 0, 1, "a");
+	ask(life, 0, 2, "r");
+	server_expect(life, server, "r", &from);
+	assert_int_equal(life->rp->resolver.queries[0].tried, 1);
+	server_answer(server, "b", &from);
+	expect_answer(life, 0, 2, "b");
+	close(server);
+}
+
+static void
+a_late_answer_of_a_server_that_was_left_is_not_heard(void **state)
+{
+	struct life *life = *state;
+	struct sockaddr_in late, from;
+	uint16_t slow_port, port;
+	int slow = life_udp(&slow_port), server = life_udp(&port);
+
+	life->config.dns_timeout_ms = 50;
+	life_resolver(life, "127.0.0.1", slow_port);
+	life_resolver(life, "127.0.0.1", port);
+	life_start(life);
+	ask(life, 0, 1, "q");
+	server_expect(life, slow, "q", &late);
+	server_expect(life, server, "q", &from);
+	(void)sendto(slow, "late", 4, 0, (struct sockaddr *)&late,
+	    sizeof(late));
+	server_answer(server, "a", &from);
+	expect_answer(life, 0, 1, "a");
+	close(slow);
+	close(server);
+}
+
+static void
+after_the_last_server_the_query_fails(void **state)
+{
+	struct life *life = *state;
+	uint16_t one_port, two_port;
+	uint64_t start_ms;
+	int one = life_udp(&one_port), two = life_udp(&two_port);
+
+	life->config.dns_timeout_ms = 60;
+	life_resolver(life, "127.0.0.1", one_port);
+	life_resolver(life, "127.0.0.1", two_port);
+	life_start(life);
+	start_ms = clock_now_ms();
+	ask(life, 2, 5, "q");
+	expect_failed(life, 2, 5);
+	assert_true(clock_now_ms() - start_ms >= 120);
+	assert_int_equal(in_flight(life), 0);
+	assert_int_equal(life->rp->counters.dns_failed, 1);
+	close(one);
+	close(two);
+}
+
+static void
+when_all_servers_refuse_the_query_fails_at_once(void **state)
+{
+	struct life *life = *state;
+	uint64_t start_ms;
+
+	life_resolver(life, "127.0.0.1", dead_port());
+	life_resolver(life, "127.0.0.1", dead_port());
+	life_start(life);
+	start_ms = clock_now_ms();
+	ask(life, 0, 1, "q");
+	expect_failed(life, 0, 1);
+	assert_true(clock_now_ms() - start_ms < 1000);
+}
+
+static void
+without_a_server_the_query_fails(void **state)
+{
+	struct life *life = *state;
+
+	life_start(life);
+	ask(life, 0, 1, "q");
+	expect_failed(life, 0, 1);
+}
+
+static void
+an_empty_query_and_one_beyond_the_limit_fail(void **state)
+{
+	static const char big[RESOLVER_QUERY_MAX + 1];
+	struct life *life = *state;
+	uint16_t port;
+	int server = life_udp(&port);
+
+	life_resolver(life, "127.0.0.1", port);
+	life_start(life);
+	ask(life, 0, 1, "");
+	expect_failed(life, 0, 1);
+	ask_bytes(life, 0, 2, big, sizeof(big));
+	expect_failed(life, 0, 2);
+	ask_bytes(life, 0, 3, big, sizeof(big) - 1);
+	life_wait_readable(life, server);
+	close(server);
+}
+
+static void
+the_largest_answer_passes(void **state)
+{
+	struct life *life = *state;
+	struct sockaddr_in from;
+	struct ipc_msg msg;
+	uint8_t *big = calloc(1, IPC_DNS_TAIL_MAX);
+	uint16_t port;
+	int server = life_udp(&port);
+
+	assert_non_null(big);
+	life_resolver(life, "127.0.0.1", port);
+	life_start(life);
+	ask(life, 0, 1, "q");
+	server_expect(life, server, "q", &from);
+	assert_int_equal(sendto(server, big, IPC_DNS_TAIL_MAX, 0,
+			     (struct sockaddr *)&from, sizeof(from)),
+	    IPC_DNS_TAIL_MAX);
+	life_expect(life, &life->dgram, IPC_DNS_ANSWER, &msg);
+	assert_int_equal(msg.tail_len, IPC_DNS_TAIL_MAX);
+	free(big);
+	close(server);
+}
+
+static void
+an_answer_that_netproc_has_no_room_for_becomes_a_failure(void **state)
+{
+	struct life *life = *state;
+	struct sockaddr_in from;
+	struct ipc_msg msg;
+	uint8_t *big = calloc(1, IPC_DNS_TAIL_MAX);
+	unsigned int answers = 0, failures = 0;
+	uint32_t i;
+	uint16_t port;
+	int server = life_udp(&port);
+
+	assert_non_null(big);
+	life_resolver(life, "127.0.0.1", port);
+	life_start(life);
+	for (i = 0; i < 8; i++) {
+		ask(life, i, 1, "q");
+		server_expect(life, server, "q", &from);
+		(void)sendto(server, big, IPC_DNS_TAIL_MAX, 0,
+		    (struct sockaddr *)&from, sizeof(from));
+		while (in_flight(life) > 0)
+			life_turn(life);
+	}
+	while (answers + failures < 8) {
+		life_receive(life, &life->dgram, &msg);
+		if (msg.hdr.type == IPC_DNS_ANSWER)
+			answers++;
+		else if (msg.hdr.type == IPC_DNS_FAILED)
+			failures++;
+	}
+	assert_true(answers > 0);
+	assert_true(failures > 0);
+	free(big);
+	close(server);
+}
+
+static void
+a_newer_query_in_a_slot_replaces_the_one_in_flight(void **state)
+{
+	struct life *life = *state;
+	struct sockaddr_in old, new;
+	uint16_t port;
+	int server = life_udp(&port);
+
+	life_resolver(life, "127.0.0.1", port);
+	life_start(life);
+	ask(life, 0, 1, "old");
+	server_expect(life, server, "old", &old);
+	ask(life, 0, 2, "new");
+	server_expect(life, server, "new", &new);
+	assert_int_equal(in_flight(life), 1);
+	(void)sendto(server, "OLD", 3, 0, (struct sockaddr *)&old, sizeof(old));
+	server_answer(server, "NEW", &new);
+	expect_answer(life, 0, 2, "NEW");
+	life_expect_silence(life, &life->dgram, 20);
+	close(server);
+}
+
+static void
+a_stale_generation_of_a_query_is_a_violation(void **state)
+{
+	life_start(*state);
+	ask(*state, 0, 5, "q");
+	expect_failed(*state, 0, 5);
+	ask(*state, 0, 5, "q");
+	life_expect_violation(*state, IPC_E_STATE);
+}
+
+static void
+a_query_slot_beyond_the_quota_is_a_violation(void **state)
+{
+	life_start(*state);
+	ask(*state, 8, 1, "q");
+	life_expect_violation(*state, IPC_E_QUOTA);
+}
+
+static void
+nonzero_padding_of_a_query_is_a_violation(void **state)
+{
+	struct life *life = *state;
+	const struct ipc_dns msg = { .guest_port = 1, .pad = 1 };
+
+	life_start(life);
+	assert_int_equal(channel_send_tail(&life->dgram, IPC_DNS_QUERY, 0, 1,
+			     &msg, sizeof(msg), "q", 1),
+	    0);
+	life_expect_violation(life, IPC_E_FIELD);
+}
+
+static void
+a_resolver_on_the_floor_answers_dns_but_takes_no_connect(void **state)
+{
+	struct life *life = *state;
+	struct sockaddr_in from;
+	uint16_t port;
+	int server = life_udp(&port);
+
+	life_resolver(life, "127.0.0.1", port);
+	life_start(life);
+	ask(life, 0, 1, "q");
+	server_expect(life, server, "q", &from);
+	life_open(life, 0, "127.0.0.1", port);
+	life_expect_failed(life, 0, VERDICT_DENIED);
+	close(server);
+}
+
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, life_setup, life_teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_query_and_its_answer_pass_byte_for_byte),
+		TEST(every_query_has_a_port_of_its_own),
+		TEST(an_answer_from_someone_else_is_not_heard),
+		TEST(a_second_answer_goes_nowhere),
+		TEST(a_server_that_refuses_costs_no_wait),
+		TEST(a_silent_server_is_left_for_the_next_after_the_timeout),
+		TEST(the_server_that_answered_last_is_asked_first),
+		TEST(a_late_answer_of_a_server_that_was_left_is_not_heard),
+		TEST(after_the_last_server_the_query_fails),
+		TEST(when_all_servers_refuse_the_query_fails_at_once),
+		TEST(without_a_server_the_query_fails),
+		TEST(an_empty_query_and_one_beyond_the_limit_fail),
+		TEST(the_largest_answer_passes),
+		TEST(an_answer_that_netproc_has_no_room_for_becomes_a_failure),
+		TEST(a_newer_query_in_a_slot_replaces_the_one_in_flight),
+		TEST(a_stale_generation_of_a_query_is_a_violation),
+		TEST(a_query_slot_beyond_the_quota_is_a_violation),
+		TEST(nonzero_padding_of_a_query_is_a_violation),
+		TEST(a_resolver_on_the_floor_answers_dns_but_takes_no_connect),
+	};
+
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}
