@@ -210,7 +210,7 @@ vm_servers()
 	vm_in_server dnsmasq --conf-file=/dev/null --no-resolv --no-hosts \
 	    --user=root --bind-interfaces --listen-address="$vm_resolver" \
 	    --pid-file="$vm_tmp/dnsmasq.pid" --log-facility=/dev/null \
-	    --address="/$vm_name/$vm_www" || return 1
+	    --address="/$vm_name/$vm_www" --address=/invalid/ || return 1
 	vm_pids+=("$(cat "$vm_tmp/dnsmasq.pid")")
 	nsenter --net="/proc/$vm_server/ns/net" -- \
 	    "$vm_dir/busybox" httpd -f -p 80 -h "$vm_tmp/www" &
