@@ -1,0 +1,460 @@
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <linux/capability.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <seccomp.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "ipc/log.h"
+#include "parent/attest.h"
+#include "parent/spawn.h"
+#include "sandbox/isolate.h"
+#include "sandbox/rules.h"
+#include "sandbox/stages.h"
+#include "tests/unit/forked.h"
+#include "tests/unit/jail_child.h"
+
+#define TEST_UID 54322u
+
+static char last_error[1024];
+
+static void
+sink_keep(enum log_level level, const char *text, void *arg)
+{
+	(void)arg;
+	if (level == LOG_LEVEL_ERROR)
+		strlcpy(last_error, text, sizeof(last_error));
+}
+
+/* 0, or -1 as spawn_children() has it. */
+static int
+start(int strict, struct child child[2])
+{
+	struct spawn_config config = { .strict = strict };
+	int result;
+
+	config.exe_fd = spawn_open_exe();
+	assert_true(config.exe_fd >= 0);
+	result = spawn_children(&config, &child[0], &child[1]);
+	close(config.exe_fd);
+	return (result);
+}
+
+static void
+look_from_inside(enum role role, struct jail_report *report)
+{
+	struct child child[2];
+
+	if (start(1, child) == -1)
+		fail_msg("%s", last_error);
+	jail_child_run(&child[role == ROLE_RELAYPROC], 0, report);
+	spawn_end(&child[0], NULL);
+	spawn_end(&child[1], NULL);
+	assert_int_equal(report->result, 0);
+}
+
+static void
+a_jailed_process_reaches_no_file(void **state)
+{
+	struct jail_report report;
+
+	(void)state;
+	look_from_inside(ROLE_NETPROC, &report);
+	assert_int_equal(report.open_passwd, ENOENT);
+	assert_int_equal(report.open_proc, ENOENT);
+	/* Landlock refuses even the list of an empty directory */
+	if (report.missed & STAGE_BIT(STAGE_LANDLOCK_FS))
+		assert_int_equal(report.root_entries, 0);
+	else
+		assert_int_equal(report.root_entries, -EACCES);
+	assert_int_not_equal(report.make_dir, 0);
+	assert_int_not_equal(report.make_file, 0);
+}
+
+static void
+a_jailed_process_is_alone(void **state)
+{
+	struct jail_report report;
+
+	(void)state;
+	look_from_inside(ROLE_NETPROC, &report);
+	assert_int_equal(report.pid, 1);
+	assert_int_equal(report.ppid, 0);
+	assert_int_equal(report.pipe_fd, FD_EPOLL);
+	/* RLIMIT_NPROC does not bind a process whose real uid is 0 */
+	assert_int_equal(report.make_process, EAGAIN);
+}
+
+static void
+a_jailed_process_maps_nothing_executable(void **state)
+{
+	struct jail_report report;
+
+	(void)state;
+	look_from_inside(ROLE_RELAYPROC, &report);
+	if (report.missed & STAGE_BIT(STAGE_MDWE)) {
+		print_message("# SKIP: no PR_SET_MDWE\n");
+		skip();
+	}
+	assert_int_equal(report.map_exec, EACCES);
+}
+
+static void
+landlock_keeps_netproc_from_tcp_and_relayproc_from_bind(void **state)
+{
+	struct jail_report report;
+
+	(void)state;
+	look_from_inside(ROLE_NETPROC, &report);
+	if (report.missed & STAGE_BIT(STAGE_LANDLOCK_NET)) {
+		print_message("# SKIP: Landlock without TCP rules\n");
+		skip();
+	}
+	assert_int_equal(report.tcp_bind, EACCES);
+	assert_int_equal(report.tcp_connect, EACCES);
+	look_from_inside(ROLE_RELAYPROC, &report);
+	assert_int_equal(report.tcp_bind, EACCES);
+	assert_int_equal(report.tcp_connect, ECONNREFUSED);
+}
+
+/*
+ * Each isolation call refused in turn by a filter that the children inherit.
+ */
+struct injection {
+	int number;
+	int arg0; /* compared unless -1 */
+	enum isolation_stage stage;
+	int error;
+	int strict_refuses;
+};
+
+static const struct injection injections[] = {
+	{ SCMP_SYS(mount), -1, STAGE_MOUNTS, EPERM, 1 },
+	{ SCMP_SYS(pivot_root), -1, STAGE_MOUNTS, EPERM, 1 },
+	{ SCMP_SYS(umount2), -1, STAGE_MOUNTS, EPERM, 1 },
+	{ SCMP_SYS(prctl), PR_CAPBSET_DROP, STAGE_BOUNDING, EPERM, 1 },
+	{ SCMP_SYS(prctl), PR_SET_SECUREBITS, STAGE_BOUNDING, EPERM, 1 },
+	{ SCMP_SYS(capset), -1, STAGE_CAPS, EPERM, 1 },
+	{ SCMP_SYS(prctl), PR_CAP_AMBIENT, STAGE_CAPS, EPERM, 1 },
+	{ SCMP_SYS(prctl), PR_SET_NO_NEW_PRIVS, STAGE_NO_NEW_PRIVS, EPERM, 1 },
+	{ SCMP_SYS(prctl), 65, STAGE_MDWE, EPERM, 1 },
+	{ SCMP_SYS(prctl), 65, STAGE_MDWE, EINVAL, 0 }, /* an old kernel */
+	{ SCMP_SYS(prctl), PR_SET_PDEATHSIG, STAGE_PDEATHSIG, EPERM, 1 },
+	{ SCMP_SYS(prlimit64), -1, STAGE_RLIMITS, EPERM, 1 },
+	{ SCMP_SYS(landlock_create_ruleset), -1, STAGE_LANDLOCK_FS, ENOSYS, 1 },
+	{ SCMP_SYS(landlock_restrict_self), -1, STAGE_LANDLOCK_FS, EPERM, 1 },
+	{ SCMP_SYS(prctl), PR_SET_DUMPABLE, STAGE_DUMPABLE, EPERM, 1 },
+	{ SCMP_SYS(seccomp), -1, STAGE_SECCOMP, EPERM, 1 },
+};
+
+static int
+inject(const struct injection *injection)
+{
+	scmp_filter_ctx ctx;
+	int rc;
+
+	if ((ctx = seccomp_init(SCMP_ACT_ALLOW)) == NULL)
+		return (-1);
+	/* NNP would be the very thing under test; root can do without */
+	seccomp_attr_set(ctx, SCMP_FLTATR_CTL_NNP, 0);
+	if (injection->arg0 == -1)
+		rc = seccomp_rule_add(ctx,
+		    SCMP_ACT_ERRNO((uint32_t)injection->error),
+		    injection->number, 0);
+	else
+		rc = seccomp_rule_add(ctx,
+		    SCMP_ACT_ERRNO((uint32_t)injection->error),
+		    injection->number, 1,
+		    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)injection->arg0));
+	if (rc == 0)
+		rc = seccomp_load(ctx);
+	seccomp_release(ctx);
+	return (rc);
+}
+
+static int
+start_with_injection(const void *arg)
+{
+	const struct injection *injection = arg;
+	struct jail_report report;
+	struct child child[2];
+	int strict;
+
+	assert_int_equal(inject(injection), 0);
+	for (strict = 0; strict < 2; strict++) {
+		assert_int_equal(start(strict, child), 0);
+		jail_child_run(&child[0], 0, &report);
+		spawn_end(&child[0], NULL);
+		spawn_end(&child[1], NULL);
+		if (strict && injection->strict_refuses) {
+			assert_int_equal(report.result, -1);
+			continue;
+		}
+		/* without no_new_privs the filter may be refused as well */
+		assert_int_equal(report.result, 0);
+		assert_true(report.missed & STAGE_BIT(injection->stage));
+	}
+	return (0);
+}
+
+static void
+each_step_refused_stops_strict_and_is_recorded_in_best_effort(void **state)
+{
+	size_t i;
+	int status;
+
+	(void)state;
+#ifdef SALLYPORT_SANITIZERS
+	print_message("# SKIP: a sanitizer build admits every miss\n");
+	skip();
+#endif
+	if (geteuid() != 0) {
+		print_message("# SKIP: needs root\n");
+		skip();
+	}
+	for (i = 0; i < sizeof(injections) / sizeof(injections[0]); i++) {
+		status = forked(start_with_injection, &injections[i]);
+		if (!FORKED_EXITED(status, 0))
+			fail_msg("%s: status %#x",
+			    stage_name(injections[i].stage), status);
+	}
+}
+
+static int
+limit_descriptors(const void *arg)
+{
+	struct rlimit rl;
+
+	(void)arg;
+	assert_int_equal(isolate_set_nofile(FILTER_FD_END + 1), -1);
+	assert_int_equal(errno, EINVAL);
+	assert_int_equal(isolate_set_nofile(32), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &rl), 0);
+	assert_int_equal(rl.rlim_cur, 32);
+	assert_int_equal(rl.rlim_max, 32);
+	assert_int_equal(fcntl(0, F_DUPFD, 32), -1);
+	return (0);
+}
+
+static void
+the_limit_of_descriptors_is_hard(void **state)
+{
+	(void)state;
+	assert_true(FORKED_EXITED(forked(limit_descriptors, NULL), 0));
+}
+
+/* The parent's own lock. */
+
+struct parent_world {
+	char dir[64], other[64];
+	char socket[96], outside[96];
+};
+
+static void
+touch(const char *path)
+{
+	int fd;
+
+	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+static void
+world_make(struct parent_world *world)
+{
+	strlcpy(world->dir, "/tmp/test_isolate.XXXXXX", sizeof(world->dir));
+	strlcpy(world->other, "/tmp/test_isolate.XXXXXX",
+	    sizeof(world->other));
+	assert_non_null(mkdtemp(world->dir));
+	assert_non_null(mkdtemp(world->other));
+	snprintf(world->socket, sizeof(world->socket), "%s/s", world->dir);
+	snprintf(world->outside, sizeof(world->outside), "%s/s",
+	    world->other);
+	touch(world->socket);
+	touch(world->outside);
+}
+
+static void
+world_end(const struct parent_world *world)
+{
+	unlink(world->socket);
+	unlink(world->outside);
+	rmdir(world->dir);
+	rmdir(world->other);
+}
+
+static uint32_t
+caps_effective(void)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3
+	};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	/* read before the filter, which does not know capget(2) */
+	if (syscall(SYS_capget, &header, data) == -1)
+		return (UINT32_MAX);
+	return (data[0].effective);
+}
+
+/* With a jailed child to kill, as the parent has it. */
+static int
+lock_and_work(const void *arg)
+{
+	const struct parent_world *world = arg;
+	const char *dirs[] = { world->dir, NULL };
+	struct child child[2];
+	uint32_t missed = 0;
+	int status = 0;
+
+	if (start(1, child) == -1)
+		return (2);
+	if (sandbox_lock_parent(1, dirs, &missed) == -1)
+		return (3);
+	if (unlinkat(AT_FDCWD, world->outside, 0) != -1 || errno != EACCES)
+		return (4);
+	if (unlinkat(AT_FDCWD, world->socket, 0) == -1)
+		return (5);
+	if (syscall(SYS_pidfd_send_signal, child[0].pidfd, SIGKILL, NULL,
+		0) == -1)
+		return (6);
+	spawn_end(&child[0], &status);
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+		return (7);
+	spawn_end(&child[1], NULL);
+	return (0);
+}
+
+static int
+lock_and_open(const void *arg)
+{
+	uint32_t missed = 0;
+
+	(void)arg;
+	if (sandbox_lock_parent(1, NULL, &missed) == -1)
+		return (3);
+	return (open("/etc/passwd", O_RDONLY) == -1);
+}
+
+static void
+the_locked_parent_can_unlink_its_socket_and_kill_its_children(void **state)
+{
+	struct parent_world world;
+	int status;
+
+	(void)state;
+	world_make(&world);
+	status = forked(lock_and_work, &world);
+	if (!FORKED_EXITED(status, 0))
+		fail_msg("status %#x", status);
+	world_end(&world);
+}
+
+static void
+the_locked_parent_unlinks_in_another_users_directory(void **state)
+{
+	struct parent_world world;
+	int status;
+
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("# SKIP: needs root\n");
+		skip();
+	}
+	world_make(&world);
+	assert_int_equal(chown(world.dir, TEST_UID, TEST_UID), 0);
+	status = forked(lock_and_work, &world);
+	if (!FORKED_EXITED(status, 0))
+		fail_msg("status %#x", status);
+	world_end(&world);
+}
+
+static int
+work_as_plain_user(const void *arg)
+{
+	const struct parent_world *world = arg;
+
+	assert_int_equal(setgroups(0, NULL), 0);
+	assert_int_equal(setresgid(TEST_UID, TEST_UID, TEST_UID), 0);
+	assert_int_equal(setresuid(TEST_UID, TEST_UID, TEST_UID), 0);
+	assert_int_equal(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), 0);
+	assert_int_equal(caps_effective(), 0);
+	return (lock_and_work(world));
+}
+
+static void
+the_parent_of_an_unprivileged_start_locks_itself(void **state)
+{
+	struct parent_world world;
+	int status;
+
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("# SKIP: the other tests are unprivileged\n");
+		skip();
+	}
+	world_make(&world);
+	assert_int_equal(chown(world.dir, TEST_UID, TEST_UID), 0);
+	assert_int_equal(chown(world.other, TEST_UID, TEST_UID), 0);
+	status = forked(work_as_plain_user, &world);
+	if (!FORKED_EXITED(status, 0))
+		fail_msg("status %#x", status);
+	world_end(&world);
+}
+
+static void
+the_locked_parent_that_opens_a_file_is_killed(void **state)
+{
+	(void)state;
+#ifdef SALLYPORT_SANITIZERS
+	print_message("# SKIP: a sanitizer build may open files\n");
+	skip();
+#endif
+	assert_true(FORKED_SIGSYS(forked(lock_and_open, NULL)));
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_jailed_process_reaches_no_file),
+		cmocka_unit_test(a_jailed_process_is_alone),
+		cmocka_unit_test(a_jailed_process_maps_nothing_executable),
+		cmocka_unit_test(
+		    landlock_keeps_netproc_from_tcp_and_relayproc_from_bind),
+		cmocka_unit_test(
+		    each_step_refused_stops_strict_and_is_recorded_in_best_effort),
+		cmocka_unit_test(the_limit_of_descriptors_is_hard),
+		cmocka_unit_test(
+		    the_locked_parent_can_unlink_its_socket_and_kill_its_children),
+		cmocka_unit_test(
+		    the_locked_parent_unlinks_in_another_users_directory),
+		cmocka_unit_test(
+		    the_parent_of_an_unprivileged_start_locks_itself),
+		cmocka_unit_test(the_locked_parent_that_opens_a_file_is_killed),
+	};
+
+	jail_child_main(argc, argv);
+	log_init("test", LOG_LEVEL_ERROR);
+	log_set_sink(sink_keep, NULL);
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}
