@@ -122,8 +122,7 @@ ids_are(const struct child *child, const char *name, unsigned int id)
 static int
 uid_stands(const struct child *child)
 {
-	return (child->uid != geteuid() &&
-	    ids_are(child, "Uid:", child->uid) &&
+	return (child->uid != geteuid() && ids_are(child, "Uid:", child->uid) &&
 	    ids_are(child, "Gid:", child->gid));
 }
 
@@ -323,9 +322,10 @@ miss_is_admissible(const struct child *child, unsigned int stage, int strict)
 	if (!strict || stage_need(stage) == STAGE_NEED_KERNEL ||
 	    (stage_need(stage) == STAGE_NEED_ROOT && geteuid() != 0))
 		return (1);
-	log_error("%s: isolation stage %s does not hold: not \"%s\"; mend: %s; "
-	    "or --isolation best-effort", role_name(child->role),
-	    stage_name(stage), stage_fences(stage), stage_mend(stage));
+	log_error("%s: isolation stage %s (%s) does not hold; mend: %s; or "
+		  "--isolation best-effort",
+	    role_name(child->role), stage_name(stage), stage_fences(stage),
+	    stage_mend(stage));
 	return (0);
 }
 
@@ -345,9 +345,10 @@ attest_child(const struct child *child, int strict, uint32_t *missed)
 		stage = checks[i].stage;
 		if ((*missed & STAGE_BIT(stage)) || checks[i].stands(child))
 			continue;
-		log_error("%s: isolation stage %s does not hold, seen from "
-		    "outside: not \"%s\"", role_name(child->role),
-		    stage_name(stage), stage_fences(stage));
+		log_error("%s: isolation stage %s (%s) does not hold, seen "
+			  "from outside",
+		    role_name(child->role), stage_name(stage),
+		    stage_fences(stage));
 		*missed |= STAGE_BIT(stage);
 		result = -1;
 	}

@@ -18,7 +18,6 @@
 /* While a child sorts its descriptors they stay above the fixed numbers. */
 #define FD_ASIDE 16
 
-
 _Noreturn static void
 child_fail(const struct launch *launch, enum launch_step step)
 {

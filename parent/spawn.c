@@ -173,7 +173,7 @@ launch_clone(struct launch *launch, struct child *child)
 	pid = clone_process(launch->flags, &child->pidfd);
 	if (pid == -1)
 		log_error("cannot start %s: clone3: %s; mend: allow more "
-		    "processes (ulimit -u, pids.max)",
+			  "processes (ulimit -u, pids.max)",
 		    role_name(child->role), strerror(errno));
 	return (pid);
 }
@@ -327,10 +327,12 @@ pairs_open(struct pairs *pairs)
 
 	memset(pairs, 0xff, sizeof(*pairs)); /* each -1 */
 	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK |
-				SOCK_CLOEXEC, 0, all[i]) == -1) {
+		if (socketpair(AF_UNIX,
+			SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+			all[i]) == -1) {
 			log_error("cannot make a channel: %s; mend: raise the "
-			    "limit of open files", strerror(errno));
+				  "limit of open files",
+			    strerror(errno));
 			return (-1);
 		}
 	return (0);
@@ -383,10 +385,12 @@ spawn_children(const struct spawn_config *config, struct child *netproc,
 	    pairs_deafen(&pairs, config->strict, &missed) == -1)
 		goto fail;
 	netproc->missed = relayproc->missed = missed;
-	if (child_start(config, netproc, (const int[]){ pairs.netproc[1],
-		pairs.flows[0], pairs.dgrams[0] }) == -1 ||
-	    child_start(config, relayproc, (const int[]){ pairs.relayproc[1],
-		pairs.flows[1], pairs.dgrams[1] }) == -1)
+	if (child_start(config, netproc,
+		(const int[]){ pairs.netproc[1], pairs.flows[0],
+		    pairs.dgrams[0] }) == -1 ||
+	    child_start(config, relayproc,
+		(const int[]){ pairs.relayproc[1], pairs.flows[1],
+		    pairs.dgrams[1] }) == -1)
 		goto fail;
 	netproc->channel_fd = pairs.netproc[0];
 	relayproc->channel_fd = pairs.relayproc[0];

@@ -16,7 +16,7 @@ struct child {
 			   channel_init() and set it to -1 */
 	uid_t uid;	/* as the parent sees it */
 	gid_t gid;
-	uint32_t missed; /* bit per enum isolation_stage that we could not
+	uint32_t missed;    /* bit per enum isolation_stage that we could not
 			    put up; READY brings the child's own */
 	unsigned int nlent; /* descriptors it was handed over its channel and
 			       still holds (listeners); the caller counts, for
@@ -24,8 +24,8 @@ struct child {
 };
 
 struct spawn_config {
-	int exe_fd; /* spawn_open_exe(); borrowed */
-	int strict; /* --isolation strict */
+	int exe_fd;   /* spawn_open_exe(); borrowed */
+	int strict;   /* --isolation strict */
 	int has_user; /* --user was given: uid and gid are set (root only) */
 	uid_t uid;
 	gid_t gid;

@@ -34,7 +34,7 @@
  */
 
 #ifndef PR_SET_MDWE
-#define PR_SET_MDWE	       65
+#define PR_SET_MDWE		 65
 #define PR_MDWE_REFUSE_EXEC_GAIN 1
 #endif
 
@@ -63,8 +63,7 @@ fence_mounts(void)
 	    mount("empty", "/proc", "tmpfs",
 		MS_RDONLY | MS_NODEV | MS_NOEXEC | MS_NOSUID,
 		"nr_inodes=1,nr_blocks=1,mode=0555") == -1 ||
-	    chdir("/proc") == -1 ||
-	    syscall(SYS_pivot_root, ".", ".") == -1 ||
+	    chdir("/proc") == -1 || syscall(SYS_pivot_root, ".", ".") == -1 ||
 	    umount2(".", MNT_DETACH) == -1 || chdir("/") == -1)
 		return (errno);
 	return (0);

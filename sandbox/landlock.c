@@ -71,12 +71,14 @@ landlock_allow_unlink(int ruleset, const char *dir)
 	struct landlock_path_beneath_attr attr = {
 		.allowed_access = LANDLOCK_ACCESS_FS_REMOVE_FILE
 	};
-	int error;
+	int error = 0;
 
-	if ((attr.parent_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC)) == -1)
+	attr.parent_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (attr.parent_fd == -1)
 		return (-1);
-	error = syscall(SYS_landlock_add_rule, ruleset,
-	    LANDLOCK_RULE_PATH_BENEATH, &attr, 0) == -1 ? errno : 0;
+	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH,
+		&attr, 0) == -1)
+		error = errno;
 	close(attr.parent_fd);
 	errno = error;
 	return (error == 0 ? 0 : -1);
@@ -100,8 +102,7 @@ landlock_restrict(const struct ruleset_attr *attr, int abi,
 	for (; unlink_dirs != NULL && *unlink_dirs != NULL; unlink_dirs++)
 		if (landlock_allow_unlink(ruleset, *unlink_dirs) == -1)
 			error = errno;
-	if (error == 0 &&
-	    syscall(SYS_landlock_restrict_self, ruleset, 0) == -1)
+	if (error == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) == -1)
 		error = errno;
 	close(ruleset);
 	errno = error;

@@ -22,8 +22,10 @@ filter_of(enum role role)
 static struct scmp_arg_cmp
 masked(unsigned int index, uint32_t mask, uint32_t value)
 {
-	return ((struct scmp_arg_cmp){ .arg = index, .op = SCMP_CMP_MASKED_EQ,
-	    .datum_a = mask, .datum_b = value });
+	return ((struct scmp_arg_cmp){ .arg = index,
+	    .op = SCMP_CMP_MASKED_EQ,
+	    .datum_a = mask,
+	    .datum_b = value });
 }
 
 /*
@@ -73,7 +75,8 @@ rule_add(scmp_filter_ctx ctx, const struct filter_rule *rule)
 			break;
 		case FILTER_LONG:
 			cmp[n++] = (struct scmp_arg_cmp){ .arg = i,
-				.op = SCMP_CMP_EQ, .datum_a = arg->value };
+				.op = SCMP_CMP_EQ,
+				.datum_a = arg->value };
 			break;
 		case FILTER_DYNAMIC:
 			dynamic = n;
@@ -83,8 +86,8 @@ rule_add(scmp_filter_ctx ctx, const struct filter_rule *rule)
 	}
 	if (dynamic != FILTER_NARGS)
 		return (rule_add_dynamic(ctx, rule, cmp, n, dynamic));
-	error = -seccomp_rule_add_exact_array(ctx, SCMP_ACT_ALLOW,
-	    rule->number, n, cmp);
+	error = -seccomp_rule_add_exact_array(ctx, SCMP_ACT_ALLOW, rule->number,
+	    n, cmp);
 	if (error != 0) {
 		errno = error;
 		return (-1);

@@ -15,6 +15,7 @@
  * socket), no fcntl (it would make relayproc's duplicate blocking), no dup (it
  * would replace a fixed descriptor), nothing that names a file or a process.
  */
+/* clang-format off */
 static const struct filter_rule rules[] = {
 	/* the event loop */
 #ifdef __NR_epoll_wait
@@ -81,5 +82,6 @@ static const struct filter_rule rules[] = {
 	    "keys of sequence numbers and hash tables" },
 	{ CALL(exit_group), { ANY }, "STOP, and fatal()" },
 };
+/* clang-format on */
 
 const struct filter filter_netproc = { ROLE_NETPROC, FILTER_ROWS(rules) };

@@ -20,6 +20,7 @@
 
 #define SOCK_FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
 
+/* clang-format off */
 static const struct filter_rule rules[] = {
 	/* the event loop */
 #ifdef __NR_epoll_wait
@@ -97,5 +98,6 @@ static const struct filter_rule rules[] = {
 	    "libevent's cached time, where the clock source has no vDSO" },
 	{ CALL(exit_group), { ANY }, "the end" },
 };
+/* clang-format on */
 
 const struct filter filter_parent = { ROLE_PARENT, FILTER_ROWS(rules) };

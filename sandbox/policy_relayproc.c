@@ -18,6 +18,7 @@
 
 #define SOCK_FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
 
+/* clang-format off */
 static const struct filter_rule rules[] = {
 	/* the event loop */
 #ifdef __NR_epoll_wait
@@ -133,5 +134,6 @@ static const struct filter_rule rules[] = {
 	    "keys of hash tables, identifiers of queries" },
 	{ CALL(exit_group), { ANY }, "STOP, and fatal()" },
 };
+/* clang-format on */
 
 const struct filter filter_relayproc = { ROLE_RELAYPROC, FILTER_ROWS(rules) };

@@ -9,6 +9,7 @@
  * whole suite can run under the filters with them.  Such a build is UNSAFE,
  * says so at start and is never installed; any other build has no row here.
  */
+/* clang-format off */
 static const struct filter_rule rules[] = {
 #ifdef SALLYPORT_SANITIZERS
 	{ CALL(mmap), { ANY }, "shadow memory, quarantine, stack depot" },
@@ -45,6 +46,7 @@ static const struct filter_rule rules[] = {
 	{ -1, NULL, { ANY }, NULL },
 #endif
 };
+/* clang-format on */
 
 #ifdef SALLYPORT_SANITIZERS
 const struct filter filter_sanitizer = { ROLE_NROLES, FILTER_ROWS(rules) };

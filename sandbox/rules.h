@@ -54,6 +54,7 @@ struct filter {
 };
 
 /* How the tables spell a row. */
+/* clang-format off */
 #define CALL(name)   __NR_##name, #name
 #define ANY	     { FILTER_ANY, 0, NULL }
 #define INT(v)	     { FILTER_INT, (uint32_t)(v), #v }
@@ -61,6 +62,7 @@ struct filter {
 #define BITS(v)	     { FILTER_BITS, (uint32_t)(v), #v }
 #define DYNAMIC	     { FILTER_DYNAMIC, 0, NULL }
 #define FILTER_ROWS(a) (a), sizeof(a) / sizeof((a)[0])
+/* clang-format on */
 
 extern const struct filter filter_parent;
 extern const struct filter filter_netproc;

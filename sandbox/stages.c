@@ -64,9 +64,9 @@ int
 stage_missed(unsigned int stage, int error, int strict, uint32_t *missed)
 {
 	if (stage >= STAGE_N || stage_is_refused(stage, error, strict)) {
-		log_error("isolation stage %s failed: %s (without it: not \"%s\"); "
-		    "mend: %s; or --isolation best-effort",
-		    stage_name(stage), strerror(error), stage_fences(stage),
+		log_error("isolation stage %s (%s) failed: %s; mend: %s; or "
+			  "--isolation best-effort",
+		    stage_name(stage), stage_fences(stage), strerror(error),
 		    stage_mend(stage));
 		return (-1);
 	}

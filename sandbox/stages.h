@@ -76,13 +76,17 @@ enum isolation_stage {
 #define X(name, need, fences, mend) STAGE_##name,
 	ISOLATION_STAGES(X)
 #undef X
-	    STAGE_N
+	STAGE_N
 };
 _Static_assert(STAGE_N <= 32, "stages are bits of a uint32_t");
 
 #define STAGE_BIT(stage) (1u << (stage))
 
-enum stage_need { STAGE_NEED_ALWAYS, STAGE_NEED_KERNEL, STAGE_NEED_ROOT };
+enum stage_need {
+	STAGE_NEED_ALWAYS,
+	STAGE_NEED_KERNEL,
+	STAGE_NEED_ROOT
+};
 
 /* Returns borrowed: "LANDLOCK_NET"; "?" for a number that is no stage. */
 const char *stage_name(unsigned int stage);

@@ -22,8 +22,8 @@ int
 forked(int (*fn)(const void *), const void *arg)
 {
 	/* cmocka's own handlers would turn a crash into a failed test */
-	static const int deadly[] = { SIGABRT, SIGBUS, SIGFPE, SIGILL,
-		SIGSEGV, SIGSYS };
+	static const int deadly[] = { SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV,
+		SIGSYS };
 	struct pollfd pfd = { .events = POLLIN };
 	int status, n;
 	size_t i;

@@ -28,7 +28,7 @@
  * has loaded its filter by filter_load() and either survives it or is killed.
  */
 
-#define SURVIVED 42
+#define SURVIVED   42
 #define NOT_LOADED 43
 
 static const enum role roles[] = { ROLE_PARENT, ROLE_NETPROC, ROLE_RELAYPROC };
@@ -61,8 +61,8 @@ call_make(const void *arg)
 	lock(call->role);
 	if (call->fn != NULL)
 		return (call->fn());
-	syscall(call->v.number, call->v.arg[0], call->v.arg[1],
-	    call->v.arg[2], call->v.arg[3], call->v.arg[4], call->v.arg[5]);
+	syscall(call->v.number, call->v.arg[0], call->v.arg[1], call->v.arg[2],
+	    call->v.arg[3], call->v.arg[4], call->v.arg[5]);
 	return (SURVIVED);
 }
 
@@ -90,8 +90,7 @@ each_allowed_call_passes(void **state)
 }
 
 static void
-a_row_perturbed(enum role role, const struct filter_rule *rule,
-    unsigned int i)
+a_row_perturbed(enum role role, const struct filter_rule *rule, unsigned int i)
 {
 	struct call call = { .role = role };
 	uint64_t values[ORACLE_VALUES_MAX];
@@ -100,7 +99,7 @@ a_row_perturbed(enum role role, const struct filter_rule *rule,
 
 	n = oracle_outside(&rule->arg[i], values);
 	/* one bit in eight is enough here: test_filter_sim tries all */
-	for (k = 0; k < n; k += n > 16 ? 8 : 1) {
+	for (k = 0; k<n; k += n> 16 ? 8 : 1) {
 		call.v = oracle_vector(rule);
 		call.v.arg[i] = values[k];
 		if (oracle_allows(role, &call.v))

@@ -137,8 +137,8 @@ no_number_off_the_list_is_allowed(void **state)
 					v.arg[i] = patterns[p];
 				check(roles[r], &v);
 				if (!oracle_names(roles[r], v.number))
-					assert_false(bpf_allows_as(roles[r],
-					    &v, ARCH_NATIVE));
+					assert_false(bpf_allows_as(roles[r], &v,
+					    ARCH_NATIVE));
 			}
 }
 
@@ -186,8 +186,8 @@ perturbing_any_argument_of_any_row_kills(void **state)
 				n = oracle_outside(&rule->arg[i], values);
 				for (k = 0; k < n; k++) {
 					v.arg[i] = values[k];
-					assert_false(
-					    oracle_row_allows(rule, &v));
+					assert_false(oracle_row_allows(rule,
+					    &v));
 					check(roles[r], &v);
 				}
 			}
@@ -220,8 +220,8 @@ no_row_is_allowed_to_another_architecture(void **state)
 			v = oracle_vector(&filter_of(roles[r])->rules[row]);
 			for (a = 0; a < sizeof(foreign) / sizeof(*foreign); a++)
 				if (foreign[a] != ARCH_NATIVE)
-					assert_false(bpf_allows_as(roles[r],
-					    &v, foreign[a]));
+					assert_false(bpf_allows_as(roles[r], &v,
+					    foreign[a]));
 			v.number |= X32_BIT;
 			assert_false(bpf_allows_as(roles[r], &v, ARCH_NATIVE));
 		}

@@ -59,8 +59,11 @@ no_row_is_covered_by_another(void **state)
 		for (i = 0; i < filter->nrules; i++) {
 			v = oracle_vector(&filter->rules[i]);
 			for (j = 0; j < filter->nrules; j++)
-				assert_int_equal(oracle_row_allows(
-				    &filter->rules[j], &v), i == j);
+				assert_int_equal(oracle_row_allows(&filter
+									->rules
+									    [j],
+						     &v),
+				    i == j);
 		}
 	}
 }

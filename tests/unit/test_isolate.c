@@ -282,13 +282,11 @@ static void
 world_make(struct parent_world *world)
 {
 	strlcpy(world->dir, "/tmp/test_isolate.XXXXXX", sizeof(world->dir));
-	strlcpy(world->other, "/tmp/test_isolate.XXXXXX",
-	    sizeof(world->other));
+	strlcpy(world->other, "/tmp/test_isolate.XXXXXX", sizeof(world->other));
 	assert_non_null(mkdtemp(world->dir));
 	assert_non_null(mkdtemp(world->other));
 	snprintf(world->socket, sizeof(world->socket), "%s/s", world->dir);
-	snprintf(world->outside, sizeof(world->outside), "%s/s",
-	    world->other);
+	snprintf(world->outside, sizeof(world->outside), "%s/s", world->other);
 	touch(world->socket);
 	touch(world->outside);
 }
@@ -334,8 +332,8 @@ lock_and_work(const void *arg)
 		return (4);
 	if (unlinkat(AT_FDCWD, world->socket, 0) == -1)
 		return (5);
-	if (syscall(SYS_pidfd_send_signal, child[0].pidfd, SIGKILL, NULL,
-		0) == -1)
+	if (syscall(SYS_pidfd_send_signal, child[0].pidfd, SIGKILL, NULL, 0) ==
+	    -1)
 		return (6);
 	spawn_end(&child[0], &status);
 	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)

@@ -149,8 +149,8 @@ start_as_plain_user(const void *arg)
 	children_jail_themselves(&config);
 	config = config_make(1);
 	assert_int_equal(spawn_children(&config, &child[0], &child[1]), 0);
-	want = STAGE_BIT(STAGE_UID) | (child[0].missed &
-	    STAGE_BIT(STAGE_PASSRIGHTS));
+	want = STAGE_BIT(STAGE_UID) |
+	    (child[0].missed & STAGE_BIT(STAGE_PASSRIGHTS));
 	assert_int_equal(child[0].missed, want);
 	assert_int_equal(child[0].uid, TEST_UID);
 	spawn_end(&child[0], NULL);
