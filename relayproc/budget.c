@@ -53,21 +53,17 @@ credit_at(const struct budget *budget, uint64_t now_ms)
 	return (budget->credit + elapsed_ms * budget->rate_per_s);
 }
 
-/* The entry of dst, else a free one: there are as many as connects. */
+/* Returns borrowed: the entry of dst, or NULL. */
 static struct budget_dst *
 dst_find(struct budget *budget, const struct ipc_addr *dst)
 {
-	struct budget_dst *free_entry = NULL;
 	uint32_t i;
 
-	for (i = 0; i < budget->max_pending; i++) {
-		if (budget->dsts[i].n == 0) {
-			if (free_entry == NULL)
-				free_entry = &budget->dsts[i];
-		} else if (addr_equal(&budget->dsts[i].addr, dst))
+	for (i = 0; i < budget->ndsts; i++) {
+		if (addr_equal(&budget->dsts[i].addr, dst))
 			return (&budget->dsts[i]);
 	}
-	return (free_entry);
+	return (NULL);
 }
 
 enum budget_result
@@ -81,17 +77,19 @@ budget_take(struct budget *budget, const struct ipc_addr *dst, uint64_t now_ms)
 	if (budget->pending >= budget->max_pending)
 		return (BUDGET_PENDING);
 	entry = dst_find(budget, dst);
-	if (entry == NULL)
-		fatalx("budget: %u connects under way but no entry is free",
-		    budget->pending);
-	if (entry->n >= budget->max_per_dst)
+	if (entry != NULL && entry->n >= budget->max_per_dst)
 		return (BUDGET_DST);
-	if (entry->n == 0)
+	if (entry == NULL) {
+		/* Each holds a pending connect: there is room for one more. */
+		entry = &budget->dsts[budget->ndsts++];
 		entry->addr = *dst;
+		entry->n = 0;
+	}
 	entry->n++;
 	budget->pending++;
 	budget->credit = credit - CREDIT_ONE;
-	budget->last_ms = now_ms;
+	if (now_ms > budget->last_ms)
+		budget->last_ms = now_ms;
 	return (BUDGET_OK);
 }
 
@@ -100,11 +98,12 @@ budget_release(struct budget *budget, const struct ipc_addr *dst)
 {
 	struct budget_dst *entry = dst_find(budget, dst);
 
-	if (entry == NULL || entry->n == 0 || budget->pending == 0)
+	if (entry == NULL)
 		fatalx("budget: released more than taken (%u under way)",
 		    budget->pending);
-	entry->n--;
 	budget->pending--;
+	if (--entry->n == 0)
+		*entry = budget->dsts[--budget->ndsts];
 }
 
 uint64_t

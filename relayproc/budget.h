@@ -21,7 +21,7 @@ enum budget_result {
 
 struct budget_dst {
 	struct ipc_addr addr;
-	uint32_t n; /* 0: the entry is free */
+	uint32_t n; /* connects under way */
 };
 
 struct budget {
@@ -30,7 +30,8 @@ struct budget {
 	uint64_t credit; /* thousandths of a connect */
 	uint64_t last_ms;
 	uint32_t pending;
-	struct budget_dst *dsts; /* max_pending entries */
+	struct budget_dst *dsts; /* room for max_pending */
+	uint32_t ndsts;		 /* in use, without gaps */
 };
 
 /*

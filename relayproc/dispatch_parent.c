@@ -12,8 +12,8 @@
  */
 
 /* Bounds of the configuration; the parent's option table has the same. */
-#define PENDING_MAX	  4096
 #define RATE_MAX	  1000000
+#define BURST_MAX	  (2 * RATE_MAX)
 #define TIMEOUT_MAX_MS	  600000
 #define DNS_IN_FLIGHT_MAX 4096
 
@@ -68,10 +68,10 @@ on_config(struct relayproc *rp, const void *payload)
 	    !is_address(&config->address) || config->default_allow > 1 ||
 	    !in_range(config->max_flows, 1, FLOW_SLOTS_MAX) ||
 	    !in_range(config->max_inbound, 0, FLOW_SLOTS_MAX) ||
-	    !in_range(config->max_pending, 1, PENDING_MAX) ||
-	    !in_range(config->max_pending_per_dst, 1, PENDING_MAX) ||
+	    !in_range(config->max_pending, 1, FLOW_SLOTS_MAX) ||
+	    !in_range(config->max_pending_per_dst, 1, FLOW_SLOTS_MAX) ||
 	    !in_range(config->connect_rate_per_s, 1, RATE_MAX) ||
-	    !in_range(config->connect_burst, 1, RATE_MAX) ||
+	    !in_range(config->connect_burst, 1, BURST_MAX) ||
 	    !in_range(config->connect_timeout_ms, 1, TIMEOUT_MAX_MS) ||
 	    !in_range(config->dns_timeout_ms, 1, TIMEOUT_MAX_MS) ||
 	    !in_range(config->dns_in_flight, 1, DNS_IN_FLIGHT_MAX))

@@ -27,10 +27,12 @@ relayproc_main(int strict)
 	rp = calloc(1, sizeof(*rp));
 	if (rp == NULL)
 		fatalx("no memory");
-	/* Before any listener arrives: the epoll descriptor's number. */
+	/* First, so that a fence that does not hold can be told of. */
+	relayproc_init(rp, FD_PARENT, FD_PEER, FD_DGRAM);
 	if (isolate_self(ROLE_RELAYPROC, strict, &missed) == -1)
 		_exit(EX_UNAVAILABLE);
-	relayproc_init(rp, child_base_new(), FD_PARENT, FD_PEER, FD_DGRAM);
+	/* Before a listener arrives and takes the number of FD_EPOLL. */
+	rp->base = child_base_new();
 	setproctitle("relayproc");
 	relayproc_setup(rp);
 	if (isolate_set_nofile(descriptors_needed(rp)) == -1)

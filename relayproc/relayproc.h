@@ -81,13 +81,14 @@ _Noreturn void relayproc_main(int strict);
 
 /*
  * What a life is made of, apart so that a test can live one without a jail.
- * init consumes three SEQPACKET descriptors; base is owned from then on.
- * setup blocks until CONFIG_DONE, allocates every table; run says READY (with
- * the mask of missed fences) and serves; turn is one round of its loop.
- * A failure of init or setup ends the process.
+ * init consumes three SEQPACKET descriptors and sends log lines to the parent;
+ * then the caller sets rp->base, owned from then on.  setup blocks until
+ * CONFIG_DONE and allocates every table; ready says READY, with the mask of
+ * missed fences, and starts to serve; turn is one round of the loop.  A
+ * failure of init or setup ends the process.
  */
-void relayproc_init(struct relayproc *rp, struct event_base *base,
-    int parent_fd, int peer_fd, int dgram_fd);
+void relayproc_init(struct relayproc *rp, int parent_fd, int peer_fd,
+    int dgram_fd);
 void relayproc_setup(struct relayproc *rp);
 void relayproc_ready(struct relayproc *rp, uint32_t missed);
 void relayproc_turn(struct relayproc *rp, int evloop_flags);

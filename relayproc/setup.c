@@ -25,11 +25,9 @@ log_to_parent(enum log_level level, const char *text, void *arg)
 }
 
 void
-relayproc_init(struct relayproc *rp, struct event_base *base, int parent_fd,
-    int peer_fd, int dgram_fd)
+relayproc_init(struct relayproc *rp, int parent_fd, int peer_fd, int dgram_fd)
 {
 	memset(rp, 0, sizeof(*rp));
-	rp->base = base;
 	rp->timer_ms = UINT64_MAX;
 	rp->publish.resume_ms = UINT64_MAX;
 	/* The rings of netproc's channels need the configuration. */

@@ -70,8 +70,9 @@ life_init(struct life *life)
 	config->dns_in_flight = 8;
 	life->rp = calloc(1, sizeof(*life->rp));
 	assert_non_null(life->rp);
-	relayproc_init(life->rp, event_base_new(), parent_fd, peer_fd,
-	    dgram_fd);
+	relayproc_init(life->rp, parent_fd, peer_fd, dgram_fd);
+	life->rp->base = event_base_new();
+	assert_non_null(life->rp->base);
 	assert_int_equal(channel_send(&life->parent, IPC_HELLO, 0, 0, &hello,
 			     sizeof(hello)),
 	    0);
