@@ -299,18 +299,20 @@ parent_caps(const char *const *dirs)
 }
 
 /*
- * A parent that was not started by root cannot drop its bounding set; with
- * no_new_privs the set has no meaning, so that is recorded and no more.
+ * A parent that was not started by root may not drop its bounding set, and
+ * need not: under no_new_privs an exec gains nothing from the set.
  */
 static int
 parent_bounding(int strict, uint32_t *missed)
 {
 	int error;
 
-	if ((error = fence_bounding()) == 0)
+	error = fence_bounding();
+	if (error == 0 ||
+	    (error == EPERM && geteuid() != 0 &&
+		!(*missed & STAGE_BIT(STAGE_NO_NEW_PRIVS))))
 		return (0);
-	return (stage_missed(STAGE_BOUNDING, error, strict && geteuid() == 0,
-	    missed));
+	return (stage_missed(STAGE_BOUNDING, error, strict, missed));
 }
 
 int

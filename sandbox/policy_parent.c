@@ -85,7 +85,7 @@ static const struct filter_rule rules[] = {
 	    "malloc of a large block" },
 	{ CALL(munmap), { ANY }, "free of a large block" },
 	{ CALL(mremap), { ANY, ANY, ANY, INT(MREMAP_MAYMOVE) },
-	    "realloc of a large block" },
+	    "libevent's tables grow with the descriptors" },
 
 	/* time, the end */
 	{ CALL(clock_gettime), { INT(CLOCK_REALTIME) },
