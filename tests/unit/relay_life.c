@@ -126,10 +126,9 @@ life_listener(struct life *life, int fd, uint16_t guest_port)
 }
 
 void
-life_start(struct life *life)
+life_configure(struct life *life)
 {
 	struct ipc_config_done done;
-	struct ipc_msg msg;
 
 	life_config(life, IPC_CONFIG_RELAYPROC, &life->config,
 	    sizeof(life->config), -1);
@@ -137,6 +136,14 @@ life_start(struct life *life)
 	assert_int_equal(channel_send(&life->parent, IPC_CONFIG_DONE, 0, 0,
 			     &done, sizeof(done)),
 	    0);
+}
+
+void
+life_start(struct life *life)
+{
+	struct ipc_msg msg;
+
+	life_configure(life);
 	relayproc_setup(life->rp);
 	assert_int_equal(channel_recv(&life->parent, &msg), CHANNEL_MESSAGE);
 	assert_int_equal(msg.hdr.type, IPC_HELLO_ACK);
@@ -170,7 +177,8 @@ log_collect(struct life *life, const struct ipc_msg *msg)
 void
 life_turn(struct life *life)
 {
-	relayproc_turn(life->rp, EVLOOP_NONBLOCK);
+	if (life->rp != NULL)
+		relayproc_turn(life->rp, EVLOOP_NONBLOCK);
 }
 
 /* Takes a message that is not a log line, if there is one. */
@@ -309,6 +317,24 @@ life_expect_closed(struct life *life, uint32_t slot)
 	assert_int_equal(msg.hdr.flow, slot);
 }
 
+void
+life_ask_bytes(struct life *life, uint32_t slot, uint32_t generation,
+    const void *data, size_t len)
+{
+	const struct ipc_dns msg = { .guest_port = (uint16_t)(1000 + slot) };
+
+	assert_int_equal(channel_send_tail(&life->dgram, IPC_DNS_QUERY, slot,
+			     generation, &msg, sizeof(msg), data, len),
+	    0);
+}
+
+void
+life_ask(struct life *life, uint32_t slot, uint32_t generation,
+    const char *text)
+{
+	life_ask_bytes(life, slot, generation, text, strlen(text));
+}
+
 static int
 bound(int type, uint16_t *port)
 {
@@ -339,6 +365,24 @@ int
 life_udp(uint16_t *port)
 {
 	return (bound(SOCK_DGRAM, port));
+}
+
+int
+life_blackhole(uint16_t *port, int *fill, size_t nfill)
+{
+	struct sockaddr_in sin = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	int fd = life_listen(port, 0);
+	size_t i;
+
+	sin.sin_port = htons(*port);
+	for (i = 0; i < nfill; i++) {
+		fill[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		(void)connect(fill[i], (struct sockaddr *)&sin, sizeof(sin));
+	}
+	return (fd);
 }
 
 void

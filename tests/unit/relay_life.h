@@ -29,10 +29,16 @@ void life_rule(struct life *life, enum rule_action action, const char *cidr);
 void life_resolver(struct life *life, const char *addr, uint16_t port);
 void life_listener(struct life *life, int fd, uint16_t guest_port);
 
+/* Says the limits and CONFIG_DONE; life_start() does it too. */
+void life_configure(struct life *life);
+
 void life_start(struct life *life);
 void life_end(struct life *life);
 
-/* Turns the loop once without waiting, collects log lines. */
+/*
+ * Turns the loop once without waiting; does nothing without life->rp, when
+ * relayproc lives in a process of its own.
+ */
 void life_turn(struct life *life);
 
 /* Turns the loop until a message comes on ch; fails the test after 5 s. */
@@ -66,6 +72,18 @@ void life_expect_closed(struct life *life, uint32_t slot);
 /* Returns owned: a socket on a free port of loopback, in *port. */
 int life_listen(uint16_t *port, int backlog);
 int life_udp(uint16_t *port);
+
+/*
+ * Returns owned: a listener whose queue is full, so that the kernel drops
+ * SYNs to it; its nfill clients are put in fill, owned.
+ */
+int life_blackhole(uint16_t *port, int *fill, size_t nfill);
+
+/* Says DNS_QUERY; the guest's port is 1000 + slot. */
+void life_ask(struct life *life, uint32_t slot, uint32_t generation,
+    const char *text);
+void life_ask_bytes(struct life *life, uint32_t slot, uint32_t generation,
+    const void *data, size_t len);
 
 /* Returns owned: the next client of a listener; turns the loop meanwhile. */
 int life_accept(struct life *life, int listener);

@@ -5,6 +5,7 @@ relayproc_tests = \
 	tests/unit/test_budget \
 	tests/unit/test_relay_flow \
 	tests/unit/test_relay_flow_live \
+	tests/unit/test_relay_flow_jailed \
 	tests/unit/test_relay_dispatch \
 	tests/unit/test_resolver
 check_PROGRAMS += $(relayproc_tests)
@@ -29,6 +30,12 @@ tests_unit_test_relay_flow_LDADD = $(relayproc_test_libs)
 tests_unit_test_relay_flow_live_SOURCES = tests/unit/test_relay_flow_live.c \
 	$(relay_life)
 tests_unit_test_relay_flow_live_LDADD = $(relayproc_test_libs)
+
+tests_unit_test_relay_flow_jailed_SOURCES = \
+	tests/unit/test_relay_flow_jailed.c $(relay_life)
+tests_unit_test_relay_flow_jailed_LDADD = relayproc/librelayproc.a \
+	sandbox/libsandbox.a ipc/libipc.a $(SECCOMP_LIBS) $(LIBEVENT_LIBS) \
+	$(LIBBSD_LIBS) $(CMOCKA_LIBS)
 
 tests_unit_test_relay_dispatch_SOURCES = tests/unit/test_relay_dispatch.c \
 	$(relay_life)

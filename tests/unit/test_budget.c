@@ -202,7 +202,8 @@ main(void)
 		TEST(a_burst_is_allowed_at_once_and_then_the_rate),
 		TEST(tokens_never_exceed_the_burst),
 		TEST(the_clock_standing_still_or_going_back_gives_no_token),
-		TEST(a_token_taken_while_the_clock_stands_back_is_not_earned_twice),
+		TEST(
+		    a_token_taken_while_the_clock_stands_back_is_not_earned_twice),
 		TEST(over_a_minute_the_rate_is_exact),
 		TEST(the_time_of_the_next_token_is_neither_early_nor_late),
 		TEST(no_more_connects_to_one_address_than_its_cap),

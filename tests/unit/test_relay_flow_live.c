@@ -193,25 +193,6 @@ the_gateways_address_reaches_a_host_service_only(void **state)
 	close(listener);
 }
 
-/* A listener whose queue is full: the kernel drops SYNs to it. */
-static int
-blackhole(uint16_t *port, int *fill, size_t nfill)
-{
-	struct sockaddr_in sin = {
-		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	int fd = life_listen(port, 0);
-	size_t i;
-
-	sin.sin_port = htons(*port);
-	for (i = 0; i < nfill; i++) {
-		fill[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-		(void)connect(fill[i], (struct sockaddr *)&sin, sizeof(sin));
-	}
-	return (fd);
-}
-
 static void
 a_connect_without_an_answer_times_out(void **state)
 {
@@ -223,7 +204,7 @@ a_connect_without_an_answer_times_out(void **state)
 
 	life->config.connect_timeout_ms = 100;
 	start_with_loopback(life);
-	fd = blackhole(&port, fill, 4);
+	fd = life_blackhole(&port, fill, 4);
 	start_ms = clock_now_ms();
 	life_open(life, 0, "127.0.0.1", port);
 	life_expect_failed(life, 0, VERDICT_TIMEOUT);
@@ -245,7 +226,7 @@ a_connect_that_finds_no_place_is_told_to_come_again(void **state)
 
 	life->config.max_pending_per_dst = 2;
 	start_with_loopback(life);
-	fd = blackhole(&port, fill, 4);
+	fd = life_blackhole(&port, fill, 4);
 	start_ms = clock_now_ms();
 	for (i = 0; i < 3; i++)
 		life_open(life, (uint32_t)i, "127.0.0.1", port);
@@ -271,7 +252,7 @@ a_full_destination_does_not_hold_up_another(void **state)
 	life->config.max_pending_per_dst = 2;
 	life_rule(life, RULE_UNSAFE_ALLOW, "127.0.0.0/8");
 	life_start(life);
-	fd = blackhole(&port, fill, 4);
+	fd = life_blackhole(&port, fill, 4);
 	for (i = 0; i < 10; i++)
 		life_open(life, 10 + (uint32_t)i, "127.0.0.1", port);
 	pair.listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -348,7 +329,7 @@ a_close_that_crosses_the_answer_is_answered(void **state)
 	size_t i;
 
 	start_with_loopback(life);
-	fd = blackhole(&port, fill, 4);
+	fd = life_blackhole(&port, fill, 4);
 	generation = life_open(life, 0, "127.0.0.1", port);
 	life_close(life, 0, generation, FLOW_CLOSE_RESET);
 	life_expect_closed(life, 0);

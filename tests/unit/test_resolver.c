@@ -18,23 +18,6 @@
 
 /* The servers are sockets on loopback; what they say need not be DNS. */
 
-static void
-ask_bytes(struct life *life, uint32_t slot, uint32_t generation,
-    const void *data, size_t len)
-{
-	const struct ipc_dns msg = { .guest_port = (uint16_t)(1000 + slot) };
-
-	assert_int_equal(channel_send_tail(&life->dgram, IPC_DNS_QUERY, slot,
-			     generation, &msg, sizeof(msg), data, len),
-	    0);
-}
-
-static void
-ask(struct life *life, uint32_t slot, uint32_t generation, const char *text)
-{
-	ask_bytes(life, slot, generation, text, strlen(text));
-}
-
 /* The server takes a query, which has to be this; from is who asked. */
 static void
 server_expect(struct life *life, int server, const char *text,
@@ -119,7 +102,7 @@ a_query_and_its_answer_pass_byte_for_byte(void **state)
 
 	life_resolver(life, "127.0.0.1", port);
 	life_start(life);
-	ask(life, 3, 7, "\1not DNS at all");
+	life_ask(life, 3, 7, "\1not DNS at all");
 	server_expect(life, server, "\1not DNS at all", &from);
 	server_answer(server, "nor is this\377", &from);
 	expect_answer(life, 3, 7, "nor is this\377");
@@ -138,9 +121,9 @@ every_query_has_a_port_of_its_own(void **state)
 
 	life_resolver(life, "127.0.0.1", port);
 	life_start(life);
-	ask(life, 0, 1, "one");
+	life_ask(life, 0, 1, "one");
 	server_expect(life, server, "one", &one);
-	ask(life, 1, 1, "two");
+	life_ask(life, 1, 1, "two");
 	server_expect(life, server, "two", &two);
 	assert_int_not_equal(one.sin_port, two.sin_port);
 	server_answer(server, "TWO", &two);
@@ -160,7 +143,7 @@ an_answer_from_someone_else_is_not_heard(void **state)
 
 	life_resolver(life, "127.0.0.1", port);
 	life_start(life);
-	ask(life, 0, 1, "q");
+	life_ask(life, 0, 1, "q");
 	server_expect(life, server, "q", &from);
 	(void)sendto(other, "forged", 6, 0, (struct sockaddr *)&from,
 	    sizeof(from));
@@ -181,7 +164,7 @@ a_second_answer_goes_nowhere(void **state)
 
 	life_resolver(life, "127.0.0.1", port);
 	life_start(life);
-	ask(life, 0, 1, "q");
+	life_ask(life, 0, 1, "q");
 	server_expect(life, server, "q", &from);
 	server_answer(server, "a", &from);
 	server_answer(server, "b", &from);
@@ -203,7 +186,7 @@ a_server_that_refuses_costs_no_wait(void **state)
 	life_resolver(life, "127.0.0.1", port);
 	life_start(life);
 	start_ms = clock_now_ms();
-	ask(life, 0, 1, "q");
+	life_ask(life, 0, 1, "q");
 	server_expect(life, server, "q", &from);
 	server_answer(server, "a", &from);
 	expect_answer(life, 0, 1, "a");
@@ -225,7 +208,7 @@ a_silent_server_is_left_for_the_next_after_the_timeout(void **state)
 	life_resolver(life, "127.0.0.1", port);
 	life_start(life);
 	start_ms = clock_now_ms();
-	ask(life, 0, 1, "q");
+	life_ask(life, 0, 1, "q");
 	server_expect(life, silent, "q", &from);
 	server_expect(life, server, "q", &from);
 	assert_true(clock_now_ms() - start_ms >= 100);
@@ -246,11 +229,11 @@ the_server_that_answered_last_is_asked_first(void **state)
 	life_resolver(life, "127.0.0.1", dead_port());
 	life_resolver(life, "127.0.0.1", port);
 	life_start(life);
-	ask(life, 0, 1, "q");
+	life_ask(life, 0, 1, "q");
 	server_expect(life, server, "q", &from);
 	server_answer(server, "a", &from);
 	expect_answer(life, 0, 1, "a");
-	ask(life, 0, 2, "r");
+	life_ask(life, 0, 2, "r");
 	server_expect(life, server, "r", &from);
 	assert_int_equal(life->rp->resolver.queries[0].tried, 1);
 	server_answer(server, "b", &from);
@@ -270,7 +253,7 @@ a_late_answer_of_a_server_that_was_left_is_not_heard(void **state)
 	life_resolver(life, "127.0.0.1", slow_port);
 	life_resolver(life, "127.0.0.1", port);
 	life_start(life);
-	ask(life, 0, 1, "q");
+	life_ask(life, 0, 1, "q");
 	server_expect(life, slow, "q", &late);
 	server_expect(life, server, "q", &from);
 	(void)sendto(slow, "late", 4, 0, (struct sockaddr *)&late,
@@ -294,7 +277,7 @@ after_the_last_server_the_query_fails(void **state)
 	life_resolver(life, "127.0.0.1", two_port);
 	life_start(life);
 	start_ms = clock_now_ms();
-	ask(life, 2, 5, "q");
+	life_ask(life, 2, 5, "q");
 	expect_failed(life, 2, 5);
 	assert_true(clock_now_ms() - start_ms >= 120);
 	assert_int_equal(in_flight(life), 0);
@@ -313,7 +296,7 @@ when_all_servers_refuse_the_query_fails_at_once(void **state)
 	life_resolver(life, "127.0.0.1", dead_port());
 	life_start(life);
 	start_ms = clock_now_ms();
-	ask(life, 0, 1, "q");
+	life_ask(life, 0, 1, "q");
 	expect_failed(life, 0, 1);
 	assert_true(clock_now_ms() - start_ms < 1000);
 }
@@ -324,7 +307,7 @@ without_a_server_the_query_fails(void **state)
 	struct life *life = *state;
 
 	life_start(life);
-	ask(life, 0, 1, "q");
+	life_ask(life, 0, 1, "q");
 	expect_failed(life, 0, 1);
 }
 
@@ -338,11 +321,11 @@ an_empty_query_and_one_beyond_the_limit_fail(void **state)
 
 	life_resolver(life, "127.0.0.1", port);
 	life_start(life);
-	ask(life, 0, 1, "");
+	life_ask(life, 0, 1, "");
 	expect_failed(life, 0, 1);
-	ask_bytes(life, 0, 2, big, sizeof(big));
+	life_ask_bytes(life, 0, 2, big, sizeof(big));
 	expect_failed(life, 0, 2);
-	ask_bytes(life, 0, 3, big, sizeof(big) - 1);
+	life_ask_bytes(life, 0, 3, big, sizeof(big) - 1);
 	life_wait_readable(life, server);
 	close(server);
 }
@@ -360,7 +343,7 @@ the_largest_answer_passes(void **state)
 	assert_non_null(big);
 	life_resolver(life, "127.0.0.1", port);
 	life_start(life);
-	ask(life, 0, 1, "q");
+	life_ask(life, 0, 1, "q");
 	server_expect(life, server, "q", &from);
 	assert_int_equal(sendto(server, big, IPC_DNS_TAIL_MAX, 0,
 			     (struct sockaddr *)&from, sizeof(from)),
@@ -387,7 +370,7 @@ an_answer_that_netproc_has_no_room_for_becomes_a_failure(void **state)
 	life_resolver(life, "127.0.0.1", port);
 	life_start(life);
 	for (i = 0; i < 8; i++) {
-		ask(life, i, 1, "q");
+		life_ask(life, i, 1, "q");
 		server_expect(life, server, "q", &from);
 		(void)sendto(server, big, IPC_DNS_TAIL_MAX, 0,
 		    (struct sockaddr *)&from, sizeof(from));
@@ -417,9 +400,9 @@ a_newer_query_in_a_slot_replaces_the_one_in_flight(void **state)
 
 	life_resolver(life, "127.0.0.1", port);
 	life_start(life);
-	ask(life, 0, 1, "old");
+	life_ask(life, 0, 1, "old");
 	server_expect(life, server, "old", &old);
-	ask(life, 0, 2, "new");
+	life_ask(life, 0, 2, "new");
 	server_expect(life, server, "new", &new);
 	assert_int_equal(in_flight(life), 1);
 	(void)sendto(server, "OLD", 3, 0, (struct sockaddr *)&old, sizeof(old));
@@ -433,9 +416,9 @@ static void
 a_stale_generation_of_a_query_is_a_violation(void **state)
 {
 	life_start(*state);
-	ask(*state, 0, 5, "q");
+	life_ask(*state, 0, 5, "q");
 	expect_failed(*state, 0, 5);
-	ask(*state, 0, 5, "q");
+	life_ask(*state, 0, 5, "q");
 	life_expect_violation(*state, IPC_E_STATE);
 }
 
@@ -443,7 +426,7 @@ static void
 a_query_slot_beyond_the_quota_is_a_violation(void **state)
 {
 	life_start(*state);
-	ask(*state, 8, 1, "q");
+	life_ask(*state, 8, 1, "q");
 	life_expect_violation(*state, IPC_E_QUOTA);
 }
 
@@ -470,7 +453,7 @@ a_resolver_on_the_floor_answers_dns_but_takes_no_connect(void **state)
 
 	life_resolver(life, "127.0.0.1", port);
 	life_start(life);
-	ask(life, 0, 1, "q");
+	life_ask(life, 0, 1, "q");
 	server_expect(life, server, "q", &from);
 	life_open(life, 0, "127.0.0.1", port);
 	life_expect_failed(life, 0, VERDICT_DENIED);

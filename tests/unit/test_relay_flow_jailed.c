@@ -1,0 +1,358 @@
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <netinet/in.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include <cmocka.h>
+
+#include "ipc/child_base.h"
+#include "sandbox/rules.h"
+#include "tests/unit/relay_life.h"
+
+/*
+ * relayproc behind its filter, in a process of its own: every path has to end
+ * in an answer, and the process by STOP, not by SIGSYS.
+ */
+
+#define ABOVE_ALL_FIXED 64
+
+static pid_t jailed = -1;
+
+static void
+fd_place(int *fd, int where)
+{
+	if (dup2(*fd, where) == -1)
+		_exit(99);
+	*fd = where;
+}
+
+/* The child's life: the descriptors of the real one, and its filter. */
+static _Noreturn void
+jailed_main(struct relayproc *rp, rlim_t nofile)
+{
+	const struct rlimit limit = { nofile, nofile };
+	int fds[3], i;
+
+	fds[0] = fcntl(rp->parent.fd, F_DUPFD, ABOVE_ALL_FIXED);
+	fds[1] = fcntl(rp->peer.fd, F_DUPFD, ABOVE_ALL_FIXED);
+	fds[2] = fcntl(rp->dgram.fd, F_DUPFD, ABOVE_ALL_FIXED);
+	for (i = 0; i < 3; i++)
+		fd_place(&fds[i], FD_PARENT + i);
+	rp->parent.fd = FD_PARENT;
+	rp->peer.fd = FD_PEER;
+	rp->dgram.fd = FD_DGRAM;
+	if (close_range(FD_EPOLL, ~0U, 0) == -1)
+		_exit(98);
+	rp->base = child_base_new();
+	signal(SIGPIPE, SIG_IGN);
+	relayproc_setup(rp);
+	if (setrlimit(RLIMIT_NOFILE, &limit) == -1 ||
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ||
+	    filter_load(ROLE_RELAYPROC) == -1)
+		_exit(97);
+	relayproc_ready(rp, 0);
+	while (!rp->stop)
+		relayproc_turn(rp, EVLOOP_ONCE);
+	relayproc_end(rp);
+	_exit(0);
+}
+
+static void
+jailed_start(struct life *life, rlim_t nofile)
+{
+	struct relayproc *rp = life->rp;
+	struct ipc_msg msg;
+
+	life_configure(life);
+	jailed = fork();
+	assert_int_not_equal(jailed, -1);
+	if (jailed == 0)
+		jailed_main(rp, nofile);
+	log_set_sink(NULL, NULL);
+	channel_close(&rp->parent);
+	close(rp->peer.fd);
+	close(rp->dgram.fd);
+	event_base_free(rp->base);
+	free(rp);
+	life->rp = NULL;
+	life_expect(life, &life->parent, IPC_HELLO_ACK, &msg);
+	life_expect(life, &life->parent, IPC_READY, &msg);
+	life->parent.phase = IPC_RUN;
+}
+
+/* The process has to end by itself, with this status. */
+static void
+expect_exit(int status)
+{
+	int how = 0;
+
+	assert_int_equal(waitpid(jailed, &how, 0), jailed);
+	jailed = -1;
+	if (WIFSIGNALED(how))
+		fail_msg("killed by signal %d", WTERMSIG(how));
+	assert_int_equal(WEXITSTATUS(how), status);
+}
+
+static void
+jailed_stop(struct life *life)
+{
+	const struct ipc_empty empty = { 0 };
+
+	assert_int_equal(channel_send(&life->parent, IPC_STOP, 0, 0, &empty,
+			     sizeof(empty)),
+	    0);
+	expect_exit(0);
+}
+
+static int
+jailed_setup(void **state)
+{
+	struct life *life;
+
+	if (life_setup(state) == -1)
+		return (-1);
+	life = *state;
+	life_rule(life, RULE_UNSAFE_ALLOW, "127.0.0.0/8");
+	return (0);
+}
+
+static int
+jailed_teardown(void **state)
+{
+	struct life *life = *state;
+
+	if (jailed != -1) {
+		kill(jailed, SIGKILL);
+		waitpid(jailed, NULL, 0);
+		jailed = -1;
+	}
+	channel_close(&life->parent);
+	channel_close(&life->peer);
+	channel_close(&life->dgram);
+	free(life);
+	return (0);
+}
+
+static int
+client_of(uint16_t port)
+{
+	struct sockaddr_in sin = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_port = htons(port),
+	};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(connect(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
+	return (fd);
+}
+
+static void
+connects_are_lent_closed_and_reset(void **state)
+{
+	struct life *life = *state;
+	struct pair one, two;
+
+	jailed_start(life, 64);
+	one = pair_open(life, 0);
+	two = pair_open(life, 1);
+	close(one.lent);
+	life_close(life, 0, one.generation, FLOW_CLOSE_DONE);
+	life_expect_closed(life, 0);
+	assert_int_equal(server_reads(life, one.server), 0);
+	life_close(life, 1, two.generation, FLOW_CLOSE_RESET);
+	life_expect_closed(life, 1);
+	assert_int_equal(server_reads(life, two.server), -ECONNRESET);
+	close(two.lent);
+	pair_free(&one);
+	pair_free(&two);
+	jailed_stop(life);
+}
+
+static void
+connects_are_refused_denied_and_timed_out(void **state)
+{
+	struct life *life = *state;
+	uint16_t port;
+	int listener, fill[3], i;
+
+	life->config.connect_timeout_ms = 50;
+	jailed_start(life, 64);
+	close(life_listen(&port, 1));
+	life_open(life, 0, "127.0.0.1", port);
+	life_expect_failed(life, 0, VERDICT_REFUSED);
+	life_open(life, 0, "10.0.0.1", 80);
+	life_expect_failed(life, 0, VERDICT_DENIED);
+	listener = life_blackhole(&port, fill, 3);
+	life_open(life, 0, "127.0.0.1", port);
+	life_expect_failed(life, 0, VERDICT_TIMEOUT);
+	for (i = 0; i < 3; i++)
+		close(fill[i]);
+	close(listener);
+	jailed_stop(life);
+}
+
+static void
+a_client_is_accepted_and_its_flow_reset(void **state)
+{
+	struct life *life = *state;
+	struct ipc_msg msg;
+	uint16_t port;
+	int client;
+
+	life_listener(life, life_listen(&port, 8), 8080);
+	jailed_start(life, 64);
+	client = client_of(port);
+	life_expect(life, &life->peer, IPC_FLOW_INBOUND, &msg);
+	channel_msg_done(&msg);
+	life_close(life, msg.hdr.flow, msg.hdr.generation, FLOW_CLOSE_REFUSED);
+	assert_int_equal(server_reads(life, client), -ECONNRESET);
+	close(client);
+	jailed_stop(life);
+}
+
+static void
+clients_beyond_the_slots_are_reset(void **state)
+{
+	struct life *life = *state;
+	struct ipc_msg msg;
+	uint16_t port;
+	int one, two;
+
+	life->config.max_inbound = 1;
+	life_listener(life, life_listen(&port, 8), 8080);
+	jailed_start(life, 64);
+	one = client_of(port);
+	life_expect(life, &life->peer, IPC_FLOW_INBOUND, &msg);
+	channel_msg_done(&msg);
+	two = client_of(port);
+	assert_int_equal(server_reads(life, two), -ECONNRESET);
+	close(one);
+	close(two);
+	jailed_stop(life);
+}
+
+static void
+without_descriptors_nothing_dies(void **state)
+{
+	struct life *life = *state;
+	struct ipc_msg msg;
+	uint16_t port, dns_port;
+	int client, server = life_udp(&dns_port);
+
+	life_listener(life, life_listen(&port, 8), 8080);
+	life_resolver(life, "127.0.0.1", dns_port);
+	/* The fixed ones and the listener: none is left. */
+	jailed_start(life, FD_FIRST_DYNAMIC + 1);
+	life_open(life, 0, "127.0.0.1", port);
+	life_expect_failed(life, 0, VERDICT_RESOURCES);
+	client = client_of(port);
+	life_ask(life, 0, 1, "q");
+	life_expect(life, &life->dgram, IPC_DNS_FAILED, &msg);
+	close(client);
+	close(server);
+	jailed_stop(life);
+}
+
+static void
+dns_is_answered_failed_over_and_failed(void **state)
+{
+	struct life *life = *state;
+	struct sockaddr_in from;
+	socklen_t len = sizeof(from);
+	struct ipc_msg msg;
+	uint16_t port, dead_port;
+	int server = life_udp(&port);
+	char buf[16];
+
+	close(life_udp(&dead_port));
+	life->config.dns_timeout_ms = 50;
+	life_resolver(life, "127.0.0.1", dead_port);
+	life_resolver(life, "127.0.0.1", port);
+	jailed_start(life, 64);
+	life_ask(life, 0, 1, "q");
+	life_wait_readable(life, server);
+	assert_int_equal(recvfrom(server, buf, sizeof(buf), 0,
+			     (struct sockaddr *)&from, &len),
+	    1);
+	assert_int_equal(sendto(server, "a", 1, 0, (struct sockaddr *)&from,
+			     len),
+	    1);
+	life_expect(life, &life->dgram, IPC_DNS_ANSWER, &msg);
+	life_ask(life, 0, 2, "q");
+	life_expect(life, &life->dgram, IPC_DNS_FAILED, &msg);
+	close(server);
+	jailed_stop(life);
+}
+
+static void
+a_violation_is_told_and_its_flows_reset(void **state)
+{
+	struct life *life = *state;
+	struct pair pair;
+
+	jailed_start(life, 64);
+	pair = pair_open(life, 0);
+	assert_int_equal(write(life->peer.fd, "abc", 3), 3);
+	life_expect_violation(life, IPC_E_SHORT);
+	assert_int_equal(server_reads(life, pair.server), -ECONNRESET);
+	close(pair.lent);
+	pair_free(&pair);
+	jailed_stop(life);
+}
+
+static void
+a_mad_parent_ends_it_by_fatal_and_not_by_the_filter(void **state)
+{
+	struct life *life = *state;
+
+	jailed_start(life, 64);
+	assert_int_equal(write(life->parent.fd, "abc", 3), 3);
+	expect_exit(70);
+}
+
+static void
+the_parent_being_gone_ends_it(void **state)
+{
+	struct life *life = *state;
+
+	jailed_start(life, 64);
+	close(life->parent.fd);
+	life->parent.fd = -1;
+	expect_exit(0);
+}
+
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, jailed_setup, jailed_teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(connects_are_lent_closed_and_reset),
+		TEST(connects_are_refused_denied_and_timed_out),
+		TEST(a_client_is_accepted_and_its_flow_reset),
+		TEST(clients_beyond_the_slots_are_reset),
+		TEST(without_descriptors_nothing_dies),
+		TEST(dns_is_answered_failed_over_and_failed),
+		TEST(a_violation_is_told_and_its_flows_reset),
+		TEST(a_mad_parent_ends_it_by_fatal_and_not_by_the_filter),
+		TEST(the_parent_being_gone_ends_it),
+	};
+
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}
