@@ -1,0 +1,60 @@
+# Fuzz targets.  `make check` replays their corpora in the ordinary build;
+# `make fuzz-short` builds each target with libFuzzer and runs it for a while.
+FUZZ_CC = clang
+FUZZ_SECONDS = 60
+
+fuzz_shield_sources = tests/fuzz/fuzz_shield.c netproc/gateway/icmp.c \
+	netproc/gateway/packet.c netproc/link/checksum.c netproc/link/shield.c
+fuzz_dhcp_sources = tests/fuzz/fuzz_dhcp.c netproc/gateway/dhcp.c \
+	netproc/gateway/dhcp_message.c
+fuzz_dns_sources = tests/fuzz/fuzz_dns.c netproc/gateway/dns.c \
+	netproc/gateway/dns_table.c
+fuzz_frame_sources = tests/fuzz/fuzz_frame.c netproc/link/frame.c
+fuzz_channel_sources = tests/fuzz/fuzz_channel.c ipc/channel.c ipc/proto.c
+
+# The replays link what the program links.
+fuzz_replay = tests/fuzz/replay_main.c tests/fuzz/fuzz.h
+fuzz_replays = \
+	tests/fuzz/replay_shield \
+	tests/fuzz/replay_dhcp \
+	tests/fuzz/replay_dns \
+	tests/fuzz/replay_frame \
+	tests/fuzz/replay_channel
+check_PROGRAMS += $(fuzz_replays)
+TESTS += $(fuzz_replays)
+EXTRA_DIST += tests/fuzz/corpus tests/fuzz/make_corpus.py tests/fuzz/run.sh
+
+tests_fuzz_replay_shield_SOURCES = tests/fuzz/fuzz_shield.c $(fuzz_replay)
+tests_fuzz_replay_shield_LDADD = netproc/libnetproc.a
+tests_fuzz_replay_dhcp_SOURCES = tests/fuzz/fuzz_dhcp.c $(fuzz_replay)
+tests_fuzz_replay_dhcp_LDADD = netproc/libnetproc.a
+tests_fuzz_replay_dns_SOURCES = tests/fuzz/fuzz_dns.c $(fuzz_replay)
+tests_fuzz_replay_dns_LDADD = netproc/libnetproc.a
+tests_fuzz_replay_frame_SOURCES = tests/fuzz/fuzz_frame.c $(fuzz_replay)
+tests_fuzz_replay_frame_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
+tests_fuzz_replay_frame_LDADD = netproc/libnetproc.a
+tests_fuzz_replay_channel_SOURCES = tests/fuzz/fuzz_channel.c $(fuzz_replay)
+tests_fuzz_replay_channel_LDADD = ipc/libipc.a
+
+FUZZ_RUN = srcdir='$(abs_srcdir)' FUZZ_CC='$(FUZZ_CC)' \
+	FUZZ_SECONDS='$(FUZZ_SECONDS)' \
+	FUZZ_CPPFLAGS='-isystem $(LWIP_DIR)/src/include' \
+	$(SHELL) $(srcdir)/tests/fuzz/run.sh
+
+fuzz-short: fuzz-shield fuzz-dhcp fuzz-dns fuzz-frame fuzz-channel
+
+fuzz-shield:
+	$(FUZZ_RUN) shield $(fuzz_shield_sources)
+fuzz-dhcp:
+	$(FUZZ_RUN) dhcp $(fuzz_dhcp_sources)
+fuzz-dns:
+	$(FUZZ_RUN) dns $(fuzz_dns_sources)
+fuzz-frame:
+	$(FUZZ_RUN) frame $(fuzz_frame_sources)
+fuzz-channel:
+	$(FUZZ_RUN) channel $(fuzz_channel_sources)
+
+clean-local:
+	rm -rf fuzz-work
+
+.PHONY: fuzz-short fuzz-shield fuzz-dhcp fuzz-dns fuzz-frame fuzz-channel

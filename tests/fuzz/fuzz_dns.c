@@ -1,0 +1,121 @@
+/*
+ * Input: the length of a query (u16), the query, an answer.
+ */
+
+#include <string.h>
+
+#include "netproc/gateway/dns.h"
+#include "netproc/gateway/dns_table.h"
+#include "tests/fuzz/fuzz.h"
+
+const char fuzz_name[] = "dns";
+
+static uint8_t *
+exact_copy(const uint8_t *bytes, size_t len)
+{
+	uint8_t *copy = malloc(len > 0 ? len : 1);
+
+	if (copy == NULL)
+		abort();
+	if (len > 0)
+		memcpy(copy, bytes, len);
+	return (copy);
+}
+
+/* The first byte of a query decides how much room its SERVFAIL has. */
+static void
+check_servfail(const uint8_t *query, size_t len)
+{
+	const size_t cap = len > 0 ? query[0] : 0,
+		     head = dns_head_len(query, len);
+	uint8_t *out = malloc(DNS_HEAD_MAX), *tight = malloc(cap > 0 ? cap : 1);
+	size_t n;
+
+	if (out == NULL || tight == NULL)
+		abort();
+	FUZZ_CHECK(head <= len && head <= DNS_HEAD_MAX);
+	n = dns_servfail(query, len, tight, cap);
+	FUZZ_CHECK(n <= cap);
+	n = dns_servfail(query, len, out, DNS_HEAD_MAX);
+	FUZZ_CHECK(n == (len < 12 ? 0 : head != 0 ? head : 12));
+	if (n > 0) {
+		FUZZ_CHECK((out[2] & 0x80) != 0 && (out[3] & 0x0f) == 2);
+		FUZZ_CHECK(dns_head_len(out, n) == head);
+		FUZZ_CHECK(dns_answer_matches(query, len, out, n));
+		FUZZ_CHECK(!dns_query_is_valid(out, n));
+	}
+	free(tight);
+	free(out);
+}
+
+static void
+check_truncate(const uint8_t *answer, size_t len)
+{
+	const size_t max = len > 1 ? answer[1] : 300;
+	uint8_t *out = malloc(max > 0 ? max : 1);
+	size_t n;
+
+	if (out == NULL)
+		abort();
+	n = dns_truncate(answer, len, max, out);
+	FUZZ_CHECK(n <= max && n <= len);
+	FUZZ_CHECK((n == 0) == (len < 12 || max < 12));
+	if (n > 0) {
+		FUZZ_CHECK((out[2] & 0x02) != 0 && out[0] == answer[0]);
+		FUZZ_CHECK(n == 12 || dns_head_len(out, n) == n);
+	}
+	free(out);
+}
+
+static void
+check_table(const uint8_t *query, size_t len)
+{
+	struct dns_table table;
+	struct dns_slot *slot;
+	size_t i;
+
+	if (dns_table_init(&table, 3) == -1)
+		abort();
+	for (i = 0; i < 5; i++) {
+		slot = dns_table_add(&table, 1, 2, query, len, i);
+		FUZZ_CHECK((slot != NULL) == (i < 3));
+	}
+	while ((slot = dns_table_expired(&table, 1)) != NULL) {
+		FUZZ_CHECK(slot->head_len <= len);
+		FUZZ_CHECK(memcmp(slot->head, query, slot->head_len) == 0);
+		FUZZ_CHECK(dns_table_find(&table,
+			       dns_table_number(&table, slot),
+			       slot->generation) == slot);
+		dns_table_remove(&table, slot);
+	}
+	FUZZ_CHECK(table.nused == 1 && dns_table_deadline(&table) == 2);
+	dns_table_free(&table);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	uint8_t *query, *answer;
+	size_t query_len;
+	int matches;
+
+	if (size < 2)
+		return (0);
+	query_len = (size_t)data[0] << 8 | data[1];
+	data += 2;
+	size -= 2;
+	if (query_len > size)
+		query_len = size;
+	query = exact_copy(data, query_len);
+	answer = exact_copy(data + query_len, size - query_len);
+	size -= query_len;
+	check_servfail(query, query_len);
+	check_truncate(answer, size);
+	matches = dns_answer_matches(query, query_len, answer, size);
+	FUZZ_CHECK(!matches || memcmp(query, answer, 2) == 0);
+	if (query_len > 0)
+		check_table(query, query_len);
+	free(query);
+	free(answer);
+	return (0);
+}

@@ -1,0 +1,265 @@
+#!/usr/bin/env python3
+"""Writes tests/fuzz/corpus: for each target the inputs that are worth having
+from the first day, each named after what it shows.  Run it from the top of the
+tree after a change; the files it writes are committed."""
+import os
+import struct
+
+GUEST = bytes([100, 96, 0, 2])
+GATEWAY = bytes([100, 96, 0, 1])
+REMOTE = bytes([192, 0, 2, 7])
+GUEST_MAC = bytes.fromhex("02534d000002")
+GATEWAY_MAC = bytes.fromhex("02534d000001")
+ALL_MAC = b"\xff" * 6
+TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus")
+
+
+def write(target, name, data):
+    folder = os.path.join(TOP, target)
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, name), "wb") as f:
+        f.write(data)
+
+
+def checksum(data):
+    if len(data) % 2:
+        data += b"\0"
+    total = sum(struct.unpack(f">{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def ether(ethertype, payload, dst=GATEWAY_MAC, src=GUEST_MAC):
+    return dst + src + struct.pack(">H", ethertype) + payload
+
+
+def ip4(proto, payload, src=GUEST, dst=REMOTE, first=0x45, frag=0x4000,
+        options=b"", total=None):
+    total = 20 + len(options) + len(payload) if total is None else total
+    head = struct.pack(">BBHHHBBH", first, 0, total, 1, frag, 64, proto, 0)
+    head += src + dst + options
+    return (head[:10] + struct.pack(">H", checksum(head)) + head[12:] +
+            payload)
+
+
+def tcp(flags, options=b"", payload=b"", offset=None):
+    offset = 5 + len(options) // 4 if offset is None else offset
+    return (struct.pack(">HHIIBBHHH", 40000, 80, 0x01020304, 0, offset << 4,
+                        flags, 64240, 0, 0) + options + payload)
+
+
+def udp(payload, sport=40000, dport=53, length=None):
+    length = 8 + len(payload) if length is None else length
+    return struct.pack(">HHHH", sport, dport, length, 0) + payload
+
+
+def arp(operation=1, sender=GUEST, mac=GUEST_MAC, lengths=0x0604):
+    return (struct.pack(">HHHH", 1, 0x800, lengths, operation) + mac + sender +
+            b"\0" * 6 + GATEWAY)
+
+
+SYN_OPTIONS = bytes.fromhex("020405b40402080a010203040000000001030307")
+
+
+def shield():
+    def put(name, frame, choices=0):
+        write("shield", name, bytes([choices]) + frame)
+
+    put("arp-request", ether(0x806, arp(), ALL_MAC))
+    put("arp-probe", ether(0x806, arp(sender=b"\0" * 4), ALL_MAC))
+    put("arp-claims-gateway", ether(0x806, arp(sender=GATEWAY), ALL_MAC))
+    put("arp-short", ether(0x806, arp()[:20], ALL_MAC))
+    put("tcp-syn", ether(0x800, ip4(6, tcp(2, SYN_OPTIONS))))
+    put("tcp-syn-unpinned", ether(0x800, ip4(6, tcp(2, SYN_OPTIONS))), 1)
+    put("tcp-data", ether(0x800, ip4(6, tcp(0x18, b"", b"data"))))
+    put("tcp-sack", ether(0x800, ip4(6, tcp(
+        0x10, b"\1\1\5\x0a" + b"\0\0\0\1\0\0\0\2"))))
+    put("tcp-md5", ether(0x800, ip4(6, tcp(
+        0x10, b"\x13\x12" + b"m" * 16 + b"\1\1"))))
+    put("tcp-option-at-the-end", ether(0x800, ip4(6, tcp(
+        2, b"\1\1\1\2"))))
+    put("tcp-option-length-0", ether(0x800, ip4(6, tcp(2, b"\xfd\0\0\0"))))
+    put("tcp-offset-15", ether(0x800, ip4(6, tcp(2, SYN_OPTIONS,
+                                                 offset=15))))
+    put("tcp-mss-0", ether(0x800, ip4(6, tcp(2, b"\2\4\0\0"))))
+    put("udp-dns", ether(0x800, ip4(17, udp(b"query"), dst=GATEWAY)))
+    put("udp-length-7", ether(0x800, ip4(17, udp(b"query", length=7))))
+    put("icmp-echo", ether(0x800, ip4(1, bytes.fromhex("0800000000010001") +
+                                      b"data", dst=GATEWAY)))
+    put("dhcp-discover", ether(0x800, ip4(
+        17, udp(b"\1\1\6\0", 68, 67), b"\0" * 4, b"\xff" * 4), ALL_MAC))
+    put("ip-options", ether(0x800, ip4(17, udp(b"x"), first=0x46,
+                                       options=b"\1\1\1\0")))
+    put("ip-fragment", ether(0x800, ip4(17, udp(b"x"), frag=0x2000)))
+    put("choices-all", ether(0x800, ip4(6, tcp(2, SYN_OPTIONS))), 0x1e)
+
+
+def bootp(options, flags=0, ciaddr=b"\0" * 4, sname=b"", file=b"",
+          cookie=b"\x63\x82\x53\x63"):
+    return (struct.pack(">BBBBIHH", 1, 1, 6, 0, 0xDECAFBAD, 3, flags) +
+            ciaddr + b"\0" * 12 + GUEST_MAC.ljust(16, b"\0") +
+            sname.ljust(64, b"\0") + file.ljust(128, b"\0") + cookie + options)
+
+
+def option(code, value=b""):
+    return bytes([code, len(value)]) + value
+
+
+END = b"\xff"
+
+
+def dhcp():
+    def put(name, payload, choices=0):
+        write("dhcp", name, bytes([choices]) + payload)
+
+    discover, request = option(53, b"\1"), option(53, b"\3")
+    asked, server = option(50, GUEST), option(54, GATEWAY)
+    put("udhcpc-discover", bootp(
+        discover + option(57, b"\2\x40") +
+        option(55, bytes([1, 3, 6, 12, 15, 28, 42])) +
+        option(60, b"udhcp 1.35.0") + option(61, b"\1" + GUEST_MAC) + END))
+    put("dhclient-request", bootp(
+        request + server + asked + option(12, b"host") + option(
+            55, bytes([1, 28, 2, 3, 15, 6, 119, 12, 44, 47, 26, 121, 42])) +
+        END))
+    put("dhcpcd-rapid-commit", bootp(
+        discover + option(61, b"\xff\x4d\0\0\2\0\1\0\1+\1\2\3" + GUEST_MAC) +
+        option(80) + option(57, b"\5\xc0") + option(116, b"\1") +
+        option(145, b"\1") + option(55, bytes([1, 121, 33, 3, 6, 26, 119])) +
+        END))
+    put("windows-discover", bootp(
+        discover + option(61, b"\1" + GUEST_MAC) + option(12, b"PC") + option(
+            60, b"MSFT 5.0") + option(55, bytes(
+                [1, 3, 6, 15, 31, 33, 43, 44, 46, 47, 119, 121, 249, 252])) +
+        END, flags=0x8000))
+    put("init-reboot", bootp(request + asked + END))
+    put("init-reboot-wrong", bootp(request + option(50, REMOTE) + END))
+    put("renew", bootp(request + END, ciaddr=GUEST))
+    put("other-server", bootp(request + asked + option(54, REMOTE) + END))
+    put("inform", bootp(option(53, b"\x08") + END, ciaddr=GUEST))
+    put("release", bootp(option(53, b"\7") + server + END, ciaddr=GUEST))
+    put("decline", bootp(option(53, b"\4") + server + asked + END))
+    put("no-end", bootp(discover))
+    put("option-past-the-end", bootp(discover + b"\x37\x20\1"))
+    put("overload", bootp(option(52, b"\3") + END, sname=asked + END,
+                          file=request + END))
+    put("overload-past-the-end", bootp(option(52, b"\1") + END,
+                                       file=b"\0" * 126 + b"\x0c\1"))
+    put("client-id-255", bootp(discover + option(61, b"i" * 255) + END), 8)
+    put("large-reply", bootp(discover + option(57, b"\5\xdc") + END), 4)
+    put("header-to-fix", bootp(discover + END, cookie=b"....")
+        .replace(GUEST_MAC, b"......"), 1)
+
+
+def name(*labels):
+    return b"".join(bytes([len(x)]) + x for x in labels) + b"\0"
+
+
+def dns():
+    def put(title, query, answer=b""):
+        write("dns", title, struct.pack(">H", len(query)) + query + answer)
+
+    def message(flags, question, qd=1, an=0, ar=0, rest=b""):
+        return struct.pack(">HHHHHH", 0x1234, flags, qd, an, 0,
+                           ar) + question + rest
+
+    www = name(b"www", b"example", b"com") + b"\0\1\0\1"
+    upper = name(b"WWW", b"EXAMPLE", b"com") + b"\0\1\0\1"
+    a_record = b"\xc0\x0c\0\1\0\1\0\0\0<\0\4" + REMOTE
+    opt = b"\0\0\x29\x10\0\0\0\0\0\0\0"
+    query = message(0x0100, www)
+    put("query-answer", query, message(0x8180, www, an=1, rest=a_record))
+    put("query-edns", message(0x0120, www, ar=1, rest=opt))
+    put("other-case", query, message(0x8180, upper, an=1, rest=a_record))
+    put("other-name", query, message(0x8180, name(b"w") + b"\0\1\0\1"))
+    put("other-type", query, message(0x8180, www[:-3] + b"\x1c\0\1"))
+    put("nxdomain-no-question", query, message(0x8183, b"", qd=0))
+    put("no-question", message(0x0100, b"", qd=0))
+    put("two-questions", message(0x0100, www + www, qd=2))
+    put("pointer-loop", message(0x0100, b"\xc0\x0c\0\1\0\1"))
+    put("pointer-in-the-middle", message(0x0100, b"\1a\xc0\x0c\0\1\0\1"))
+    put("root", message(0x0100, b"\0\0\2\0\1"))
+    put("longest-name", message(0x0100, b"\1x" * 127 + b"\0\0\1\0\1"))
+    put("too-long-name", message(0x0100, b"\1x" * 126 + b"\2xx\0\0\1\0\1"))
+    put("label-past-the-end", message(0x0100, b"\x3fabc"))
+    put("response-as-query", message(0x8180, www))
+    put("header-only", query[:12], message(0x8180, b"", qd=0))
+
+
+def frame():
+    def op(kind, number):
+        return struct.pack(">BH", kind, number)
+
+    def put(title, *ops, choices=0):
+        write("frame", title, bytes([choices]) + b"".join(ops))
+
+    small, large = op(0, 46), op(0, 65535)
+    put("one-frame", small)
+    put("shortest-and-longest", op(0, 0), op(0, 65535), op(0, 1))
+    put("byte-by-byte", op(2, 0), small, small, op(0, 0))
+    put("split-in-the-prefix", op(2, 2), small, op(0, 1))
+    for length in (0, 13, 14, 65550, 65551, 1 << 31, 0xFFFFFFFF):
+        put(f"length-{length}", small, op(1, 0) + struct.pack(">I", length))
+    put("raw-frame", op(1, 0) + struct.pack(">I", 14), op(3, 14) + b"x" * 14)
+    put("raw-cut", op(1, 0) + struct.pack(">I", 20), op(3, 14) + b"x" * 14)
+    put("buffer-wraps", op(2, 50000), *([large] * 40))
+    put("buffer-wraps-odd", op(2, 40961), *([large, op(0, 777)] * 30))
+    put("round-trip", small, op(0, 1500), op(0, 0), choices=1)
+    put("round-trip-head", small, op(0, 1500), op(0, 0), choices=3)
+    put("round-trip-small-buffer", *([op(0, 9000)] * 30), choices=7)
+    put("round-trip-queue-full", *([op(0, 60000)] * 50), choices=5)
+
+
+# Some rows of the table in ipc/proto.h: number, payload size, descriptors.
+TYPES = {
+    "hello": (1, 16, 0), "config-resolver": (6, 24, 0),
+    "ready": (11, 8, 0), "log": (12, 464, 0), "frame": (14, 8, 1),
+    "stop": (16, 4, 0), "flow-open": (17, 28, 0), "flow-opened": (18, 4, 1),
+    "flow-failed": (19, 8, 0), "flow-inbound": (20, 24, 1),
+    "flow-closed": (23, 4, 0), "dns-query": (24, 4, 0),
+}
+PARENT, NETPROC, RELAYPROC = 0, 1, 2
+SETUP, RUN, DRAIN = 0, 1, 2
+
+
+def channel():
+    def record(kind, nfds=None, size=None, extra=b"", reserved=0):
+        number, payload, fds = TYPES[kind]
+        body = struct.pack("=IIII", number, 3, 1, reserved)
+        body += b"\0" * (payload if size is None else size) + extra
+        return struct.pack(">BH", fds if nfds is None else nfds,
+                           len(body)) + body
+
+    def put(title, me, peer, phase, *records, dgram=0):
+        choices = me | peer << 2 | phase << 4 | dgram << 6
+        write("channel", title, bytes([choices]) + b"".join(records))
+
+    put("setup-of-a-child", NETPROC, PARENT, SETUP, record("hello"))
+    put("setup-of-relayproc", RELAYPROC, PARENT, SETUP, record("hello"),
+        record("config-resolver"))
+    put("ready", PARENT, NETPROC, SETUP, record("log"), record("ready"))
+    put("frame-with-descriptor", NETPROC, PARENT, RUN, record("frame"))
+    put("frame-without-descriptor", NETPROC, PARENT, RUN, record("frame", 0))
+    put("two-descriptors", NETPROC, PARENT, RUN, record("frame", 2))
+    put("three-descriptors", NETPROC, PARENT, RUN, record("frame", 3))
+    put("descriptor-unasked", RELAYPROC, NETPROC, RUN, record("flow-open", 1))
+    put("flow-out", NETPROC, RELAYPROC, RUN, record("flow-opened"),
+        record("flow-failed"), record("flow-closed"))
+    put("flow-in", NETPROC, RELAYPROC, RUN, record("flow-inbound"))
+    put("wrong-direction", NETPROC, RELAYPROC, RUN, record("flow-open"))
+    put("wrong-phase", NETPROC, PARENT, RUN, record("hello"))
+    put("drain", NETPROC, RELAYPROC, DRAIN, record("flow-closed"))
+    put("payload-short", NETPROC, PARENT, RUN, record("stop", size=3))
+    put("payload-long", NETPROC, PARENT, RUN, record("stop", size=5))
+    put("reserved-set", NETPROC, PARENT, RUN, record("stop", reserved=1))
+    put("empty-record", NETPROC, PARENT, RUN, b"\0\0\0", b"\1\0\0")
+    put("header-short", NETPROC, PARENT, RUN, b"\0\0\x0f" + b"\1" * 15)
+    put("type-unknown", NETPROC, PARENT, RUN,
+        b"\0\0\x14" + b"\xff" * 20, b"\0\0\x14" + b"\0" * 20)
+    put("dns-tail", RELAYPROC, NETPROC, RUN,
+        record("dns-query", extra=b"q" * 300), dgram=1)
+
+
+for target in (shield, dhcp, dns, frame, channel):
+    target()
