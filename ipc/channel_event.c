@@ -75,8 +75,8 @@ channel_event_start(struct channel_event *ce, struct event_base *base,
 	ce->dispatch = dispatch;
 	ce->lost = lost;
 	ce->arg = arg;
-	ce->ev_read = event_new(base, ch->fd, EV_READ | EV_PERSIST,
-	    on_readable, ce);
+	ce->ev_read = event_new(base, ch->fd, EV_READ | EV_PERSIST, on_readable,
+	    ce);
 	ce->ev_write = event_new(base, ch->fd, EV_WRITE | EV_PERSIST,
 	    on_writable, ce);
 	if (ce->ev_read == NULL || ce->ev_write == NULL ||

@@ -13,8 +13,8 @@ struct event_base;
  * called once when the peer is gone (CHANNEL_CLOSED, CHANNEL_ERROR) or broke
  * the protocol (CHANNEL_VIOLATION; ch->error says how); reading has stopped.
  */
-typedef enum ipc_error channel_dispatch(struct channel *ch,
-    struct ipc_msg *msg, void *arg);
+typedef enum ipc_error channel_dispatch(struct channel *ch, struct ipc_msg *msg,
+    void *arg);
 typedef void channel_lost(struct channel *ch, enum channel_result why,
     void *arg);
 

@@ -124,12 +124,11 @@ log_level_name(enum log_level level)
 	return (level_names[level]);
 }
 
-static void log_args(enum log_level level, const char *suffix,
-    const char *fmt, va_list ap) __attribute__((format(printf, 3, 0)));
+static void log_args(enum log_level level, const char *suffix, const char *fmt,
+    va_list ap) __attribute__((format(printf, 3, 0)));
 
 static void
-log_args(enum log_level level, const char *suffix, const char *fmt,
-    va_list ap)
+log_args(enum log_level level, const char *suffix, const char *fmt, va_list ap)
 {
 	char text[LOG_LINE_MAX];
 

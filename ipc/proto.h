@@ -91,7 +91,7 @@ enum ipc_type {
 #define X(name, from, to, payload, tail, fds, phases) IPC_##name,
 	IPC_MESSAGES(X)
 #undef X
-	    IPC_NTYPES
+	IPC_NTYPES
 };
 
 struct ipc_hdr {
@@ -146,10 +146,10 @@ struct ipc_config_relayproc {
 	uint32_t default_allow;	 /* 1: a destination that no rule names */
 	uint32_t max_flows;
 	uint32_t max_inbound;
-	uint32_t max_pending;		/* connects under way, in all */
-	uint32_t max_pending_per_dst;	/* ... and to one address */
-	uint32_t connect_rate_per_s;	/* token bucket refill */
-	uint32_t connect_burst;		/* token bucket size */
+	uint32_t max_pending;	      /* connects under way, in all */
+	uint32_t max_pending_per_dst; /* ... and to one address */
+	uint32_t connect_rate_per_s;  /* token bucket refill */
+	uint32_t connect_burst;	      /* token bucket size */
 	uint32_t connect_timeout_ms;
 	uint32_t dns_timeout_ms; /* for each upstream server */
 	uint32_t dns_in_flight;
@@ -263,9 +263,9 @@ struct ipc_flow_opened {
 _Static_assert(sizeof(struct ipc_flow_opened) == 4, "wire size");
 
 enum flow_verdict {
-	VERDICT_REFUSED,     /* ECONNREFUSED: RST */
-	VERDICT_RESET,	     /* ECONNRESET and the like: RST */
-	VERDICT_NET_UNREACH, /* RST and ICMP 3/0 */
+	VERDICT_REFUSED,      /* ECONNREFUSED: RST */
+	VERDICT_RESET,	      /* ECONNRESET and the like: RST */
+	VERDICT_NET_UNREACH,  /* RST and ICMP 3/0 */
 	VERDICT_HOST_UNREACH, /* RST and ICMP 3/1 */
 	VERDICT_TIMEOUT,      /* RST and ICMP 3/1 */
 	VERDICT_DENIED,	      /* by policy: RST and ICMP 3/13 */

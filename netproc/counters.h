@@ -47,7 +47,7 @@ enum counter {
 #define X(name, text) COUNT_##name,
 	COUNTERS(X)
 #undef X
-	    COUNT_N
+	COUNT_N
 };
 
 struct counters {

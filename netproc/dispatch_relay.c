@@ -98,8 +98,8 @@ netproc_from_relay(struct channel *ch, struct ipc_msg *msg, void *arg)
 		    msg->tail, msg->tail_len);
 		return (IPC_OK);
 	case IPC_DNS_FAILED:
-		gateway_dns_answer(np, msg->hdr.flow, msg->hdr.generation,
-		    NULL, 0);
+		gateway_dns_answer(np, msg->hdr.flow, msg->hdr.generation, NULL,
+		    0);
 		return (IPC_OK);
 	default:
 		return (IPC_E_TYPE);

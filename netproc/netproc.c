@@ -41,15 +41,14 @@ log_to_parent(enum log_level level, const char *text, void *arg)
 	struct ipc_log line = { .level = level };
 
 	strlcpy(line.text, text, sizeof(line.text));
-	if (channel_send(&np->parent, IPC_LOG, 0, 0, &line, sizeof(line)) ==
-	    -1)
+	if (channel_send(&np->parent, IPC_LOG, 0, 0, &line, sizeof(line)) == -1)
 		COUNT(np, LOGS_LOST);
 	channel_event_kick(&np->ev_parent);
 }
 
 void
-netproc_say_parent(struct netproc *np, enum ipc_type type,
-    const void *payload, size_t len)
+netproc_say_parent(struct netproc *np, enum ipc_type type, const void *payload,
+    size_t len)
 {
 	if (channel_send(&np->parent, type, 0, 0, payload, len) == -1)
 		_exit(EX_UNAVAILABLE); /* nobody is left to be told */
@@ -138,13 +137,14 @@ configure(struct netproc *np)
 		}
 		if (result == CHANNEL_CLOSED)
 			_exit(EX_OK);
-		error = result == CHANNEL_VIOLATION ? np->parent.error
-		    : result == CHANNEL_MESSAGE
-		    ? netproc_from_parent(&np->parent, &msg, np)
-		    : IPC_E_SHORT;
+		error = result == CHANNEL_VIOLATION ?
+		    np->parent.error :
+		    result == CHANNEL_MESSAGE ?
+		    netproc_from_parent(&np->parent, &msg, np) :
+		    IPC_E_SHORT;
 		if (error != IPC_OK)
-			fatalx("configuration: %s: %s",
-			    ipc_name(msg.hdr.type), ipc_strerror(error));
+			fatalx("configuration: %s: %s", ipc_name(msg.hdr.type),
+			    ipc_strerror(error));
 		channel_msg_done(&msg);
 		if (np->stopping)
 			_exit(EX_OK);
@@ -168,8 +168,8 @@ prepare(struct netproc *np)
 		IPC_RECORD_MAX, 2 * slots + 64) == -1 ||
 	    channel_init(&np->dgram, FD_DGRAM, ROLE_NETPROC, ROLE_RELAYPROC,
 		IPC_DGRAM_MAX, 0) == -1 ||
-	    flows_init(&np->flows, cfg->max_flows, cfg->max_inbound,
-		np) == -1 ||
+	    flows_init(&np->flows, cfg->max_flows, cfg->max_inbound, np) ==
+		-1 ||
 	    demux_init(&np->demux, np->flows.nbuckets) == -1 ||
 	    blocks_init(&np->blocks, BLOCK_POOL_BYTES) == -1 ||
 	    link_init(np) == -1 || gateway_init(np) == -1 ||
@@ -222,8 +222,8 @@ run(struct netproc *np)
 	int more = 0;
 
 	for (;;) {
-		if (event_base_loop(np->base, EVLOOP_ONCE |
-			    (more ? EVLOOP_NONBLOCK : 0)) == -1)
+		if (event_base_loop(np->base,
+			EVLOOP_ONCE | (more ? EVLOOP_NONBLOCK : 0)) == -1)
 			fatal("event loop");
 		netproc_wake(np);
 		tcp_turn_flush(np);

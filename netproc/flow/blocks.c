@@ -21,8 +21,8 @@ blocks_init(struct block_pool *pool, size_t pool_bytes)
 	pool->blocks = calloc(pool->nblocks, sizeof(*pool->blocks));
 	if (pool->blocks == NULL)
 		return (-1);
-	memory = mmap(NULL, pool->nblocks * BLOCK_SIZE,
-	    PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memory = mmap(NULL, pool->nblocks * BLOCK_SIZE, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED) {
 		free(pool->blocks);
 		pool->blocks = NULL;
@@ -131,8 +131,8 @@ tail_trim(struct block_pool *pool, struct block_queue *q)
 		else
 			STAILQ_REMOVE_HEAD(&q->list, entry);
 		block_put(pool, block);
-		block = last != NULL ? STAILQ_NEXT(last, entry)
-				     : STAILQ_FIRST(&q->list);
+		block = last != NULL ? STAILQ_NEXT(last, entry) :
+				       STAILQ_FIRST(&q->list);
 	}
 }
 
@@ -180,8 +180,8 @@ block_queue_append(struct block_pool *pool, struct block_queue *q,
 }
 
 int
-block_queue_peek(const struct block_queue *q, size_t offset,
-    struct iovec *iov, int niov)
+block_queue_peek(const struct block_queue *q, size_t offset, struct iovec *iov,
+    int niov)
 {
 	const struct block *block;
 	size_t len;

@@ -76,8 +76,8 @@ int block_queue_peek(const struct block_queue *q, size_t offset,
  * Drops n bytes from the head.  Emptied blocks are free when the frame writer
  * has sent `stamp` frames, at once if it has already (sent >= stamp).
  */
-void block_queue_drop(struct block_pool *pool, struct block_queue *q,
-    size_t n, uint64_t stamp, uint64_t sent);
+void block_queue_drop(struct block_pool *pool, struct block_queue *q, size_t n,
+    uint64_t stamp, uint64_t sent);
 
 /* Drops all. */
 void block_queue_clear(struct block_pool *pool, struct block_queue *q,

@@ -124,9 +124,9 @@ flow_by_wire_slot(struct flow_table *table, uint32_t wire)
 	uint32_t index = wire & ~FLOW_INBOUND_BIT;
 
 	if ((wire & FLOW_INBOUND_BIT) != 0)
-		return (index < table->nin
-			? &table->flows[table->nout + index]
-			: NULL);
+		return (index < table->nin ?
+			&table->flows[table->nout + index] :
+			NULL);
 	return (index < table->nout ? &table->flows[index] : NULL);
 }
 
@@ -182,8 +182,7 @@ flow_take(struct flow_table *table, uint32_t wire, uint32_t generation,
 {
 	struct flow *flow = flow_by_wire_slot(table, wire);
 
-	if (flow == NULL || !flow->inbound ||
-	    flow->state != FLOW_FREE)
+	if (flow == NULL || !flow->inbound || flow->state != FLOW_FREE)
 		return (NULL);
 	flow_clear(flow);
 	flow->generation = generation;

@@ -74,14 +74,14 @@ enum flow_event {
 };
 
 /* What ends a flow when its deadline comes; see the table above. */
-#define FLOW_OPENING_MS	   15000
-#define FLOW_ACCEPTING_MS  20000
-#define FLOW_CONNECTING_MS 10000
+#define FLOW_OPENING_MS	    15000
+#define FLOW_ACCEPTING_MS   20000
+#define FLOW_CONNECTING_MS  10000
 #define FLOW_HALF_CLOSED_MS (5 * 60 * 1000)
 
 /* One connection as the guest sees it.  Addresses and ports in host order. */
 struct flow_tuple {
-	uint32_t peer_ip;    /* the other end of the guest's connection */
+	uint32_t peer_ip; /* the other end of the guest's connection */
 	uint16_t peer_port;
 	uint16_t guest_port;
 };
@@ -122,7 +122,7 @@ struct flow {
 	int guest_fin;	       /* the guest sends no more */
 	int shut_wr;	       /* and the host has been told */
 	int ack_owed;
-	uint32_t window; /* bytes granted to the guest's window */
+	uint32_t window;      /* bytes granted to the guest's window */
 	uint32_t window_used; /* consumed since the grant grew */
 
 	/* host to guest */
@@ -142,9 +142,9 @@ struct flow {
 LIST_HEAD(flow_bucket, flow);
 
 struct flow_table {
-	struct flow *flows;	/* outbound slots, then inbound slots */
+	struct flow *flows; /* outbound slots, then inbound slots */
 	uint32_t nout, nin;
-	struct flow_list free;	/* outbound only */
+	struct flow_list free; /* outbound only */
 	struct flow_list active;
 	uint32_t nactive;
 	struct flow_bucket *buckets;

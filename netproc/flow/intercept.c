@@ -16,8 +16,7 @@
 
 /* What a SYN's data and a duplicate's options matter not: headers are kept. */
 static void
-syn_hold(struct flow *flow, const uint8_t *frame,
-    const struct shield_frame *sf)
+syn_hold(struct flow *flow, const uint8_t *frame, const struct shield_frame *sf)
 {
 	const size_t len = sf->l4_off - sf->l3_off + sf->tcp_header_len;
 
@@ -106,9 +105,8 @@ segment_to_lwip(struct netproc *np, struct flow *flow, uint64_t hash,
 }
 
 static void
-input_syn(struct netproc *np, struct flow *flow,
-    const struct flow_tuple *tuple, uint64_t hash, uint8_t *frame,
-    const struct shield_frame *sf)
+input_syn(struct netproc *np, struct flow *flow, const struct flow_tuple *tuple,
+    uint64_t hash, uint8_t *frame, const struct shield_frame *sf)
 {
 	if (flow != NULL && syn_is_duplicate(np, flow, sf)) {
 		if (flow->state != FLOW_OPENING)
@@ -139,8 +137,7 @@ input_opening(struct flow *flow, const struct shield_frame *sf)
 }
 
 void
-intercept_tcp(struct netproc *np, uint8_t *frame,
-    const struct shield_frame *sf)
+intercept_tcp(struct netproc *np, uint8_t *frame, const struct shield_frame *sf)
 {
 	const uint8_t kind = sf->tcp_flags &
 	    (SHIELD_TCP_SYN | SHIELD_TCP_ACK | SHIELD_TCP_RST);

@@ -259,8 +259,8 @@ pump_probe(struct flow *flow)
 {
 	/* A short read does not mean drained until EAGAIN has been seen. */
 	flow->hung_up = 1;
-	if (!flow->shut_wr && write(flow->fd, "", 0) == -1 &&
-	    errno != EAGAIN && errno != EINTR)
+	if (!flow->shut_wr && write(flow->fd, "", 0) == -1 && errno != EAGAIN &&
+	    errno != EINTR)
 		flow->broken = errno;
 }
 

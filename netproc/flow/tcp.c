@@ -196,8 +196,8 @@ on_err(void *arg, err_t err)
 	flow->pcb = NULL;
 	if (err == ERR_CLSD && flow->fin_sent && flow->guest_fin) {
 		/* Our FIN was acknowledged, and all before it. */
-		block_queue_clear(&np->blocks, &flow->down,
-		    np->writer.nqueued, np->writer.nsent);
+		block_queue_clear(&np->blocks, &flow->down, np->writer.nqueued,
+		    np->writer.nsent);
 		flow->down_written = 0;
 		tcp_touch(flow);
 		return;
@@ -218,8 +218,7 @@ on_host_event(evutil_socket_t fd, short what, void *arg)
 	if ((what & EV_WRITE) != 0)
 		flow->writable = 1;
 	/* libevent says of an error no more than this: look for it. */
-	if ((what & (EV_READ | EV_WRITE | EV_CLOSED)) ==
-	    (EV_READ | EV_WRITE))
+	if ((what & (EV_READ | EV_WRITE | EV_CLOSED)) == (EV_READ | EV_WRITE))
 		pump_probe(flow);
 	tcp_touch(flow);
 }
@@ -247,8 +246,8 @@ flow_up(struct flow *flow, struct tcp_pcb *pcb)
 	pcb->so_options |= SOF_KEEPALIVE;
 	pcb->keep_idle = KEEPALIVE_IDLE_MS;
 	event_assign(&flow->ev, np->base, flow->fd,
-	    EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST,
-	    on_host_event, flow);
+	    EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, on_host_event,
+	    flow);
 	if (event_add(&flow->ev, NULL) == -1)
 		flow->broken = ENOMEM;
 	/* The first event comes at once where there is something to read. */
@@ -537,8 +536,8 @@ tcp_link_drained(struct netproc *np)
 	struct flow *flow;
 
 	TAILQ_FOREACH(flow, &np->flows.active, entry) {
-		if (flow->pcb != NULL && (flow->readable ||
-					     flow->pcb->unsent != NULL))
+		if (flow->pcb != NULL &&
+		    (flow->readable || flow->pcb->unsent != NULL))
 			tcp_touch(flow);
 	}
 }
@@ -556,8 +555,7 @@ tcp_tick(struct netproc *np)
 	struct flow *flow, *next;
 
 	TAILQ_FOREACH_SAFE(flow, &np->flows.active, entry, next) {
-		if (flow->deadline_ms != 0 &&
-		    flow->deadline_ms <= np->now_ms)
+		if (flow->deadline_ms != 0 && flow->deadline_ms <= np->now_ms)
 			flow_expired(flow);
 		else if (flow->readable && flow->pcb != NULL)
 			tcp_touch(flow); /* the pool had run short */

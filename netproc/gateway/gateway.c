@@ -24,8 +24,7 @@
 #define ICMP_PER_S 100
 
 /* The largest datagram that fits the link, IP header and all. */
-#define UDP_PAYLOAD_MAX(np) \
-	((np)->cfg.mtu - PACKET_IP4_LEN - PACKET_UDP_LEN)
+#define UDP_PAYLOAD_MAX(np) ((np)->cfg.mtu - PACKET_IP4_LEN - PACKET_UDP_LEN)
 
 int
 gateway_init(struct netproc *np)
@@ -203,8 +202,8 @@ gateway_udp_refuse(struct netproc *np, const uint8_t *frame,
 	if (sf->group_dst)
 		return;
 	send_unreachable(np,
-	    sf->dst_ip == np->gateway_ip ? ICMP_UNREACH_PORT
-					 : ICMP_UNREACH_PROHIBITED,
+	    sf->dst_ip == np->gateway_ip ? ICMP_UNREACH_PORT :
+					   ICMP_UNREACH_PROHIBITED,
 	    frame + sf->l3_off, sf->l3_len);
 }
 

@@ -22,8 +22,8 @@ void gateway_dns_query(struct netproc *np, const uint8_t *frame,
     const struct shield_frame *sf);
 
 /* What relayproc said of a query; answer NULL: every server failed. */
-void gateway_dns_answer(struct netproc *np, uint32_t slot,
-    uint32_t generation, const uint8_t *answer, size_t len);
+void gateway_dns_answer(struct netproc *np, uint32_t slot, uint32_t generation,
+    const uint8_t *answer, size_t len);
 
 /* Answers SERVFAIL to queries whose deadline has come. */
 void gateway_dns_expire(struct netproc *np);

@@ -112,8 +112,7 @@ frame_writer_reset(struct frame_writer *w)
 }
 
 int
-frame_writer_push(struct frame_writer *w, const uint8_t *head,
-    struct pbuf *p)
+frame_writer_push(struct frame_writer *w, const uint8_t *head, struct pbuf *p)
 {
 	struct frame_slot *slot;
 	size_t len = p->tot_len;

@@ -27,8 +27,7 @@ enum frame_next {
  * Looks at len bytes that begin with a length prefix.  FRAME_NEXT_FRAME: the
  * frame is *frame_len bytes at bytes + FRAME_PREFIX_LEN, all of it there.
  */
-enum frame_next frame_next(const uint8_t *bytes, size_t len,
-    size_t *frame_len);
+enum frame_next frame_next(const uint8_t *bytes, size_t len, size_t *frame_len);
 
 /*
  * What was read and not yet parsed lies at buf[start..end).  A partial frame
@@ -75,8 +74,8 @@ struct frame_slot {
 struct frame_writer {
 	struct frame_slot *slots; /* FRAME_QUEUE_FRAMES */
 	size_t first, count;
-	size_t bytes;	/* waiting, of all slots */
-	size_t written; /* of the first slot */
+	size_t bytes;		 /* waiting, of all slots */
+	size_t written;		 /* of the first slot */
 	uint64_t nqueued, nsent; /* frames, ever */
 };
 

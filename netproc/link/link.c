@@ -107,8 +107,7 @@ link_attach(struct netproc *np, int fd)
 }
 
 void
-link_detach(struct netproc *np, enum frame_gone_reason reason,
-    uint32_t detail)
+link_detach(struct netproc *np, enum frame_gone_reason reason, uint32_t detail)
 {
 	struct ipc_frame_gone gone = {
 		.reason = reason,

@@ -132,17 +132,17 @@ netif_started(struct netif *netif)
 int
 netif_setup(struct netproc *np)
 {
-	const u32_t mask = np->cfg.prefix_len == 0
-	    ? 0
-	    : 0xffffffffu << (32 - np->cfg.prefix_len);
+	const u32_t mask = np->cfg.prefix_len == 0 ?
+	    0 :
+	    0xffffffffu << (32 - np->cfg.prefix_len);
 	ip4_addr_t address, netmask, none;
 
 	lwip_init();
 	address.addr = lwip_htonl(np->gateway_ip);
 	netmask.addr = lwip_htonl(mask);
 	none.addr = 0;
-	if (netif_add(&link_netif, &address, &netmask, &none, np,
-		netif_started, ethernet_input) == NULL)
+	if (netif_add(&link_netif, &address, &netmask, &none, np, netif_started,
+		ethernet_input) == NULL)
 		return (-1);
 	netif_set_default(&link_netif);
 	netif_set_up(&link_netif);
@@ -201,8 +201,8 @@ segment_pbuf(uint8_t *segment, size_t len, int copy)
 }
 
 void
-netif_tcp_input(struct netproc *np, uint8_t *packet, size_t len,
-    size_t l4_off, int copy)
+netif_tcp_input(struct netproc *np, uint8_t *packet, size_t len, size_t l4_off,
+    int copy)
 {
 	const struct ip_hdr *ip = (const struct ip_hdr *)(void *)packet;
 	struct pbuf *p;

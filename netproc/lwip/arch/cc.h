@@ -14,7 +14,9 @@
 _Noreturn void lwip_assert_failed(const char *message, int line,
     const char *file);
 
-#define LWIP_PLATFORM_DIAG(x)	do { } while (0)
+#define LWIP_PLATFORM_DIAG(x) \
+	do { \
+	} while (0)
 #define LWIP_PLATFORM_ASSERT(x) lwip_assert_failed((x), __LINE__, __FILE__)
 #define LWIP_ERRNO_STDINCLUDE	1
 #define LWIP_RAND()		arc4random()

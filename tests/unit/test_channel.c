@@ -1,0 +1,432 @@
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <event2/event.h>
+
+#include "ipc/channel_event.h"
+
+#define RING 8
+
+struct pair {
+	struct channel relay, net; /* relayproc's end and netproc's */
+};
+
+static int
+setup(void **state)
+{
+	static struct pair pair;
+	int fds[2];
+
+	signal(SIGPIPE, SIG_IGN);
+	assert_return_code(socketpair(AF_UNIX,
+			       SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+			       fds),
+	    errno);
+	assert_return_code(channel_init(&pair.relay, fds[0], ROLE_RELAYPROC,
+			       ROLE_NETPROC, IPC_DGRAM_MAX, RING),
+	    errno);
+	assert_return_code(channel_init(&pair.net, fds[1], ROLE_NETPROC,
+			       ROLE_RELAYPROC, IPC_DGRAM_MAX, RING),
+	    errno);
+	pair.relay.phase = IPC_RUN;
+	pair.net.phase = IPC_RUN;
+	*state = &pair;
+	return (0);
+}
+
+static int
+teardown(void **state)
+{
+	struct pair *pair = *state;
+
+	channel_close(&pair->relay);
+	channel_close(&pair->net);
+	return (0);
+}
+
+static const struct ipc_flow_close done = { .reason = FLOW_CLOSE_DONE };
+
+static int
+say_close(struct channel *ch, uint32_t flow)
+{
+	return (channel_send(ch, IPC_FLOW_CLOSE, flow, 7, &done, sizeof(done)));
+}
+
+static int
+fd_is_open(int fd)
+{
+	return (fcntl(fd, F_GETFD) != -1);
+}
+
+static void
+a_message_arrives_as_it_was_said(void **state)
+{
+	struct pair *pair = *state;
+	struct ipc_flow_close reset = { .reason = FLOW_CLOSE_RESET };
+	struct ipc_msg msg;
+
+	assert_int_equal(channel_send(&pair->net, IPC_FLOW_CLOSE, 5, 9, &reset,
+			     sizeof(reset)),
+	    0);
+	assert_int_equal(channel_recv(&pair->relay, &msg), CHANNEL_MESSAGE);
+	assert_int_equal(msg.hdr.type, IPC_FLOW_CLOSE);
+	assert_int_equal(msg.hdr.flow, 5);
+	assert_int_equal(msg.hdr.generation, 9);
+	assert_memory_equal(msg.payload, &reset, sizeof(reset));
+	assert_int_equal(msg.fd, -1);
+	assert_int_equal(msg.tail_len, 0);
+	assert_int_equal(channel_recv(&pair->relay, &msg), CHANNEL_EMPTY);
+}
+
+static void
+a_tail_arrives_whole(void **state)
+{
+	static uint8_t tail[IPC_DNS_TAIL_MAX];
+	struct pair *pair = *state;
+	struct ipc_dns dns = { .guest_port = 4321 };
+	struct ipc_msg msg;
+
+	memset(tail, 0x5a, sizeof(tail));
+	assert_int_equal(channel_send_tail(&pair->net, IPC_DNS_QUERY, 1, 1,
+			     &dns, sizeof(dns), tail, sizeof(tail)),
+	    0);
+	assert_int_equal(channel_recv(&pair->relay, &msg), CHANNEL_MESSAGE);
+	assert_int_equal(msg.tail_len, sizeof(tail));
+	assert_memory_equal(msg.tail, tail, sizeof(tail));
+}
+
+static void
+a_sent_descriptor_is_consumed_and_a_lent_one_is_not(void **state)
+{
+	struct pair *pair = *state;
+	struct ipc_flow_opened opened = { 0 };
+	int sent = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int lent = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct ipc_msg msg;
+
+	assert_int_equal(channel_send_fd(&pair->relay, IPC_FLOW_OPENED, 1, 1,
+			     &opened, sizeof(opened), sent),
+	    0);
+	assert_false(fd_is_open(sent));
+	assert_int_equal(channel_lend_fd(&pair->relay, IPC_FLOW_OPENED, 2, 1,
+			     &opened, sizeof(opened), lent),
+	    0);
+	assert_true(fd_is_open(lent));
+	assert_int_equal(channel_recv(&pair->net, &msg), CHANNEL_MESSAGE);
+	assert_int_not_equal(msg.fd, -1);
+	assert_true(fcntl(msg.fd, F_GETFD) & FD_CLOEXEC);
+	channel_msg_done(&msg);
+	assert_int_equal(channel_recv(&pair->net, &msg), CHANNEL_MESSAGE);
+	channel_msg_done(&msg);
+	assert_int_equal(msg.fd, -1);
+	close(lent);
+}
+
+static void
+a_descriptor_is_consumed_even_when_sending_fails(void **state)
+{
+	struct pair *pair = *state;
+	struct ipc_flow_opened opened = { 0 };
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	close(pair->net.fd);
+	pair->net.fd = -1;
+	assert_int_equal(channel_send_fd(&pair->relay, IPC_FLOW_OPENED, 1, 1,
+			     &opened, sizeof(opened), fd),
+	    -1);
+	assert_int_equal(errno, EPIPE);
+	assert_false(fd_is_open(fd));
+}
+
+static void
+what_the_socket_refuses_waits_in_order_and_the_ring_is_bounded(void **state)
+{
+	struct pair *pair = *state;
+	struct ipc_msg msg;
+	uint32_t n = 0, i;
+
+	while (say_close(&pair->net, n) == 0)
+		n++;
+	assert_int_equal(errno, ENOBUFS);
+	assert_int_equal(pair->net.count, RING);
+	for (i = 0; i < n; i++) {
+		if (channel_recv(&pair->relay, &msg) == CHANNEL_EMPTY) {
+			assert_int_not_equal(channel_flush(&pair->net), -1);
+			assert_int_equal(channel_recv(&pair->relay, &msg),
+			    CHANNEL_MESSAGE);
+		}
+		assert_int_equal(msg.hdr.flow, i);
+	}
+	assert_int_equal(channel_flush(&pair->net), 1);
+}
+
+static void
+a_loan_is_never_queued(void **state)
+{
+	struct pair *pair = *state;
+	struct ipc_flow_opened opened = { 0 };
+	struct ipc_empty empty = { 0 };
+
+	while (channel_send(&pair->relay, IPC_FLOW_CLOSED, 1, 1, &empty,
+		   sizeof(empty)) == 0)
+		continue;
+	assert_int_equal(channel_lend_fd(&pair->relay, IPC_FLOW_OPENED, 1, 1,
+			     &opened, sizeof(opened), STDIN_FILENO),
+	    -1);
+	assert_int_equal(errno, ENOBUFS);
+}
+
+static void
+a_wrong_direction_is_a_violation(void **state)
+{
+	struct pair *pair = *state;
+	struct ipc_msg msg;
+
+	assert_int_equal(say_close(&pair->relay, 1), 0);
+	assert_int_equal(channel_recv(&pair->net, &msg), CHANNEL_VIOLATION);
+	assert_int_equal(pair->net.error, IPC_E_DIRECTION);
+	assert_int_equal(pair->net.error_type, IPC_FLOW_CLOSE);
+}
+
+/* Raw bytes with descriptors, as a peer that has been taken over sends. */
+static void
+send_raw(int sock, const void *bytes, size_t len, const int *fds, size_t nfds)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(4 * sizeof(int))];
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)bytes,
+		.iov_len = len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *cmsg;
+
+	memset(control, 0, sizeof(control));
+	if (nfds > 0) {
+		msg.msg_control = control;
+		msg.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
+		cmsg = CMSG_FIRSTHDR(&msg);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(nfds * sizeof(int));
+		memcpy(CMSG_DATA(cmsg), fds, nfds * sizeof(int));
+	}
+	assert_int_equal(sendmsg(sock, &msg, MSG_NOSIGNAL), len);
+}
+
+static int
+lowest_free_fd(void)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	close(fd);
+	return (fd);
+}
+
+static void
+descriptors_that_are_not_due_are_closed(void **state)
+{
+	struct pair *pair = *state;
+	struct {
+		struct ipc_hdr hdr;
+		struct ipc_empty empty;
+	} rec = { .hdr = { .type = IPC_FLOW_SHUT_WR } };
+	const int fds[3] = { STDIN_FILENO, STDIN_FILENO, STDIN_FILENO };
+	const int before = lowest_free_fd();
+	struct ipc_msg msg;
+	size_t n;
+
+	for (n = 1; n <= 3; n++) {
+		send_raw(pair->net.fd, &rec, sizeof(rec), fds, n);
+		assert_int_equal(channel_recv(&pair->relay, &msg),
+		    CHANNEL_VIOLATION);
+		assert_int_equal(pair->relay.error, IPC_E_FDS);
+		assert_int_equal(lowest_free_fd(), before);
+	}
+}
+
+static void
+two_descriptors_where_one_is_due_are_both_closed(void **state)
+{
+	struct pair *pair = *state;
+	struct {
+		struct ipc_hdr hdr;
+		struct ipc_flow_opened opened;
+	} rec = { .hdr = { .type = IPC_FLOW_OPENED } };
+	const int fds[2] = { STDIN_FILENO, STDIN_FILENO };
+	const int before = lowest_free_fd();
+	struct ipc_msg msg;
+
+	send_raw(pair->relay.fd, &rec, sizeof(rec), fds, 2);
+	assert_int_equal(channel_recv(&pair->net, &msg), CHANNEL_VIOLATION);
+	assert_int_equal(pair->net.error, IPC_E_FDS);
+	assert_int_equal(lowest_free_fd(), before);
+}
+
+static void
+an_oversized_record_is_a_violation(void **state)
+{
+	static uint8_t bytes[IPC_DGRAM_MAX + 1];
+	struct pair *pair = *state;
+	struct ipc_hdr hdr = { .type = IPC_DNS_QUERY };
+	struct ipc_msg msg;
+
+	memcpy(bytes, &hdr, sizeof(hdr));
+	send_raw(pair->net.fd, bytes, sizeof(bytes), NULL, 0);
+	assert_int_equal(channel_recv(&pair->relay, &msg), CHANNEL_VIOLATION);
+	assert_int_equal(pair->relay.error, IPC_E_SIZE);
+}
+
+static void
+an_empty_record_looks_like_the_end(void **state)
+{
+	struct pair *pair = *state;
+	struct ipc_msg msg;
+
+	send_raw(pair->net.fd, "", 0, NULL, 0);
+	assert_int_equal(channel_recv(&pair->relay, &msg), CHANNEL_CLOSED);
+}
+
+static void
+any_bytes_are_a_message_or_a_violation(void **state)
+{
+	struct pair *pair = *state;
+	enum channel_result result;
+	struct ipc_msg msg;
+	uint32_t bytes[64];
+	uint32_t seed = 1;
+	size_t i, j;
+
+	for (i = 0; i < 20000; i++) {
+		for (j = 0; j < 64; j++) {
+			seed = seed * 1664525u + 1013904223u;
+			bytes[j] = seed >> 8;
+		}
+		bytes[0] %= IPC_NTYPES + 2;
+		bytes[3] %= 2;
+		send_raw(pair->net.fd, bytes, 1 + seed % sizeof(bytes), NULL,
+		    0);
+		result = channel_recv(&pair->relay, &msg);
+		assert_true(result == CHANNEL_MESSAGE ||
+		    result == CHANNEL_VIOLATION);
+		channel_msg_done(&msg);
+	}
+}
+
+struct heard {
+	unsigned int messages, lost;
+	enum channel_result why;
+	enum ipc_error answer;
+};
+
+static enum ipc_error
+hear(struct channel *ch, struct ipc_msg *msg, void *arg)
+{
+	struct heard *heard = arg;
+
+	(void)ch;
+	(void)msg;
+	heard->messages++;
+	return (heard->answer);
+}
+
+static void
+lose(struct channel *ch, enum channel_result why, void *arg)
+{
+	struct heard *heard = arg;
+
+	(void)ch;
+	heard->lost++;
+	heard->why = why;
+}
+
+static void
+the_loop_hands_out_messages_and_stops_at_a_violation(void **state)
+{
+	struct pair *pair = *state;
+	struct event_base *base = event_base_new();
+	struct heard heard = { .answer = IPC_OK };
+	struct channel_event ce;
+
+	assert_int_equal(channel_event_start(&ce, base, &pair->relay, hear,
+			     lose, &heard),
+	    0);
+	say_close(&pair->net, 1);
+	say_close(&pair->net, 2);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	assert_int_equal(heard.messages, 2);
+	channel_event_pause(&ce);
+	say_close(&pair->net, 3);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	assert_int_equal(heard.messages, 2);
+	channel_event_resume(&ce);
+	heard.answer = IPC_E_STATE;
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	assert_int_equal(heard.messages, 3);
+	assert_int_equal(heard.lost, 1);
+	assert_int_equal(heard.why, CHANNEL_VIOLATION);
+	assert_int_equal(pair->relay.error, IPC_E_STATE);
+	say_close(&pair->net, 4);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	assert_int_equal(heard.messages, 3);
+	channel_event_stop(&ce);
+	event_base_free(base);
+}
+
+static void
+the_loop_sends_what_waited(void **state)
+{
+	struct pair *pair = *state;
+	struct event_base *base = event_base_new();
+	struct heard heard = { .answer = IPC_OK };
+	struct channel_event ce;
+	struct ipc_msg msg;
+	unsigned int said = 0, got = 0;
+
+	assert_int_equal(channel_event_start(&ce, base, &pair->net, hear, lose,
+			     &heard),
+	    0);
+	while (say_close(&pair->net, said) == 0)
+		said++;
+	channel_event_kick(&ce);
+	while (got < said) {
+		while (channel_recv(&pair->relay, &msg) == CHANNEL_MESSAGE)
+			assert_int_equal(msg.hdr.flow, got++);
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	}
+	assert_int_equal(pair->net.count, 0);
+	channel_event_stop(&ce);
+	event_base_free(base);
+}
+
+int
+main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(a_message_arrives_as_it_was_said),
+		T(a_tail_arrives_whole),
+		T(a_sent_descriptor_is_consumed_and_a_lent_one_is_not),
+		T(a_descriptor_is_consumed_even_when_sending_fails),
+		T(what_the_socket_refuses_waits_in_order_and_the_ring_is_bounded),
+		T(a_loan_is_never_queued),
+		T(a_wrong_direction_is_a_violation),
+		T(descriptors_that_are_not_due_are_closed),
+		T(two_descriptors_where_one_is_due_are_both_closed),
+		T(an_oversized_record_is_a_violation),
+		T(an_empty_record_looks_like_the_end),
+		T(any_bytes_are_a_message_or_a_violation),
+		T(the_loop_hands_out_messages_and_stops_at_a_violation),
+		T(the_loop_sends_what_waited),
+	};
+
+	return (cmocka_run_group_tests_name("channel", tests, NULL, NULL));
+}

@@ -1,0 +1,141 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <regex.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "ipc/log.h"
+
+static char captured[8192];
+
+/* Runs log_line() with stderr going into captured. */
+static void
+capture(enum log_level level, const char *text)
+{
+	int fds[2], saved;
+	ssize_t n;
+
+	assert_return_code(pipe(fds), errno);
+	saved = dup(STDERR_FILENO);
+	dup2(fds[1], STDERR_FILENO);
+	log_line(level, "netproc", text);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	close(fds[1]);
+	n = read(fds[0], captured, sizeof(captured) - 1);
+	assert_true(n >= 0);
+	captured[n] = '\0';
+	close(fds[0]);
+}
+
+static void
+a_line_begins_with_the_time_and_the_process(void **state)
+{
+	regex_t re;
+
+	(void)state;
+	log_init("test", LOG_LEVEL_INFO);
+	capture(LOG_LEVEL_INFO, "hello");
+	assert_int_equal(regcomp(&re,
+			     "^\\[20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]"
+			     ":[0-5][0-9]:[0-5][0-9]Z\\]: netproc: hello\n$",
+			     REG_EXTENDED | REG_NOSUB),
+	    0);
+	assert_int_equal(regexec(&re, captured, 0, NULL, 0), 0);
+	regfree(&re);
+	capture(LOG_LEVEL_WARN, "look");
+	assert_non_null(strstr(captured, ": warning: look\n"));
+}
+
+static void
+bytes_of_a_guest_forge_no_line_and_drive_no_terminal(void **state)
+{
+	const char *p;
+
+	(void)state;
+	capture(LOG_LEVEL_INFO, "a\n[2026-01-01T00:00:00Z]: b\033[31m\a\tc");
+	p = strchr(captured, '\n');
+	assert_non_null(p);
+	assert_string_equal(p, "\n");
+	assert_null(strchr(captured, '\033'));
+	assert_null(strchr(captured, '\a'));
+}
+
+static void
+an_overlong_text_is_cut_to_one_line(void **state)
+{
+	char text[4 * LOG_LINE_MAX];
+	size_t i, n = 0;
+
+	(void)state;
+	memset(text, '\001', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	capture(LOG_LEVEL_INFO, text);
+	for (i = 0; captured[i] != '\0'; i++)
+		n += captured[i] == '\n';
+	assert_int_equal(n, 1);
+	assert_int_equal(captured[i - 1], '\n');
+}
+
+static void
+a_line_beyond_the_level_is_not_written(void **state)
+{
+	(void)state;
+	log_init("test", LOG_LEVEL_INFO);
+	capture(LOG_LEVEL_DEBUG, "quiet");
+	assert_string_equal(captured, "");
+}
+
+static void
+a_burst_is_cut_and_the_next_line_says_by_how_much(void **state)
+{
+	struct log_limit limit = { .lines_per_s = 3 };
+	uint64_t suppressed = 99;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 3; i++)
+		assert_true(log_limit_ok(&limit, 1000, &suppressed));
+	assert_int_equal(suppressed, 0);
+	for (i = 0; i < 5; i++)
+		assert_false(log_limit_ok(&limit, 1999, &suppressed));
+	assert_true(log_limit_ok(&limit, 2000, &suppressed));
+	assert_int_equal(suppressed, 5);
+	assert_true(log_limit_ok(&limit, 2000, &suppressed));
+	assert_int_equal(suppressed, 0);
+}
+
+static void
+a_level_has_one_name(void **state)
+{
+	enum log_level level;
+
+	(void)state;
+	assert_int_equal(log_level_parse("debug", &level), 0);
+	assert_int_equal(level, LOG_LEVEL_DEBUG);
+	assert_int_equal(log_level_parse("DEBUG", &level), -1);
+	assert_int_equal(log_level_parse("", &level), -1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_line_begins_with_the_time_and_the_process),
+		cmocka_unit_test(
+		    bytes_of_a_guest_forge_no_line_and_drive_no_terminal),
+		cmocka_unit_test(an_overlong_text_is_cut_to_one_line),
+		cmocka_unit_test(a_line_beyond_the_level_is_not_written),
+		cmocka_unit_test(
+		    a_burst_is_cut_and_the_next_line_says_by_how_much),
+		cmocka_unit_test(a_level_has_one_name),
+	};
+
+	return (cmocka_run_group_tests_name("log", tests, NULL, NULL));
+}
