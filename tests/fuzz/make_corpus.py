@@ -208,7 +208,7 @@ def frame():
     put("round-trip", small, op(0, 1500), op(0, 0), choices=1)
     put("round-trip-head", small, op(0, 1500), op(0, 0), choices=3)
     put("round-trip-small-buffer", *([op(0, 9000)] * 30), choices=7)
-    put("round-trip-queue-full", *([op(0, 60000)] * 50), choices=5)
+    put("round-trip-much", *([op(0, 60000)] * 50), choices=5)
 
 
 # Some rows of the table in ipc/proto.h: number, payload size, descriptors.
