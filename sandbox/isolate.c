@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -54,12 +55,15 @@ struct fence {
 
 /*
  * The root becomes an empty, read-only tmpfs without room; the old one goes.
- * /proc serves as the mount point since it exists wherever we do.
+ * /proc serves as the mount point since it exists wherever we do.  The mount
+ * namespace is ours already, but were it not, by a best-effort start or by
+ * hand with the role's flag, it would be the host's root that goes.
  */
 static int
 fence_mounts(void)
 {
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1 ||
+	if (unshare(CLONE_NEWNS) == -1 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1 ||
 	    mount("empty", "/proc", "tmpfs",
 		MS_RDONLY | MS_NODEV | MS_NOEXEC | MS_NOSUID,
 		"nr_inodes=1,nr_blocks=1,mode=0555") == -1 ||

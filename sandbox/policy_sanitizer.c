@@ -57,7 +57,7 @@ const char *
 __asan_default_options(void)
 {
 	/* the leak check traces its own process, which the jail forbids */
-	return ("detect_leaks=0:symbolize=0:handle_segv=0");
+	return ("detect_leaks=0:symbolize=0");
 }
 #else
 const struct filter filter_sanitizer = { ROLE_NROLES, rules, 0 };

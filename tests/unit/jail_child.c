@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 
 #include <netinet/in.h>
 
@@ -13,6 +14,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -68,6 +70,29 @@ try_tcp(int (*call)(int, const struct sockaddr *, socklen_t))
 	return (error);
 }
 
+static socklen_t
+abstract_name(struct sockaddr_un *sun, const char *name)
+{
+	memset(sun, 0, sizeof(*sun));
+	sun->sun_family = AF_UNIX;
+	strlcpy(sun->sun_path + 1, name, sizeof(sun->sun_path) - 1);
+	return ((socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
+	    strlen(name)));
+}
+
+static int
+try_abstract(const char *name)
+{
+	struct sockaddr_un sun;
+	socklen_t len = abstract_name(&sun, name);
+	int sock, error;
+
+	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	error = errno_of(connect(sock, (struct sockaddr *)&sun, len));
+	close(sock);
+	return (error);
+}
+
 static int
 try_send_fd(void)
 {
@@ -101,7 +126,7 @@ try_fork(void)
 }
 
 static void
-look_around(struct jail_report *report)
+look_around(const struct jail_order *order, struct jail_report *report)
 {
 	void *page;
 
@@ -118,6 +143,7 @@ look_around(struct jail_report *report)
 	report->make_process = try_fork();
 	report->tcp_bind = try_tcp(bind);
 	report->tcp_connect = try_tcp(connect);
+	report->abstract_connect = try_abstract(order->abstract);
 	report->send_fd = try_send_fd();
 	report->pipe_fd = dup(FD_PARENT);
 	close(report->pipe_fd);
@@ -159,7 +185,7 @@ child_run(enum role role, int strict, struct jail_report *report)
 	if (!(order.behaviour & JAIL_NO_ISOLATION))
 		report->result = isolate_self(role, strict, &report->missed);
 	if (report->result == 0)
-		look_around(report);
+		look_around(&order, report);
 	if (epoll_create1(EPOLL_CLOEXEC) != FD_EPOLL)
 		report->result = -2;
 	if (order.behaviour & JAIL_EXTRA_FD)
@@ -197,8 +223,17 @@ jail_child_run(const struct child *child, uint32_t behaviour,
 {
 	struct pollfd pfd = { .fd = child->channel_fd, .events = POLLIN };
 	struct jail_order order = { .behaviour = behaviour };
+	struct sockaddr_un sun;
+	socklen_t len;
 	ssize_t n;
+	int sock;
 
+	snprintf(order.abstract, sizeof(order.abstract), "jail_child.%d",
+	    (int)getpid());
+	len = abstract_name(&sun, order.abstract);
+	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(sock, (struct sockaddr *)&sun, len), 0);
+	assert_int_equal(listen(sock, 1), 0);
 	n = send(child->channel_fd, &order, sizeof(order), MSG_NOSIGNAL);
 	assert_int_equal(n, sizeof(order));
 	do {
@@ -207,4 +242,5 @@ jail_child_run(const struct child *child, uint32_t behaviour,
 		n = recv(child->channel_fd, report, sizeof(*report), 0);
 	} while (n == 1);
 	assert_int_equal(n, sizeof(*report));
+	close(sock);
 }

@@ -18,6 +18,7 @@
 
 struct jail_order {
 	uint32_t behaviour;
+	char abstract[32]; /* a listening abstract socket, less its NUL */
 };
 
 /* What it saw.  An errno value where an attempt failed, 0 where it worked. */
@@ -36,8 +37,9 @@ struct jail_report {
 	int32_t make_process;
 	int32_t tcp_bind;
 	int32_t tcp_connect; /* to a port of 127.0.0.1 where nobody listens */
-	int32_t send_fd;     /* to the parent */
-	int32_t pipe_fd;     /* lowest free descriptor */
+	int32_t abstract_connect;
+	int32_t send_fd; /* to the parent */
+	int32_t pipe_fd; /* lowest free descriptor */
 };
 
 /*

@@ -1,3 +1,4 @@
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -11,6 +12,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -135,6 +137,84 @@ landlock_keeps_netproc_from_tcp_and_relayproc_from_bind(void **state)
 	assert_int_equal(report.tcp_connect, ECONNREFUSED);
 }
 
+static void
+no_jailed_process_reaches_an_abstract_socket(void **state)
+{
+	struct jail_report report;
+
+	(void)state;
+	/* netproc by its network namespace, relayproc by Landlock */
+	look_from_inside(ROLE_NETPROC, &report);
+	assert_true(report.abstract_connect == ECONNREFUSED ||
+	    report.abstract_connect == EPERM);
+	look_from_inside(ROLE_RELAYPROC, &report);
+	if (report.missed & STAGE_BIT(STAGE_LANDLOCK_SCOPE)) {
+		print_message("# SKIP: Landlock without scopes\n");
+		skip();
+	}
+	assert_int_equal(report.abstract_connect, EPERM);
+}
+
+/* Returns owned: this process's mounts. */
+static char *
+mounts_read(void)
+{
+	const size_t size = 1 << 16;
+	char *text;
+	size_t n;
+	FILE *file;
+
+	assert_non_null(text = calloc(1, size));
+	assert_non_null(file = fopen("/proc/self/mountinfo", "r"));
+	n = fread(text, 1, size - 1, file);
+	assert_true(n > 0);
+	fclose(file);
+	return (text);
+}
+
+static int
+isolate_by_hand(const void *arg)
+{
+	uint32_t missed = 0;
+
+	(void)arg;
+	close_range(FD_PARENT, ~0U, 0);
+	return (isolate_self(ROLE_NETPROC, 1, &missed) == -1 ? 0 : 1);
+}
+
+static int
+world_around_isolation(const void *arg)
+{
+	char *before, *after;
+
+	(void)arg;
+	/* a copy of the host's, should the test fail */
+	assert_int_equal(unshare(CLONE_NEWNS), 0);
+	assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	before = mounts_read();
+	assert_true(FORKED_EXITED(forked(isolate_by_hand, NULL), 0));
+	after = mounts_read();
+	assert_string_equal(before, after);
+	free(before);
+	free(after);
+	return (0);
+}
+
+static void
+a_role_started_by_hand_harms_no_mount_and_refuses(void **state)
+{
+	(void)state;
+#ifdef SALLYPORT_SANITIZERS
+	print_message("# SKIP: a sanitizer build admits every miss\n");
+	skip();
+#endif
+	if (geteuid() != 0) {
+		print_message("# SKIP: needs root\n");
+		skip();
+	}
+	assert_true(FORKED_EXITED(forked(world_around_isolation, NULL), 0));
+}
+
 /*
  * Each isolation call refused in turn by a filter that the children inherit.
  */
@@ -147,6 +227,7 @@ struct injection {
 };
 
 static const struct injection injections[] = {
+	{ SCMP_SYS(unshare), -1, STAGE_MOUNTS, EPERM, 1 },
 	{ SCMP_SYS(mount), -1, STAGE_MOUNTS, EPERM, 1 },
 	{ SCMP_SYS(pivot_root), -1, STAGE_MOUNTS, EPERM, 1 },
 	{ SCMP_SYS(umount2), -1, STAGE_MOUNTS, EPERM, 1 },
@@ -183,7 +264,7 @@ inject(const struct injection *injection)
 		rc = seccomp_rule_add(ctx,
 		    SCMP_ACT_ERRNO((uint32_t)injection->error),
 		    injection->number, 1,
-		    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)injection->arg0));
+		    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)injection->arg0, 0));
 	if (rc == 0)
 		rc = seccomp_load(ctx);
 	seccomp_release(ctx);
@@ -439,6 +520,9 @@ main(int argc, char **argv)
 		cmocka_unit_test(a_jailed_process_maps_nothing_executable),
 		cmocka_unit_test(
 		    landlock_keeps_netproc_from_tcp_and_relayproc_from_bind),
+		cmocka_unit_test(no_jailed_process_reaches_an_abstract_socket),
+		cmocka_unit_test(
+		    a_role_started_by_hand_harms_no_mount_and_refuses),
 		cmocka_unit_test(
 		    each_step_refused_stops_strict_and_is_recorded_in_best_effort),
 		cmocka_unit_test(the_limit_of_descriptors_is_hard),
