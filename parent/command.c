@@ -191,7 +191,8 @@ reap(struct command *command, int options)
 	    info.si_pid == 0)
 		return (0);
 	command->status = info.si_code == CLD_EXITED ?
-	    info.si_status : COMMAND_SIGNAL_BASE + info.si_status;
+	    info.si_status :
+	    COMMAND_SIGNAL_BASE + info.si_status;
 	close(command->pidfd);
 	command->pidfd = -1;
 	command->pid = -1;

@@ -52,7 +52,8 @@ check_addresses(const struct config *config, struct config_error *error)
 	if (!is_host_address(ip, config->prefix_len))
 		return (wrong(config, error, OPT_ADDRESS,
 		    "%s/%u: is no address of a host; say one inside its "
-		    "network", addr, config->prefix_len));
+		    "network",
+		    addr, config->prefix_len));
 	first = addr_from_ip4((ip & ~host_bits) + 1);
 	if (addr_equal(&first, &config->address))
 		first = addr_from_ip4((ip & ~host_bits) + 2);
@@ -60,8 +61,7 @@ check_addresses(const struct config *config, struct config_error *error)
 	addr_format(&config->gateway, addr, sizeof(addr));
 	if (!addr_in_prefix(&config->gateway, &config->address,
 		config->prefix_len) ||
-	    !is_host_address(addr_to_ip4(&config->gateway),
-		config->prefix_len))
+	    !is_host_address(addr_to_ip4(&config->gateway), config->prefix_len))
 		return (wrong(config, error, OPT_GATEWAY,
 		    "%s: is no host of the guest's network; say --gateway %s",
 		    addr, hint));
@@ -105,13 +105,14 @@ check_publish(const struct config *config, struct config_error *error)
 		if (listeners > CONFIG_LISTENERS_MAX)
 			return (wrong(config, error, OPT_PUBLISH,
 			    "%s: makes more than %d listeners; publish fewer "
-			    "ports, or on one address", text,
-			    CONFIG_LISTENERS_MAX));
+			    "ports, or on one address",
+			    text, CONFIG_LISTENERS_MAX));
 		for (j = 0; j < i; j++) {
 			if (publish_overlap(publish, &config->publish[j]))
 				return (wrong(config, error, OPT_PUBLISH,
 				    "%s: a host port is published twice; "
-				    "remove one", text));
+				    "remove one",
+				    text));
 		}
 	}
 	return (0);

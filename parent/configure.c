@@ -89,8 +89,7 @@ configure_netproc(struct peer *peer)
 	wire.prefix_len = config->prefix_len;
 	wire.mtu = config->mtu;
 	memcpy(wire.guest_mac, config->mac, sizeof(wire.guest_mac));
-	memcpy(wire.gateway_mac, config->gateway_mac,
-	    sizeof(wire.gateway_mac));
+	memcpy(wire.gateway_mac, config->gateway_mac, sizeof(wire.gateway_mac));
 	wire.guest_mac_auto = config->mac_auto ? 1 : 0;
 	wire.lease_s = CONFIG_LEASE_S;
 	wire.max_flows = config->max_flows;
@@ -101,8 +100,7 @@ configure_netproc(struct peer *peer)
 		memcpy(wire.search, config->search, sizeof(wire.search));
 	} else {
 		wire.nsearch = parent->resolv.nsearch;
-		memcpy(wire.search, parent->resolv.search,
-		    sizeof(wire.search));
+		memcpy(wire.search, parent->resolv.search, sizeof(wire.search));
 	}
 	if (say(peer, IPC_CONFIG_NETPROC, &wire, sizeof(wire)) == -1)
 		return (-1);
@@ -123,9 +121,10 @@ say_limits(struct peer *peer)
 	wire.max_flows = config->max_flows;
 	wire.max_inbound = max_inbound(config);
 	wire.max_pending = config->max_pending;
-	wire.max_pending_per_dst =
-	    config->max_pending < CONFIG_PENDING_PER_DST_MAX ?
-	    config->max_pending : CONFIG_PENDING_PER_DST_MAX;
+	wire.max_pending_per_dst = config->max_pending <
+		CONFIG_PENDING_PER_DST_MAX ?
+	    config->max_pending :
+	    CONFIG_PENDING_PER_DST_MAX;
 	wire.connect_rate_per_s = config->connect_rate_per_s;
 	wire.connect_burst = 2 * config->connect_rate_per_s;
 	wire.connect_timeout_ms = CONFIG_CONNECT_TIMEOUT_MS;
@@ -146,8 +145,8 @@ say_resolvers(struct peer *peer, uint32_t *records)
 		n = parent->resolv.nservers;
 	}
 	for (i = 0; i < n; i++, (*records)++) {
-		if (say(peer, IPC_CONFIG_RESOLVER, &list[i],
-			sizeof(list[i])) == -1)
+		if (say(peer, IPC_CONFIG_RESOLVER, &list[i], sizeof(list[i])) ==
+		    -1)
 			return (-1);
 	}
 	return (0);

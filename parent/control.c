@@ -72,8 +72,7 @@ status(const struct parent *parent, char *buf, size_t size)
 	    (unsigned long long)((now_ms - parent->started_ms) / 1000),
 	    frame->fd != -1 ? "yes" : "no");
 	if (frame->fd != -1 && n > 0 && (size_t)n < size)
-		snprintf(buf + n, size - (size_t)n, "vmm_pid: %d\n",
-		    (int)vmm);
+		snprintf(buf + n, size - (size_t)n, "vmm_pid: %d\n", (int)vmm);
 }
 
 static void
@@ -144,8 +143,8 @@ on_client(evutil_socket_t fd, short what, void *arg)
 		client_drop(client);
 		return;
 	}
-	client->ev = event_new(event_get_base(control->ev), client->fd,
-	    EV_READ, on_request, client);
+	client->ev = event_new(event_get_base(control->ev), client->fd, EV_READ,
+	    on_request, client);
 	if (client->ev == NULL || event_add(client->ev, &idle) == -1)
 		client_drop(client);
 }

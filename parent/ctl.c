@@ -43,8 +43,10 @@ open_control(const char *path)
 
 	if (strlcpy(sun.sun_path, path, sizeof(sun.sun_path)) >=
 	    sizeof(sun.sun_path))
-		errx(EX_USAGE, "-s %s: longer than %d bytes; use a relative "
-		    "path", path, CONFIG_SUN_PATH_MAX);
+		errx(EX_USAGE,
+		    "-s %s: longer than %d bytes; use a relative "
+		    "path",
+		    path, CONFIG_SUN_PATH_MAX);
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd == -1 ||
 	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) == -1)
@@ -69,15 +71,17 @@ ask(int fd, const char *verb)
 	if (n == -1)
 		err(EX_UNAVAILABLE, "%s: no answer", verb);
 	if (n == 0)
-		errx(EX_NOPERM, "%s: no answer; be root or the user who "
-		    "started sallyport", verb);
+		errx(EX_NOPERM,
+		    "%s: no answer; be root or the user who "
+		    "started sallyport",
+		    verb);
 	text[n] = '\0';
 	if (strncmp(text, failed, sizeof(failed) - 1) == 0) {
 		fputs(text, stderr);
 		return (EX_USAGE);
 	}
-	return (fputs(text, stdout) == EOF || fflush(stdout) == EOF ?
-		EX_IOERR : EX_OK);
+	return (fputs(text, stdout) == EOF || fflush(stdout) == EOF ? EX_IOERR :
+								      EX_OK);
 }
 
 int

@@ -56,8 +56,7 @@ set_flags(int fd)
 }
 
 static int
-take_inherited(struct frame_source *source, int fd,
-    struct config_error *error)
+take_inherited(struct frame_source *source, int fd, struct config_error *error)
 {
 	socklen_t len = sizeof(source->vmm);
 	const char *why = why_not(fd);

@@ -82,8 +82,7 @@ host_addrs_parse(const void *bytes, size_t len, host_addr_fn *fn, void *arg)
 		if (hdr.nlmsg_type == NLMSG_ERROR) {
 			error = 0;
 			if (hdr.nlmsg_len >= sizeof(hdr) + sizeof(error))
-				memcpy(&error, at + sizeof(hdr),
-				    sizeof(error));
+				memcpy(&error, at + sizeof(hdr), sizeof(error));
 			if (error != 0) {
 				errno = -error;
 				return (HOST_ADDRS_ERROR);
@@ -93,8 +92,8 @@ host_addrs_parse(const void *bytes, size_t len, host_addr_fn *fn, void *arg)
 		change.present = hdr.nlmsg_type == RTM_NEWADDR;
 		if ((hdr.nlmsg_type == RTM_NEWADDR ||
 			hdr.nlmsg_type == RTM_DELADDR) &&
-		    parse_address(at + sizeof(hdr),
-			hdr.nlmsg_len - sizeof(hdr), &change.addr))
+		    parse_address(at + sizeof(hdr), hdr.nlmsg_len - sizeof(hdr),
+			&change.addr))
 			fn(&change, arg);
 		if (align4(hdr.nlmsg_len) >= len)
 			break;
@@ -112,8 +111,7 @@ ask_dump(int fd)
 		struct nlmsghdr hdr;
 		struct ifaddrmsg ifa;
 	} request;
-	struct iovec iov = { .iov_base = &request,
-		.iov_len = sizeof(request) };
+	struct iovec iov = { .iov_base = &request, .iov_len = sizeof(request) };
 	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
 
 	memset(&request, 0, sizeof(request));
@@ -203,8 +201,8 @@ host_addrs_open(struct host_addrs *addrs)
 	};
 
 	addrs->n = 0;
-	addrs->fd = socket(AF_NETLINK,
-	    SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
+	addrs->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC,
+	    NETLINK_ROUTE);
 	if (addrs->fd == -1)
 		return (-1);
 	if (bind(addrs->fd, (struct sockaddr *)&local, sizeof(local)) == -1 ||

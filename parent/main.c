@@ -84,12 +84,13 @@ print_and_end(const struct config *config)
 	else if (config->version)
 		result = printf("sallyport %s\n", PACKAGE_VERSION) < 0 ||
 			fflush(stdout) != 0 ?
-		    -1 : 0;
+		    -1 :
+		    0;
 	else if (config->print_policy)
 		result = print_policies();
 	else if (config->check_only)
-		result = config->verbose ?
-		    config_print(config, STDOUT_FILENO) : 0;
+		result = config->verbose ? config_print(config, STDOUT_FILENO) :
+					   0;
 	else
 		return;
 	exit(result == 0 ? EX_OK : EX_IOERR);

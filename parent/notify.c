@@ -76,7 +76,8 @@ notify_open(const struct config *config, struct notify *notify,
 		if (notify->socket_fd == -1)
 			return (config_error(error, EX_UNAVAILABLE,
 			    "NOTIFY_SOCKET=%s: %s; unset it or start what "
-			    "listens there", name, strerror(errno)));
+			    "listens there",
+			    name, strerror(errno)));
 	}
 	unsetenv("NOTIFY_SOCKET");
 	return (0);

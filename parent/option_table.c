@@ -301,7 +301,7 @@ static const struct option_def table[OPT_N] = {
 	    "listen on this unix stream socket for the VMM",
 	    IN_FILE, set_socket },
 	[OPT_FD] = { "fd", 0, "N", NULL,
-	    "take this inherited, connected unix stream socket",
+	    "take this inherited unix stream socket",
 	    IN_FILE, set_fd },
 	[OPT_ADDRESS] = { "address", 0, "ADDR/LEN", "100.96.0.2/30",
 	    "the guest's IPv4 address", IN_FILE, set_address },

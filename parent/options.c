@@ -53,8 +53,7 @@ set_from_argument(struct config *config, enum option_id id, const char *value,
 
 /* Builds what getopt_long(3) wants from the table. */
 static void
-tables_for_getopt(struct option longs[OPT_N + 1],
-    char shorts[OPTSTRING_MAX])
+tables_for_getopt(struct option longs[OPT_N + 1], char shorts[OPTSTRING_MAX])
 {
 	const struct option_def *def;
 	size_t n = 0;
@@ -105,8 +104,8 @@ refuse(char **argv, int why, struct config_error *error)
 		    option_def((enum option_id)id)->name,
 		    option_def((enum option_id)id)->arg));
 	if (id != -1)
-		return (config_error(error, EX_USAGE,
-		    "%s: takes no argument", name));
+		return (config_error(error, EX_USAGE, "%s: takes no argument",
+		    name));
 	if (optopt != 0)
 		return (config_error(error, EX_USAGE,
 		    "-%c: no such option; see sallyport --help", optopt));

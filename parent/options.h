@@ -8,9 +8,9 @@
  * defaults all come from it.
  */
 
-#define OPTION_IN_FILE	  1u /* may stand in a configuration file */
-#define OPTION_REPEAT	  2u /* each mention adds one */
-#define OPTION_DEF_SHOWN  4u /* def is prose for --help, not a value */
+#define OPTION_IN_FILE	 1u /* may stand in a configuration file */
+#define OPTION_REPEAT	 2u /* each mention adds one */
+#define OPTION_DEF_SHOWN 4u /* def is prose for --help, not a value */
 
 /*
  * Takes a value into config.  NULL, or what is wrong and the mend: a constant

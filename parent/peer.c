@@ -81,8 +81,8 @@ peer_watch(struct peer *peer, channel_dispatch *dispatch)
 		errno = ENOMEM;
 		return (-1);
 	}
-	return (channel_event_start(&peer->channel_event, base,
-	    &peer->channel, dispatch, on_channel_lost, peer));
+	return (channel_event_start(&peer->channel_event, base, &peer->channel,
+	    dispatch, on_channel_lost, peer));
 }
 
 enum ipc_error

@@ -51,8 +51,7 @@ add_server(struct resolv_conf *conf, const char *word)
 
 	if (conf->nservers == RESOLV_CONF_SERVERS)
 		return;
-	if (addr_parse(word, &addr) == -1 ||
-	    spec_server(word, &server) != NULL)
+	if (addr_parse(word, &addr) == -1 || spec_server(word, &server) != NULL)
 		return;
 	conf->servers[conf->nservers++] = server;
 }

@@ -23,8 +23,7 @@ struct resolv_conf {
  * last of `domain' and `search' wins.  A file without a server that can be
  * used yields 1.1.1.1.
  */
-void resolv_conf_parse(const char *bytes, size_t len,
-    struct resolv_conf *conf);
+void resolv_conf_parse(const char *bytes, size_t len, struct resolv_conf *conf);
 
 /* Reads and parses a file; one that is not there counts as empty. */
 void resolv_conf_read(const char *path, struct resolv_conf *conf);

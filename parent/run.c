@@ -49,7 +49,8 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	}
 	late = parent->netproc.ready ? &parent->relayproc : &parent->netproc;
 	log_error("%s is not ready after %d s; look at what it logged, and "
-	    "at the machine's load", role_name(late->child.role), SETUP_S);
+		  "at the machine's load",
+	    role_name(late->child.role), SETUP_S);
 	run_stop(parent, EX_UNAVAILABLE);
 }
 
@@ -105,8 +106,8 @@ on_host_addrs(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (host_addrs_read(&parent->host_addrs, configure_host_addr,
-		parent) == -1)
+	if (host_addrs_read(&parent->host_addrs, configure_host_addr, parent) ==
+	    -1)
 		log_warn("host addresses changed too fast; reading all again");
 }
 

@@ -341,9 +341,9 @@ spec_format_rule(const struct ipc_rule *rule, char *buf, size_t size)
 	int ports = rule->port_low != 0 || rule->port_high != 65535;
 
 	addr_format(&rule->net, net, sizeof(net));
-	snprintf(buf, size, ports && rule->net.family == 6 ? "[%s/%u]" :
-							     "%s/%u",
-	    net, rule->prefix_len);
+	snprintf(buf, size,
+	    ports && rule->net.family == 6 ? "[%s/%u]" : "%s/%u", net,
+	    rule->prefix_len);
 	if (ports) {
 		strlcat(buf, ":", size);
 		append_ports(buf, size, rule->port_low, rule->port_high);
@@ -370,8 +370,7 @@ spec_format_publish(const struct config_publish *publish, char *buf,
 		snprintf(buf, size,
 		    publish->bind.family == 6 ? "[%s]:" : "%s:", bind);
 	}
-	append_ports(buf, size, publish->host_port,
-	    publish->host_port + more);
+	append_ports(buf, size, publish->host_port, publish->host_port + more);
 	strlcat(buf, ":", size);
 	append_ports(buf, size, publish->guest_port,
 	    publish->guest_port + more);

@@ -22,8 +22,7 @@ const char *spec_mac(const char *text, uint8_t mac[6]);
 const char *spec_server(const char *text, struct ipc_resolver *server);
 
 /* CIDR[:PORTS][/PROTO], an IPv6 CIDR in brackets when PORTS follow. */
-const char *spec_rule(const char *text, uint32_t action,
-    struct ipc_rule *rule);
+const char *spec_rule(const char *text, uint32_t action, struct ipc_rule *rule);
 
 /* [BIND:]HOST[-HOST]:GUEST[-GUEST][/tcp] */
 const char *spec_publish(const char *text, struct config_publish *publish);
@@ -39,8 +38,8 @@ const char *spec_domain(const char *text, char name[NET_SEARCH_MAX + 1]);
 #define SPEC_STRLEN 128 /* longest text of these, with its NUL */
 const char *spec_format_rule(const struct ipc_rule *rule, char *buf,
     size_t size);
-const char *spec_format_publish(const struct config_publish *publish,
-    char *buf, size_t size);
+const char *spec_format_publish(const struct config_publish *publish, char *buf,
+    size_t size);
 const char *spec_format_mac(const uint8_t mac[6], char *buf, size_t size);
 
 #endif

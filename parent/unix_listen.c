@@ -76,13 +76,15 @@ remove_stale(const struct sockaddr_un *sun, socklen_t len, int type,
 	int fd, result, why;
 
 	if (lstat(sun->sun_path, &st) == -1)
-		return (errno == ENOENT ? 0 : config_error(error, EX_OSERR,
-			"--%s %s: %s", option, sun->sun_path,
-			strerror(errno)));
+		return (errno == ENOENT ?
+			0 :
+			config_error(error, EX_OSERR, "--%s %s: %s", option,
+			    sun->sun_path, strerror(errno)));
 	if (!S_ISSOCK(st.st_mode))
 		return (config_error(error, EX_CANTCREAT,
 		    "--%s %s: exists and is no socket; remove it or choose "
-		    "another path", option, sun->sun_path));
+		    "another path",
+		    option, sun->sun_path));
 	fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd == -1)
 		return (config_error(error, EX_OSERR, "--%s: socket: %s",
@@ -93,12 +95,13 @@ remove_stale(const struct sockaddr_un *sun, socklen_t len, int type,
 	if (result == 0 || why != ECONNREFUSED)
 		return (config_error(error, EX_UNAVAILABLE,
 		    "--%s %s: another program listens there; stop it or "
-		    "choose another path", option, sun->sun_path));
+		    "choose another path",
+		    option, sun->sun_path));
 	if (unlink(sun->sun_path) == -1 && errno != ENOENT)
 		return (config_error(error, status_of(errno),
 		    "--%s %s: cannot remove the socket that a dead process "
-		    "left: %s; remove it", option, sun->sun_path,
-		    strerror(errno)));
+		    "left: %s; remove it",
+		    option, sun->sun_path, strerror(errno)));
 	return (0);
 }
 
@@ -119,7 +122,8 @@ bind_fresh(struct unix_listener *listener, const char *path, int type,
 	}
 	return (config_error(error, status_of(errno),
 	    "--%s %s: cannot make the socket: %s; choose a directory that "
-	    "you can write to", option, path, strerror(errno)));
+	    "you can write to",
+	    option, path, strerror(errno)));
 }
 
 int

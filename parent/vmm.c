@@ -19,7 +19,8 @@ log_attached(const struct parent *parent)
 	const struct ucred *vmm = &parent->frame.vmm;
 
 	if (parent->frame.command.pid != -1)
-		log_info("vmm attached: pid %d", (int)parent->frame.command.pid);
+		log_info("vmm attached: pid %d",
+		    (int)parent->frame.command.pid);
 	else
 		log_info("vmm attached: pid %d uid %u", (int)vmm->pid,
 		    (unsigned int)vmm->uid);
@@ -57,7 +58,8 @@ on_connect(evutil_socket_t fd, short what, void *arg)
 	}
 	if (source->fd != -1) {
 		log_warn("refused a second vmm, pid %d uid %u: pid %d is "
-		    "connected", (int)peer.pid, (unsigned int)peer.uid,
+			 "connected",
+		    (int)peer.pid, (unsigned int)peer.uid,
 		    (int)source->vmm.pid);
 		close(conn);
 		return;
@@ -101,8 +103,9 @@ vmm_gone(struct parent *parent, const struct ipc_frame_gone *gone)
 	}
 	frame_drop(source);
 	if (parent->config.frame_fd != -1)
-		run_stop(parent, gone->reason == FRAME_GONE_BAD_LENGTH ?
-			EX_PROTOCOL : EX_OK);
+		run_stop(parent,
+		    gone->reason == FRAME_GONE_BAD_LENGTH ? EX_PROTOCOL :
+							    EX_OK);
 }
 
 static void

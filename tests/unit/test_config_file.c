@@ -1,0 +1,308 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "parent/options.h"
+
+static struct config config;
+static struct config_error error;
+static char path[] = "/tmp/sallyport-test-XXXXXX";
+
+static void
+set_argument(enum option_id id, const char *value)
+{
+	assert_null(option_def(id)->set(&config, value));
+	config.origin[id].where = ORIGIN_ARG;
+}
+
+/* Writes text to a fresh file, its name in path. */
+static void
+write_file(const char *text)
+{
+	int fd;
+
+	strlcpy(path + sizeof(path) - 7, "XXXXXX", 7);
+	fd = mkstemp(path);
+	assert_true(fd != -1);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+/* Reads text as a file over what config has already, and checks. */
+static int
+read_more(const char *text)
+{
+	int result;
+
+	write_file(text);
+	memset(&error, 0, sizeof(error));
+	config.check_only = 1;
+	config.file = path;
+	result = config_file_read(&config, path, &error);
+	if (result == 0)
+		result = config_check(&config, &error);
+	unlink(path);
+	return (result);
+}
+
+static int
+read_text(const char *text)
+{
+	config_init(&config);
+	return (read_more(text));
+}
+
+/* The error line starts with the file and this line number. */
+static void
+assert_line(unsigned int line)
+{
+	char start[64];
+
+	assert_int_equal(error.status, EX_CONFIG);
+	snprintf(start, sizeof(start), "%s:%u: ", path, line);
+	if (strncmp(error.text, start, strlen(start)) != 0)
+		print_message("# %s\n", error.text);
+	assert_int_equal(strncmp(error.text, start, strlen(start)), 0);
+}
+
+static void
+a_file_sets_what_the_command_line_would(void **state)
+{
+	(void)state;
+	assert_int_equal(read_text("# a comment\n"
+				   "address = \"10.0.2.15/24\"\n"
+				   "gateway = 10.0.2.2\n"
+				   "mtu = 9000\n"
+				   "allow = {\"10.1.0.0/16:443/tcp\",\n"
+				   "    \"10.2.0.0/16\"}\n"
+				   "deny = \"8.8.8.8\"\n"
+				   "allow = \"8.8.0.0/16\"\n"
+				   "log-level = debug\n"),
+	    0);
+	assert_int_equal(addr_to_ip4(&config.address), 0x0a00020f);
+	assert_int_equal(config.mtu, 9000);
+	assert_int_equal(config.nrules, 4);
+	assert_int_equal(config.rules[0].port_low, 443);
+	assert_int_equal(config.rules[2].action, RULE_DENY);
+	assert_int_equal(config.rules[3].action, RULE_ALLOW);
+	assert_int_equal(config.log_level, LOG_LEVEL_DEBUG);
+}
+
+static void
+an_empty_file_changes_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(read_text(""), 0);
+	assert_int_equal(config.mtu, 1500);
+}
+
+static void
+a_wrong_value_is_told_with_file_line_and_mend(void **state)
+{
+	(void)state;
+	assert_int_equal(read_text("mtu = 1500\n\nmtu = \"100\"\n"), -1);
+	assert_line(3);
+	assert_non_null(strstr(error.text, "mtu = \"100\""));
+	assert_non_null(strstr(error.text, "1280 to 65520"));
+}
+
+static void
+a_wrong_entry_of_a_list_is_told_with_its_own_line(void **state)
+{
+	(void)state;
+	assert_int_equal(read_text("allow = {\n \"10.0.0.0/8\",\n \"x\",\n"
+				   " \"10.0.0.0/8\"\n}\n"),
+	    -1);
+	assert_line(3);
+}
+
+static void
+an_unknown_name_is_told_with_its_line(void **state)
+{
+	(void)state;
+	assert_int_equal(read_text("mtu = 1500\naddress6 = \"fd00::2\"\n"), -1);
+	assert_line(2);
+	assert_non_null(strstr(error.text, "address6"));
+}
+
+static void
+options_that_are_not_for_files_are_unknown_there(void **state)
+{
+	(void)state;
+	assert_int_equal(read_text("file = \"x\"\n"), -1);
+	assert_line(1);
+	assert_int_equal(read_text("help = \"x\"\n"), -1);
+	assert_line(1);
+}
+
+static void
+a_syntax_error_is_told_with_its_line(void **state)
+{
+	(void)state;
+	assert_int_equal(read_text("mtu 1500\n"), -1);
+	assert_line(1);
+	assert_int_equal(read_text("\nmtu = {1500\n"), -1);
+	assert_int_equal(error.status, EX_CONFIG);
+	assert_int_equal(read_text("mtu = \"1500\n"), -1);
+	assert_int_equal(error.status, EX_CONFIG);
+}
+
+static void
+options_at_odds_are_told_with_the_line_of_the_one_to_mend(void **state)
+{
+	(void)state;
+	assert_int_equal(read_text("\ngateway = 10.0.2.2\n"), -1);
+	assert_line(2);
+	assert_non_null(strstr(error.text, "say --gateway 100.96.0.1"));
+}
+
+static void
+a_missing_file_is_told_with_its_name(void **state)
+{
+	(void)state;
+	config_init(&config);
+	assert_int_equal(config_file_read(&config, "/nonexistent/file", &error),
+	    -1);
+	assert_int_equal(error.status, EX_NOINPUT);
+	assert_non_null(strstr(error.text, "-f /nonexistent/file: "));
+}
+
+static void
+the_command_line_wins_over_the_file(void **state)
+{
+	(void)state;
+	config_init(&config);
+	set_argument(OPT_MTU, "9000");
+	set_argument(OPT_ALLOW, "10.1.0.0/16");
+	assert_int_equal(read_more("mtu = 1400\ndeny = \"10.0.0.0/8\"\n"), 0);
+	assert_int_equal(config.mtu, 9000);
+	assert_int_equal(config.nrules, 2);
+	assert_int_equal(config.rules[0].action, RULE_ALLOW);
+	assert_int_equal(config.rules[1].action, RULE_DENY);
+}
+
+/* Prints config into text. */
+static void
+print_text(char *text, size_t size)
+{
+	FILE *file = tmpfile();
+	size_t n;
+
+	assert_non_null(file);
+	assert_int_equal(config_print(&config, fileno(file)), 0);
+	rewind(file);
+	n = fread(text, 1, size - 1, file);
+	text[n] = '\0';
+	fclose(file);
+}
+
+static void
+the_canonical_form_read_back_is_the_same_configuration(void **state)
+{
+	static char first[16384], second[16384];
+	static struct config before;
+
+	(void)state;
+	config_init(&config);
+	set_argument(OPT_SOCKET, "dir with \"quotes\" \\ and ${HOME}/s");
+	set_argument(OPT_ADDRESS, "10.0.2.15/24");
+	set_argument(OPT_GATEWAY, "10.0.2.2");
+	set_argument(OPT_MAC, "02:00:00:00:00:07");
+	set_argument(OPT_GATEWAY_MAC, "02:00:00:00:00:08");
+	set_argument(OPT_MTU, "65520");
+	set_argument(OPT_DNS, "127.0.0.53");
+	set_argument(OPT_DNS, "[2001:db8::1]:5353");
+	set_argument(OPT_SEARCH, "example.org");
+	set_argument(OPT_PUBLISH, "8080-8089:80-89");
+	set_argument(OPT_PUBLISH, "[::]:443:443");
+	set_argument(OPT_DENY, "10.1.0.0/16");
+	set_argument(OPT_ALLOW, "10.0.0.0/8:1-1024/tcp");
+	set_argument(OPT_UNSAFE_ALLOW, "[fd00::/8]:80/udp");
+	set_argument(OPT_DEFAULT_EGRESS, "deny");
+	set_argument(OPT_HOST_SERVICE, "5432:15432");
+	set_argument(OPT_MAX_FLOWS, "10000");
+	set_argument(OPT_MAX_PENDING, "128");
+	set_argument(OPT_CONNECT_RATE, "1000");
+	set_argument(OPT_ISOLATION, "best-effort");
+	set_argument(OPT_USER, "nobody");
+	set_argument(OPT_LOG_LEVEL, "warn");
+	set_argument(OPT_READY_FD, "9");
+	set_argument(OPT_CONTROL, "control");
+	before = config;
+	print_text(first, sizeof(first));
+	assert_int_equal(read_text(first), 0);
+	print_text(second, sizeof(second));
+	assert_string_equal(first, second);
+	memset(before.origin, 0, sizeof(before.origin));
+	memset(config.origin, 0, sizeof(config.origin));
+	before.file = config.file;
+	before.check_only = config.check_only;
+	assert_memory_equal(&before, &config, sizeof(config));
+}
+
+static void
+the_canonical_form_names_every_option_of_a_file(void **state)
+{
+	static char text[16384];
+	char line[64];
+	unsigned int id;
+
+	(void)state;
+	config_init(&config);
+	set_argument(OPT_SOCKET, "s");
+	set_argument(OPT_FD, "7");
+	set_argument(OPT_DNS, "1.1.1.1");
+	set_argument(OPT_SEARCH, "example.org");
+	set_argument(OPT_PUBLISH, "80:80");
+	set_argument(OPT_ALLOW, "10.0.0.0/8");
+	set_argument(OPT_DENY, "10.0.0.0/8");
+	set_argument(OPT_UNSAFE_ALLOW, "10.0.0.0/8");
+	set_argument(OPT_HOST_SERVICE, "80:80");
+	set_argument(OPT_USER, "nobody");
+	set_argument(OPT_READY_FD, "9");
+	set_argument(OPT_CONTROL, "c");
+	print_text(text, sizeof(text));
+	for (id = 0; id < OPT_N; id++) {
+		if ((option_def((enum option_id)id)->flags & OPTION_IN_FILE) ==
+		    0)
+			continue;
+		snprintf(line, sizeof(line),
+		    "%s = ", option_def((enum option_id)id)->name);
+		assert_non_null(strstr(text, line));
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_file_sets_what_the_command_line_would),
+		cmocka_unit_test(an_empty_file_changes_nothing),
+		cmocka_unit_test(a_wrong_value_is_told_with_file_line_and_mend),
+		cmocka_unit_test(
+		    a_wrong_entry_of_a_list_is_told_with_its_own_line),
+		cmocka_unit_test(an_unknown_name_is_told_with_its_line),
+		cmocka_unit_test(
+		    options_that_are_not_for_files_are_unknown_there),
+		cmocka_unit_test(a_syntax_error_is_told_with_its_line),
+		cmocka_unit_test(
+		    options_at_odds_are_told_with_the_line_of_the_one_to_mend),
+		cmocka_unit_test(a_missing_file_is_told_with_its_name),
+		cmocka_unit_test(the_command_line_wins_over_the_file),
+		cmocka_unit_test(
+		    the_canonical_form_read_back_is_the_same_configuration),
+		cmocka_unit_test(
+		    the_canonical_form_names_every_option_of_a_file),
+	};
+
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}

@@ -1,0 +1,286 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <sys/socket.h>
+
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "parent/host_addrs.h"
+
+/* A datagram as it is built up. */
+static uint8_t dgram[1024];
+static size_t dgram_len;
+
+static struct ipc_host_addr seen[16];
+static size_t nseen;
+
+static void
+note(const struct ipc_host_addr *change, void *arg)
+{
+	(void)arg;
+	assert_true(addr_is_valid(&change->addr));
+	if (nseen < 16)
+		seen[nseen++] = *change;
+}
+
+static enum host_addrs_result
+parse(void)
+{
+	nseen = 0;
+	return (host_addrs_parse(dgram, dgram_len, note, NULL));
+}
+
+static void
+put(const void *bytes, size_t len)
+{
+	memcpy(dgram + dgram_len, bytes, len);
+	dgram_len += (len + 3) & ~(size_t)3;
+}
+
+/* Starts a message; its length is set by end_message(). */
+static size_t
+begin_message(uint16_t type, uint8_t family)
+{
+	struct nlmsghdr hdr = { .nlmsg_type = type };
+	struct ifaddrmsg ifa = { .ifa_family = family };
+	size_t start = dgram_len;
+
+	put(&hdr, sizeof(hdr));
+	put(&ifa, sizeof(ifa));
+	return (start);
+}
+
+static void
+put_attribute(uint16_t type, const void *bytes, size_t len)
+{
+	struct rtattr rta = {
+		.rta_len = (unsigned short)(sizeof(rta) + len),
+		.rta_type = type,
+	};
+
+	put(&rta, sizeof(rta));
+	put(bytes, len);
+}
+
+static void
+end_message(size_t start)
+{
+	uint32_t len = (uint32_t)(dgram_len - start);
+
+	memcpy(dgram + start, &len, sizeof(len));
+}
+
+static void
+put_address(uint16_t type, uint32_t local, uint32_t peer)
+{
+	const struct ipc_addr l = addr_from_ip4(local);
+	const struct ipc_addr p = addr_from_ip4(peer);
+	size_t start = begin_message(type, AF_INET);
+
+	put_attribute(IFA_ADDRESS, p.bytes, 4);
+	put_attribute(IFA_LOCAL, l.bytes, 4);
+	put_attribute(IFA_LABEL, "lo", 3);
+	end_message(start);
+}
+
+static int
+reset(void **state)
+{
+	(void)state;
+	memset(dgram, 0, sizeof(dgram));
+	dgram_len = 0;
+	return (0);
+}
+
+static void
+addresses_that_come_and_go_are_told(void **state)
+{
+	reset(state);
+	put_address(RTM_NEWADDR, 0xc0000201, 0xc0000201);
+	put_address(RTM_DELADDR, 0xc0000202, 0xc0000202);
+	assert_int_equal(parse(), HOST_ADDRS_MORE);
+	assert_int_equal(nseen, 2);
+	assert_int_equal(addr_to_ip4(&seen[0].addr), 0xc0000201);
+	assert_int_equal(seen[0].present, 1);
+	assert_int_equal(addr_to_ip4(&seen[1].addr), 0xc0000202);
+	assert_int_equal(seen[1].present, 0);
+}
+
+static void
+on_a_point_to_point_link_the_local_address_counts(void **state)
+{
+	reset(state);
+	put_address(RTM_NEWADDR, 0x0a000001, 0x0a000002);
+	parse();
+	assert_int_equal(nseen, 1);
+	assert_int_equal(addr_to_ip4(&seen[0].addr), 0x0a000001);
+}
+
+static void
+an_ipv6_address_has_no_local_attribute(void **state)
+{
+	static const uint8_t addr[16] = { 0xfd, [15] = 1 };
+	size_t start;
+
+	reset(state);
+	start = begin_message(RTM_NEWADDR, AF_INET6);
+	put_attribute(IFA_ADDRESS, addr, 16);
+	end_message(start);
+	parse();
+	assert_int_equal(nseen, 1);
+	assert_int_equal(seen[0].addr.family, 6);
+	assert_memory_equal(seen[0].addr.bytes, addr, 16);
+}
+
+static void
+an_attribute_of_the_wrong_size_is_passed_over(void **state)
+{
+	size_t start;
+
+	reset(state);
+	start = begin_message(RTM_NEWADDR, AF_INET);
+	put_attribute(IFA_LOCAL, "0123456789abcdef", 16);
+	end_message(start);
+	parse();
+	assert_int_equal(nseen, 0);
+}
+
+static void
+other_messages_and_families_are_passed_over(void **state)
+{
+	size_t start;
+
+	reset(state);
+	start = begin_message(RTM_NEWLINK, AF_INET);
+	put_attribute(IFA_LOCAL, "abcd", 4);
+	end_message(start);
+	start = begin_message(RTM_NEWADDR, AF_PACKET);
+	put_attribute(IFA_LOCAL, "abcd", 4);
+	end_message(start);
+	put_address(RTM_NEWADDR, 0x0a000001, 0x0a000001);
+	parse();
+	assert_int_equal(nseen, 1);
+}
+
+static void
+the_end_of_a_dump_is_told(void **state)
+{
+	struct nlmsghdr done = { .nlmsg_len = sizeof(done),
+		.nlmsg_type = NLMSG_DONE };
+
+	reset(state);
+	put_address(RTM_NEWADDR, 0x0a000001, 0x0a000001);
+	put(&done, sizeof(done));
+	assert_int_equal(parse(), HOST_ADDRS_DONE);
+	assert_int_equal(nseen, 1);
+}
+
+static void
+an_error_of_the_kernel_is_told_with_its_errno(void **state)
+{
+	struct {
+		struct nlmsghdr hdr;
+		int error;
+	} message = { { .nlmsg_len = sizeof(message),
+			  .nlmsg_type = NLMSG_ERROR },
+		-EPERM };
+
+	reset(state);
+	put(&message, sizeof(message));
+	assert_int_equal(parse(), HOST_ADDRS_ERROR);
+	assert_int_equal(errno, EPERM);
+}
+
+/* In a block of exactly its size, so that a sanitizer sees an over-read. */
+static void
+every_prefix_of_a_datagram_is_parsed_without_reading_beyond_it(void **state)
+{
+	uint8_t *copy;
+	size_t len;
+
+	reset(state);
+	put_address(RTM_NEWADDR, 0xc0000201, 0xc0000201);
+	put_address(RTM_DELADDR, 0xc0000202, 0xc0000202);
+	for (len = 0; len <= dgram_len; len++) {
+		copy = malloc(len > 0 ? len : 1);
+		assert_non_null(copy);
+		memcpy(copy, dgram, len);
+		nseen = 0;
+		host_addrs_parse(copy, len, note, NULL);
+		free(copy);
+	}
+	assert_int_equal(nseen, 2);
+}
+
+static void
+lengths_that_lie_end_the_datagram(void **state)
+{
+	uint32_t len;
+	uint16_t rta_len;
+
+	for (len = 0; len < 2048; len++) {
+		reset(state);
+		put_address(RTM_NEWADDR, 0xc0000201, 0xc0000201);
+		memcpy(dgram, &len, sizeof(len));
+		parse();
+		assert_true(nseen <= 1);
+	}
+	for (rta_len = 0; rta_len < 2048; rta_len++) {
+		reset(state);
+		put_address(RTM_NEWADDR, 0xc0000201, 0xc0000201);
+		memcpy(dgram + sizeof(struct nlmsghdr) +
+			sizeof(struct ifaddrmsg),
+		    &rta_len, sizeof(rta_len));
+		parse();
+		assert_true(nseen <= 1);
+	}
+}
+
+static void
+the_snapshot_of_this_host_has_loopback(void **state)
+{
+	static struct host_addrs addrs;
+	uint32_t i, found = 0;
+
+	(void)state;
+	assert_int_equal(host_addrs_open(&addrs), 0);
+	for (i = 0; i < addrs.n; i++)
+		found += addr_to_ip4(&addrs.list[i]) == 0x7f000001;
+	host_addrs_close(&addrs);
+	assert_int_equal(addrs.fd, -1);
+	if (addrs.n == 0) {
+		print_message("# no interface has an address here\n");
+		skip();
+	}
+	assert_int_equal(found, 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(addresses_that_come_and_go_are_told),
+		cmocka_unit_test(
+		    on_a_point_to_point_link_the_local_address_counts),
+		cmocka_unit_test(an_ipv6_address_has_no_local_attribute),
+		cmocka_unit_test(an_attribute_of_the_wrong_size_is_passed_over),
+		cmocka_unit_test(other_messages_and_families_are_passed_over),
+		cmocka_unit_test(the_end_of_a_dump_is_told),
+		cmocka_unit_test(an_error_of_the_kernel_is_told_with_its_errno),
+		cmocka_unit_test(
+		    every_prefix_of_a_datagram_is_parsed_without_reading_beyond_it),
+		cmocka_unit_test(lengths_that_lie_end_the_datagram),
+		cmocka_unit_test(the_snapshot_of_this_host_has_loopback),
+	};
+
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}

@@ -1,0 +1,170 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <sys/socket.h>
+
+#include <netinet/in.h>
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "parent/options.h"
+#include "parent/publish.h"
+
+static struct config config;
+static struct config_error error;
+static struct publish_set set;
+
+/* A port of 127.0.0.1 that is free now, and bound by *fd if fd != NULL. */
+static uint16_t
+some_port(int *fd)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(sin);
+	int s = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_true(s != -1);
+	assert_int_equal(bind(s, (struct sockaddr *)&sin, len), 0);
+	assert_int_equal(listen(s, 1), 0);
+	assert_int_equal(getsockname(s, (struct sockaddr *)&sin, &len), 0);
+	if (fd != NULL)
+		*fd = s;
+	else
+		close(s);
+	return (ntohs(sin.sin_port));
+}
+
+static int
+open_spec(const char *fmt, unsigned int port)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%s%u:80", fmt, port);
+	config_init(&config);
+	assert_null(option_def(OPT_PUBLISH)->set(&config, text));
+	memset(&error, 0, sizeof(error));
+	return (publish_open(&config, &set, &error));
+}
+
+static void
+a_listener_is_bound_to_loopback_of_both_families(void **state)
+{
+	struct sockaddr_storage ss;
+	struct ipc_addr addr;
+	socklen_t len = sizeof(ss);
+	uint16_t want = some_port(NULL), port;
+	int listening = 0;
+
+	(void)state;
+	assert_int_equal(open_spec("", want), 0);
+	assert_in_range(set.n, 1, 2);
+	assert_int_equal(addr_to_ip4(&set.list[0].what.bind), 0x7f000001);
+	if (set.n == 2)
+		assert_int_equal(set.list[1].what.bind.family, 6);
+	assert_int_equal(set.list[0].what.host_port, want);
+	assert_int_equal(set.list[0].what.guest_port, 80);
+	assert_int_equal(set.list[0].what.proto, IPPROTO_TCP);
+	assert_int_equal(getsockname(set.list[0].fd, (struct sockaddr *)&ss,
+			     &len),
+	    0);
+	assert_int_equal(addr_from_sockaddr((struct sockaddr *)&ss, &addr,
+			     &port),
+	    0);
+	assert_int_equal(addr_to_ip4(&addr), 0x7f000001);
+	assert_int_equal(port, want);
+	len = sizeof(listening);
+	assert_int_equal(getsockopt(set.list[0].fd, SOL_SOCKET, SO_ACCEPTCONN,
+			     &listening, &len),
+	    0);
+	assert_int_equal(listening, 1);
+	assert_true(fcntl(set.list[0].fd, F_GETFL) & O_NONBLOCK);
+	assert_true(fcntl(set.list[0].fd, F_GETFD) & FD_CLOEXEC);
+	publish_close(&set);
+	assert_int_equal(set.n, 0);
+}
+
+static void
+a_busy_port_is_one_line_with_the_mend_and_leaves_nothing_open(void **state)
+{
+	char text[64];
+	uint16_t busy, port;
+	int fd, before;
+
+	(void)state;
+	busy = some_port(&fd);
+	port = some_port(NULL);
+	before = dup(0);
+	close(before);
+	config_init(&config);
+	snprintf(text, sizeof(text), "127.0.0.1:%u:80", (unsigned int)port);
+	assert_null(option_def(OPT_PUBLISH)->set(&config, text));
+	snprintf(text, sizeof(text), "127.0.0.1:%u:80", (unsigned int)busy);
+	assert_null(option_def(OPT_PUBLISH)->set(&config, text));
+	assert_int_equal(publish_open(&config, &set, &error), -1);
+	assert_int_equal(error.status, EX_UNAVAILABLE);
+	snprintf(text, sizeof(text), "cannot listen on 127.0.0.1:%u",
+	    (unsigned int)busy);
+	assert_non_null(strstr(error.text, text));
+	assert_non_null(strstr(error.text, "publish another host port"));
+	assert_int_equal(set.n, 0);
+	assert_int_equal(dup(0), before);
+	close(before);
+	close(fd);
+}
+
+static void
+an_address_that_the_host_has_not_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(open_spec("192.0.2.77:", some_port(NULL)), -1);
+	assert_int_equal(error.status, EX_UNAVAILABLE);
+	assert_non_null(strstr(error.text, "an address that this host has"));
+}
+
+static void
+a_range_has_a_listener_for_each_port(void **state)
+{
+	struct config_publish publish = { .bind = addr_from_ip4(0x7f000001),
+		.guest_port = 80,
+		.count = 3 };
+	int tries, result = -1;
+
+	(void)state;
+	/* Three free ports in a row are soon found. */
+	for (tries = 0; tries < 50 && result == -1; tries++) {
+		config_init(&config);
+		publish.host_port = some_port(NULL);
+		if (publish.host_port > 65000)
+			continue;
+		config.publish[config.npublish++] = publish;
+		result = publish_open(&config, &set, &error);
+	}
+	assert_int_equal(result, 0);
+	assert_int_equal(set.n, 3);
+	assert_int_equal(set.list[2].what.host_port, publish.host_port + 2);
+	assert_int_equal(set.list[2].what.guest_port, 82);
+	publish_close(&set);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    a_listener_is_bound_to_loopback_of_both_families),
+		cmocka_unit_test(
+		    a_busy_port_is_one_line_with_the_mend_and_leaves_nothing_open),
+		cmocka_unit_test(an_address_that_the_host_has_not_is_refused),
+		cmocka_unit_test(a_range_has_a_listener_for_each_port),
+	};
+
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}

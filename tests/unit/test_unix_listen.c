@@ -1,0 +1,197 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "parent/unix_listen.h"
+
+static char dir[64], path[96];
+static struct unix_listener listener;
+static struct config_error error;
+
+static int
+setup(void **state)
+{
+	(void)state;
+	strlcpy(dir, "/tmp/sallyport-test-XXXXXX", sizeof(dir));
+	if (mkdtemp(dir) == NULL)
+		return (-1);
+	snprintf(path, sizeof(path), "%s/sock", dir);
+	listener.fd = -1;
+	memset(&error, 0, sizeof(error));
+	return (0);
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	unix_listener_close(&listener);
+	unlink(path);
+	return (rmdir(dir));
+}
+
+static int
+open_listener(struct unix_listener *what)
+{
+	return (unix_listener_open(what, path, SOCK_STREAM, "socket", &error));
+}
+
+static int
+dial(void)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	strlcpy(sun.sun_path, path, sizeof(sun.sun_path));
+	assert_int_equal(connect(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	return (fd);
+}
+
+static void
+the_socket_is_for_the_owner_alone_whatever_the_umask(void **state)
+{
+	mode_t mask = umask(0);
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(open_listener(&listener), 0);
+	assert_int_equal(umask(mask), 0);
+	assert_int_equal(lstat(path, &st), 0);
+	assert_true(S_ISSOCK(st.st_mode));
+	assert_int_equal(st.st_mode & 07777, 0600);
+}
+
+static void
+the_name_goes_when_it_is_closed(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(open_listener(&listener), 0);
+	unix_listener_close(&listener);
+	assert_int_equal(lstat(path, &st), -1);
+	unix_listener_close(&listener);
+}
+
+static void
+a_name_that_is_no_longer_ours_stays(void **state)
+{
+	static struct unix_listener other;
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(open_listener(&listener), 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(open_listener(&other), 0);
+	unix_listener_close(&listener);
+	assert_int_equal(lstat(path, &st), 0);
+	unix_listener_close(&other);
+}
+
+static void
+a_client_is_accepted_with_its_credentials(void **state)
+{
+	struct ucred peer;
+	int client, fd;
+
+	(void)state;
+	assert_int_equal(open_listener(&listener), 0);
+	client = dial();
+	fd = unix_listener_accept(&listener, &peer);
+	assert_true(fd != -1);
+	assert_int_equal(peer.pid, getpid());
+	assert_int_equal(peer.uid, geteuid());
+	assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
+	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(unix_listener_accept(&listener, &peer), -1);
+	close(client);
+	close(fd);
+}
+
+static void
+a_socket_that_a_dead_process_left_is_replaced(void **state)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	(void)state;
+	strlcpy(sun.sun_path, path, sizeof(sun.sun_path));
+	assert_int_equal(bind(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	close(fd);
+	assert_int_equal(open_listener(&listener), 0);
+	close(dial());
+}
+
+static void
+a_socket_that_somebody_listens_on_is_left_alone(void **state)
+{
+	static struct unix_listener second;
+
+	(void)state;
+	assert_int_equal(open_listener(&listener), 0);
+	assert_int_equal(open_listener(&second), -1);
+	assert_int_equal(error.status, EX_UNAVAILABLE);
+	assert_non_null(strstr(error.text, "another program listens"));
+	assert_int_equal(second.fd, -1);
+	close(dial());
+}
+
+static void
+a_file_that_is_no_socket_is_left_alone(void **state)
+{
+	struct stat st;
+	int fd = open(path, O_CREAT | O_WRONLY, 0644);
+
+	(void)state;
+	assert_true(fd != -1);
+	close(fd);
+	assert_int_equal(open_listener(&listener), -1);
+	assert_int_equal(error.status, EX_CANTCREAT);
+	assert_non_null(strstr(error.text, "exists and is no socket"));
+	assert_int_equal(lstat(path, &st), 0);
+}
+
+static void
+a_directory_that_is_not_there_is_told(void **state)
+{
+	(void)state;
+	assert_int_equal(unix_listener_open(&listener, "/nonexistent/dir/sock",
+			     SOCK_STREAM, "socket", &error),
+	    -1);
+	assert_int_equal(error.status, EX_CANTCREAT);
+	assert_non_null(strstr(error.text, "--socket /nonexistent/dir/sock"));
+	assert_int_equal(listener.fd, -1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(the_socket_is_for_the_owner_alone_whatever_the_umask),
+		TEST(the_name_goes_when_it_is_closed),
+		TEST(a_name_that_is_no_longer_ours_stays),
+		TEST(a_client_is_accepted_with_its_credentials),
+		TEST(a_socket_that_a_dead_process_left_is_replaced),
+		TEST(a_socket_that_somebody_listens_on_is_left_alone),
+		TEST(a_file_that_is_no_socket_is_left_alone),
+		TEST(a_directory_that_is_not_there_is_told),
+	};
+
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}
