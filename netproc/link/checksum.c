@@ -109,7 +109,7 @@ checksum_add(struct checksum *sum, const void *bytes, size_t len)
 	if (len == 0)
 		return;
 	piece = fold16(sum_piece(bytes, len));
-	/* Behind an odd byte every byte stands in the other half of its word. */
+	/* Behind an odd byte, each stands in the other half of its word. */
 	if (sum->odd)
 		piece = (uint16_t)(piece << 8 | piece >> 8);
 	sum->sum += piece;

@@ -24,7 +24,7 @@ integers_are_read_in_network_byte_order(void **state)
 }
 
 static void
-a_read_past_the_end_takes_nothing_and_every_later_one_fails(void **state)
+a_read_past_the_end_fails_and_so_does_every_later_one(void **state)
 {
 	struct cursor c;
 
@@ -143,7 +143,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(integers_are_read_in_network_byte_order),
 		cmocka_unit_test(
-		    a_read_past_the_end_takes_nothing_and_every_later_one_fails),
+		    a_read_past_the_end_fails_and_so_does_every_later_one),
 		cmocka_unit_test(a_length_near_the_top_of_size_t_does_not_wrap),
 		cmocka_unit_test(a_sub_cursor_cannot_read_beyond_its_own_bytes),
 		cmocka_unit_test(a_copy_that_does_not_fit_leaves_zeroes),
