@@ -258,7 +258,7 @@ arp_tells_sender_and_target(void **state)
 }
 
 static void
-before_the_mac_is_pinned_any_unicast_source_but_the_gateway_passes(void **state)
+an_unpinned_guest_may_have_any_mac_but_the_gateways(void **state)
 {
 	struct shield_case sc = { .base = UDP,
 		.patch = { { SRC_MAC, 6, { OTHER_MAC } } } };
@@ -307,7 +307,7 @@ main(void)
 		cmocka_unit_test(a_datagram_ends_where_its_own_length_says),
 		cmocka_unit_test(arp_tells_sender_and_target),
 		cmocka_unit_test(
-		    before_the_mac_is_pinned_any_unicast_source_but_the_gateway_passes),
+		    an_unpinned_guest_may_have_any_mac_but_the_gateways),
 		cmocka_unit_test(
 		    without_a_broadcast_address_nothing_is_taken_for_one),
 	};
