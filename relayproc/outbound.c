@@ -14,10 +14,9 @@
 #include "relayproc/tcp_connect.h"
 
 /*
- * How long a connect may wait for a place in the budget.  Longer than a burst
- * takes, shorter than the guest's first retransmission of its SYN would make
- * sense to answer.  The test that hits it:
- * a_connect_that_finds_no_place_is_told_to_come_again.
+ * How long a connect may wait for a place in the budget.  A guest sends its
+ * SYN again after a second (RFC 6298 2): that is the time to give up and to
+ * let it.  Test: a_connect_that_finds_no_place_is_told_to_come_again.
  */
 #define WAIT_MS 1000
 
@@ -62,8 +61,6 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 
 	(void)what;
 	error = tcp_connect_result(fd, &flow->peer, flow->peer_port);
-	if (error == EINPROGRESS || error == EALREADY)
-		return;
 	if (error != 0) {
 		outbound_refused(rp, flow, error);
 		return;

@@ -19,13 +19,17 @@
  *	6. --default-egress
  */
 
-/* More of either is a configuration error and refused at start. */
+/*
+ * More of either is a configuration error and refused at start.  Test:
+ * a_full_table_of_rules_or_services_is_an_error.
+ */
 #define POLICY_RULES_MAX    1024
 #define POLICY_SERVICES_MAX 256
 
 /*
  * The host's own addresses.  Should the host have more, all destinations are
  * on the floor from then on: what cannot be remembered cannot be checked.
+ * Test: too_many_host_addresses_deny_everything.
  */
 #define POLICY_HOST_ADDRS_MAX 2048
 

@@ -24,7 +24,8 @@
 
 /*
  * How long no client is accepted after the host ran short of descriptors or
- * memory: the listener stays readable, and the loop would spin.
+ * memory: the listener stays readable, and the loop would spin.  Test:
+ * a_listener_rests_while_descriptors_are_short.
  */
 #define ACCEPT_PAUSE_MS 100
 

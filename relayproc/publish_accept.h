@@ -12,7 +12,10 @@
 
 struct relayproc;
 
-/* More is a configuration error and refused at start. */
+/*
+ * More is a configuration error and refused at start.  Test:
+ * more_records_than_a_table_holds_end_it.
+ */
 #define LISTENERS_MAX 1024
 
 struct listener {

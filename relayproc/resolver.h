@@ -17,12 +17,16 @@
 
 struct relayproc;
 
-/* More servers are a configuration error and refused at start. */
+/*
+ * More servers are a configuration error and refused at start.  Test:
+ * more_records_than_a_table_holds_end_it.
+ */
 #define RESOLVERS_MAX 16
 
 /*
  * Most bytes of a query: a header, one question of at most 259 bytes, EDNS
- * with its padding.  A longer one is answered by DNS_FAILED.
+ * with its padding.  A longer one is answered by DNS_FAILED.  Test:
+ * an_empty_query_and_one_beyond_the_limit_fail.
  */
 #define RESOLVER_QUERY_MAX 4096
 

@@ -7,6 +7,7 @@ relayproc_tests = \
 	tests/unit/test_relay_flow_live \
 	tests/unit/test_relay_flow_jailed \
 	tests/unit/test_relay_dispatch \
+	tests/unit/test_relay_dispatch_parent \
 	tests/unit/test_resolver
 check_PROGRAMS += $(relayproc_tests)
 TESTS += $(relayproc_tests)
@@ -40,6 +41,10 @@ tests_unit_test_relay_flow_jailed_LDADD = relayproc/librelayproc.a \
 tests_unit_test_relay_dispatch_SOURCES = tests/unit/test_relay_dispatch.c \
 	$(relay_life)
 tests_unit_test_relay_dispatch_LDADD = $(relayproc_test_libs)
+
+tests_unit_test_relay_dispatch_parent_SOURCES = \
+	tests/unit/test_relay_dispatch_parent.c $(relay_life)
+tests_unit_test_relay_dispatch_parent_LDADD = $(relayproc_test_libs)
 
 tests_unit_test_resolver_SOURCES = tests/unit/test_resolver.c $(relay_life)
 tests_unit_test_resolver_LDADD = $(relayproc_test_libs)

@@ -268,6 +268,54 @@ without_descriptors_nothing_dies(void **state)
 	jailed_stop(life);
 }
 
+/* A socket of this type on ::1, or -1 on a host without IPv6. */
+static int
+bound6(int type, uint16_t *port)
+{
+	struct sockaddr_in6 sin6 = {
+		.sin6_family = AF_INET6,
+		.sin6_addr = IN6ADDR_LOOPBACK_INIT,
+	};
+	socklen_t len = sizeof(sin6);
+	int fd = socket(AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd == -1)
+		return (-1);
+	if (bind(fd, (struct sockaddr *)&sin6, len) == -1) {
+		close(fd);
+		return (-1);
+	}
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sin6, &len), 0);
+	*port = ntohs(sin6.sin6_port);
+	return (fd);
+}
+
+static void
+hosts_and_resolvers_are_reached_over_ipv6(void **state)
+{
+	struct life *life = *state;
+	uint16_t port, dns_port;
+	int listener, server;
+
+	listener = bound6(SOCK_STREAM, &port);
+	server = bound6(SOCK_DGRAM, &dns_port);
+	if (listener == -1 || server == -1) {
+		print_message("# no IPv6 loopback here\n");
+		skip();
+	}
+	assert_int_equal(listen(listener, 1), 0);
+	life_rule(life, RULE_UNSAFE_ALLOW, "::1");
+	life_resolver(life, "::1", dns_port);
+	jailed_start(life, 64);
+	life_open(life, 0, "::1", port);
+	close(life_expect_opened(life, 0));
+	life_ask(life, 0, 1, "q");
+	life_wait_readable(life, server);
+	close(listener);
+	close(server);
+	jailed_stop(life);
+}
+
 static void
 dns_is_answered_failed_over_and_failed(void **state)
 {
@@ -348,6 +396,7 @@ main(void)
 		TEST(a_client_is_accepted_and_its_flow_reset),
 		TEST(clients_beyond_the_slots_are_reset),
 		TEST(without_descriptors_nothing_dies),
+		TEST(hosts_and_resolvers_are_reached_over_ipv6),
 		TEST(dns_is_answered_failed_over_and_failed),
 		TEST(a_violation_is_told_and_its_flows_reset),
 		TEST(a_mad_parent_ends_it_by_fatal_and_not_by_the_filter),

@@ -1,0 +1,374 @@
+#include <sys/wait.h>
+
+#include <netinet/in.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/relay_life.h"
+
+/*
+ * A configuration with a fault in it ends relayproc before it serves a guest,
+ * with one line that names the message and the fault.
+ */
+
+/* What relayproc says before it ends with status 70; setup has to fail. */
+static void
+expect_refused(struct life *life, const char *line)
+{
+	pid_t pid = fork();
+	struct ipc_msg msg;
+	int status = 0;
+
+	assert_int_not_equal(pid, -1);
+	if (pid == 0) {
+		relayproc_setup(life->rp);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) != 70)
+		fail_msg("%s: status %d", line, WEXITSTATUS(status));
+	while (channel_recv(&life->parent, &msg) == CHANNEL_MESSAGE) {
+		if (msg.hdr.type != IPC_LOG)
+			continue;
+		if (strstr((const char *)msg.payload + sizeof(uint32_t),
+			line) == NULL)
+			fail_msg("\"%s\" is not in \"%s\"", line,
+			    (const char *)msg.payload + sizeof(uint32_t));
+		return;
+	}
+	fail_msg("no line says \"%s\"", line);
+}
+
+static void
+life_abandon(struct life *life)
+{
+	struct relayproc *rp = life->rp;
+
+	log_set_sink(NULL, NULL);
+	channel_close(&rp->parent);
+	close(rp->peer.fd);
+	close(rp->dgram.fd);
+	event_base_free(rp->base);
+	free(rp);
+	channel_close(&life->parent);
+	channel_close(&life->peer);
+	channel_close(&life->dgram);
+}
+
+static void
+expect_payload_refused(enum ipc_type type, const void *payload, size_t len,
+    int fd, const char *line)
+{
+	struct life life;
+
+	life_init(&life);
+	life_config(&life, type, payload, len, fd);
+	expect_refused(&life, line);
+	life_abandon(&life);
+}
+
+typedef void fault(struct ipc_config_relayproc *config);
+
+static void
+no_gateway(struct ipc_config_relayproc *c)
+{
+	memset(&c->gateway, 0, sizeof(c->gateway));
+}
+
+static void
+bits_behind_the_gateway(struct ipc_config_relayproc *c)
+{
+	c->gateway.bytes[7] = 1;
+}
+
+static void
+no_address(struct ipc_config_relayproc *c)
+{
+	memset(&c->address, 0, sizeof(c->address));
+}
+
+static void
+prefix_too_long(struct ipc_config_relayproc *c)
+{
+	c->prefix_len = 33;
+}
+
+static void
+default_not_a_truth_value(struct ipc_config_relayproc *c)
+{
+	c->default_allow = 2;
+}
+
+static void
+no_flows(struct ipc_config_relayproc *c)
+{
+	c->max_flows = 0;
+}
+
+static void
+too_many_flows(struct ipc_config_relayproc *c)
+{
+	c->max_flows = FLOW_SLOTS_MAX + 1;
+}
+
+static void
+too_many_inbound(struct ipc_config_relayproc *c)
+{
+	c->max_inbound = FLOW_SLOTS_MAX + 1;
+}
+
+static void
+no_pending(struct ipc_config_relayproc *c)
+{
+	c->max_pending = 0;
+}
+
+static void
+no_pending_per_dst(struct ipc_config_relayproc *c)
+{
+	c->max_pending_per_dst = 0;
+}
+
+static void
+no_rate(struct ipc_config_relayproc *c)
+{
+	c->connect_rate_per_s = 0;
+}
+
+static void
+no_burst(struct ipc_config_relayproc *c)
+{
+	c->connect_burst = 0;
+}
+
+static void
+no_connect_timeout(struct ipc_config_relayproc *c)
+{
+	c->connect_timeout_ms = 0;
+}
+
+static void
+endless_connect_timeout(struct ipc_config_relayproc *c)
+{
+	c->connect_timeout_ms = UINT32_MAX;
+}
+
+static void
+no_dns_timeout(struct ipc_config_relayproc *c)
+{
+	c->dns_timeout_ms = 0;
+}
+
+static void
+no_dns_slots(struct ipc_config_relayproc *c)
+{
+	c->dns_in_flight = 0;
+}
+
+static void
+every_limit_out_of_its_range_ends_it(void **state)
+{
+	static fault *const faults[] = { no_gateway, bits_behind_the_gateway,
+		no_address, prefix_too_long, default_not_a_truth_value,
+		no_flows, too_many_flows, too_many_inbound, no_pending,
+		no_pending_per_dst, no_rate, no_burst, no_connect_timeout,
+		endless_connect_timeout, no_dns_timeout, no_dns_slots };
+	struct life life;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+		life_init(&life);
+		faults[i](&life.config);
+		life_configure(&life);
+		expect_refused(&life, "CONFIG_RELAYPROC");
+		life_abandon(&life);
+	}
+}
+
+static void
+every_field_of_a_rule_is_checked(void **state)
+{
+	const struct ipc_rule good = {
+		.net = addr_from_ip4(0x0a000000),
+		.prefix_len = 8,
+		.port_high = 65535,
+	};
+	struct ipc_rule rules[5];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 5; i++)
+		rules[i] = good;
+	rules[0].net.family = 0;
+	rules[1].prefix_len = 33;
+	rules[2].action = RULE_UNSAFE_ALLOW + 1;
+	rules[3].proto = 132; /* SCTP */
+	rules[4].port_low = 81;
+	rules[4].port_high = 80;
+	for (i = 0; i < 5; i++)
+		expect_payload_refused(IPC_CONFIG_RULE, &rules[i],
+		    sizeof(rules[i]), -1, "CONFIG_RULE");
+}
+
+static void
+every_field_of_the_other_records_is_checked(void **state)
+{
+	const struct ipc_resolver no_addr = { .port = 53 };
+	const struct ipc_resolver no_port = { .addr = addr_from_ip4(1) };
+	const struct ipc_resolver pad = { addr_from_ip4(1), 53, 1 };
+	const struct ipc_host_service no_gateway_port = { 0, 80 };
+	const struct ipc_host_service no_host_port = { 80, 0 };
+	const struct ipc_host_addr no_host = { .present = 1 };
+	const struct ipc_host_addr maybe = { addr_from_ip4(1), 2 };
+	const struct ipc_listener udp = { IPPROTO_UDP, 80, 80,
+		addr_from_ip4(1) };
+	const struct ipc_listener port_0 = { IPPROTO_TCP, 0, 80,
+		addr_from_ip4(1) };
+
+	(void)state;
+	expect_payload_refused(IPC_CONFIG_RESOLVER, &no_addr, sizeof(no_addr),
+	    -1, "CONFIG_RESOLVER");
+	expect_payload_refused(IPC_CONFIG_RESOLVER, &no_port, sizeof(no_port),
+	    -1, "CONFIG_RESOLVER");
+	expect_payload_refused(IPC_CONFIG_RESOLVER, &pad, sizeof(pad), -1,
+	    "CONFIG_RESOLVER");
+	expect_payload_refused(IPC_CONFIG_HOST_SERVICE, &no_gateway_port,
+	    sizeof(no_gateway_port), -1, "CONFIG_HOST_SERVICE");
+	expect_payload_refused(IPC_CONFIG_HOST_SERVICE, &no_host_port,
+	    sizeof(no_host_port), -1, "CONFIG_HOST_SERVICE");
+	expect_payload_refused(IPC_HOST_ADDR, &no_host, sizeof(no_host), -1,
+	    "HOST_ADDR");
+	expect_payload_refused(IPC_HOST_ADDR, &maybe, sizeof(maybe), -1,
+	    "HOST_ADDR");
+	expect_payload_refused(IPC_CONFIG_LISTENER, &udp, sizeof(udp),
+	    dup(STDERR_FILENO), "CONFIG_LISTENER");
+	expect_payload_refused(IPC_CONFIG_LISTENER, &port_0, sizeof(port_0),
+	    dup(STDERR_FILENO), "CONFIG_LISTENER");
+}
+
+static void
+more_records_than_a_table_holds_end_it(void **state)
+{
+	struct life life;
+	int i;
+
+	(void)state;
+	life_init(&life);
+	for (i = 0; i <= RESOLVERS_MAX; i++)
+		life_resolver(&life, "192.0.2.1", 53);
+	expect_refused(&life, "CONFIG_RESOLVER");
+	life_abandon(&life);
+}
+
+static void
+a_record_that_was_lost_is_noticed(void **state)
+{
+	struct life life;
+
+	(void)state;
+	life_init(&life);
+	life.records++;
+	life_configure(&life);
+	expect_refused(&life, "CONFIG_DONE");
+	life_abandon(&life);
+}
+
+static void
+the_limits_come_once(void **state)
+{
+	struct life life;
+
+	(void)state;
+	life_init(&life);
+	life_config(&life, IPC_CONFIG_RELAYPROC, &life.config,
+	    sizeof(life.config), -1);
+	life_configure(&life);
+	expect_refused(&life, "CONFIG_RELAYPROC");
+	life_abandon(&life);
+}
+
+static void
+a_configuration_without_limits_is_refused(void **state)
+{
+	const struct ipc_config_done done = { 0 };
+	struct life life;
+
+	(void)state;
+	life_init(&life);
+	assert_int_equal(channel_send(&life.parent, IPC_CONFIG_DONE, 0, 0,
+			     &done, sizeof(done)),
+	    0);
+	expect_refused(&life, "CONFIG_DONE");
+	life_abandon(&life);
+}
+
+static void
+a_parent_of_another_build_is_refused(void **state)
+{
+	const struct ipc_hello hello = {
+		.proto_hash = ipc_proto_hash() + 1,
+		.role = ROLE_RELAYPROC,
+	};
+	struct ipc_msg msg;
+	struct life life;
+
+	(void)state;
+	life_init(&life);
+	/* The good HELLO of life_init() goes. */
+	assert_int_equal(channel_recv(&life.rp->parent, &msg), CHANNEL_MESSAGE);
+	assert_int_equal(channel_send(&life.parent, IPC_HELLO, 0, 0, &hello,
+			     sizeof(hello)),
+	    0);
+	expect_refused(&life, "another build");
+	life_abandon(&life);
+}
+
+static void
+nothing_is_heard_before_hello_and_hello_only_once(void **state)
+{
+	struct ipc_hello hello = {
+		.proto_hash = ipc_proto_hash(),
+		.role = ROLE_RELAYPROC,
+	};
+	struct ipc_msg msg;
+	struct life life;
+
+	(void)state;
+	life_init(&life);
+	assert_int_equal(channel_recv(&life.rp->parent, &msg), CHANNEL_MESSAGE);
+	life_configure(&life);
+	expect_refused(&life, "CONFIG_RELAYPROC");
+	life_abandon(&life);
+	expect_payload_refused(IPC_HELLO, &hello, sizeof(hello), -1, "HELLO");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_limit_out_of_its_range_ends_it),
+		cmocka_unit_test(every_field_of_a_rule_is_checked),
+		cmocka_unit_test(every_field_of_the_other_records_is_checked),
+		cmocka_unit_test(more_records_than_a_table_holds_end_it),
+		cmocka_unit_test(a_record_that_was_lost_is_noticed),
+		cmocka_unit_test(the_limits_come_once),
+		cmocka_unit_test(a_configuration_without_limits_is_refused),
+		cmocka_unit_test(a_parent_of_another_build_is_refused),
+		cmocka_unit_test(
+		    nothing_is_heard_before_hello_and_hello_only_once),
+	};
+
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}
