@@ -18,8 +18,8 @@ enum role {
 #define ROLE_BIT(role) (1u << (role))
 
 #define FD_PARENT	 3 /* channel to the parent */
-#define FD_PEER		 4 /* channel between netproc and relayproc: flows */
-#define FD_DGRAM	 5 /* channel between netproc and relayproc: datagrams */
+#define FD_PEER		 4 /* netproc <-> relayproc: flows */
+#define FD_DGRAM	 5 /* netproc <-> relayproc: datagrams */
 #define FD_EPOLL	 6 /* libevent's epoll descriptor */
 #define FD_FIRST_DYNAMIC 7 /* the frame fd, flow sockets, listeners */
 

@@ -128,7 +128,7 @@ start_only(const char *name)
 }
 
 static void
-a_command_that_is_not_there_is_127_and_one_that_is_no_program_126(void **state)
+a_missing_command_is_127_and_one_that_is_no_program_126(void **state)
 {
 	(void)state;
 	assert_int_equal(start_only("/nonexistent/vmm"), -1);
@@ -177,7 +177,7 @@ main(void)
 		cmocka_unit_test(
 		    the_command_has_stdio_and_the_frame_socket_and_no_more),
 		cmocka_unit_test(
-		    a_command_that_is_not_there_is_127_and_one_that_is_no_program_126),
+		    a_missing_command_is_127_and_one_that_is_no_program_126),
 		cmocka_unit_test(
 		    a_command_that_ignores_sigterm_is_killed_after_its_grace),
 	};

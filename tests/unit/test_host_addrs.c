@@ -202,7 +202,7 @@ an_error_of_the_kernel_is_told_with_its_errno(void **state)
 
 /* In a block of exactly its size, so that a sanitizer sees an over-read. */
 static void
-every_prefix_of_a_datagram_is_parsed_without_reading_beyond_it(void **state)
+every_prefix_is_parsed_without_reading_beyond_it(void **state)
 {
 	uint8_t *copy;
 	size_t len;
@@ -277,7 +277,7 @@ main(void)
 		cmocka_unit_test(the_end_of_a_dump_is_told),
 		cmocka_unit_test(an_error_of_the_kernel_is_told_with_its_errno),
 		cmocka_unit_test(
-		    every_prefix_of_a_datagram_is_parsed_without_reading_beyond_it),
+		    every_prefix_is_parsed_without_reading_beyond_it),
 		cmocka_unit_test(lengths_that_lie_end_the_datagram),
 		cmocka_unit_test(the_snapshot_of_this_host_has_loopback),
 	};

@@ -271,7 +271,7 @@ exactly_one_frame_source_is_needed(void **state)
 }
 
 static void
-a_gateway_outside_the_guests_network_is_refused_with_a_better_one(void **state)
+a_gateway_outside_the_network_is_refused_with_a_better_one(void **state)
 {
 	(void)state;
 	assert_int_equal(TAKE("-n", "--address", "10.0.2.15/24"), -1);
@@ -418,7 +418,7 @@ main(void)
 		cmocka_unit_test(qemu_gets_the_largest_mtu_unless_one_is_given),
 		cmocka_unit_test(exactly_one_frame_source_is_needed),
 		cmocka_unit_test(
-		    a_gateway_outside_the_guests_network_is_refused_with_a_better_one),
+		    a_gateway_outside_the_network_is_refused_with_a_better_one),
 		cmocka_unit_test(
 		    a_guest_address_that_no_host_can_have_is_refused),
 		cmocka_unit_test(one_mac_for_guest_and_gateway_is_refused),

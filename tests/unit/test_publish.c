@@ -92,7 +92,7 @@ a_listener_is_bound_to_loopback_of_both_families(void **state)
 }
 
 static void
-a_busy_port_is_one_line_with_the_mend_and_leaves_nothing_open(void **state)
+a_busy_port_is_told_with_the_mend_and_leaves_nothing_open(void **state)
 {
 	char text[64];
 	uint16_t busy, port;
@@ -161,7 +161,7 @@ main(void)
 		cmocka_unit_test(
 		    a_listener_is_bound_to_loopback_of_both_families),
 		cmocka_unit_test(
-		    a_busy_port_is_one_line_with_the_mend_and_leaves_nothing_open),
+		    a_busy_port_is_told_with_the_mend_and_leaves_nothing_open),
 		cmocka_unit_test(an_address_that_the_host_has_not_is_refused),
 		cmocka_unit_test(a_range_has_a_listener_for_each_port),
 	};
