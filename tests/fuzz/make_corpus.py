@@ -261,5 +261,67 @@ def channel():
         record("dns-query", extra=b"q" * 300), dgram=1)
 
 
-for target in (shield, dhcp, dns, frame, channel):
+ISN = 0x1000  # what fuzz_lwip's side begins with
+
+
+def lwip():
+    def record(frame, choices=0):
+        return struct.pack(">BH", choices, len(frame)) + frame
+
+    def segment(flags, seq, ack=0, payload=b"", options=b"", choices=0,
+                window=64240, urgent=0):
+        head = struct.pack(">HHIIBBHHH", 40000, 80, seq, ack,
+                           (5 + len(options) // 4) << 4, flags, window, 0,
+                           urgent)
+        return record(ether(0x800, ip4(6, head + options + payload,
+                                       dst=GATEWAY)), choices)
+
+    def put(title, *records):
+        write("lwip", title, b"".join(records))
+
+    stamps = b"\1\1\x08\x0a" + struct.pack(">II", 1, 0)
+    syn = segment(2, 100, options=SYN_OPTIONS)
+    plain_syn = segment(2, 100)
+    ack = segment(0x10, 101, ISN + 1)
+    data = segment(0x18, 101, ISN + 1, b"hello")
+    tick = 0x10
+    put("arp", record(ether(0x806, arp(), ALL_MAC)),
+        record(ether(0x806, arp(2))), record(ether(
+            0x806, arp(sender=b"\0" * 4), ALL_MAC)))
+    put("echo", record(ether(0x800, ip4(1, bytes.fromhex(
+        "0800000000010001") + b"data", dst=GATEWAY)), 0x23))
+    put("syn-only", syn, syn)
+    put("handshake-data", plain_syn, ack, data,
+        segment(0x10, 106, ISN + 537), segment(0x10, 106, ISN + 3001))
+    put("handshake-options", syn, ack, segment(
+        0x18, 101, ISN + 1, b"hello", stamps))
+    put("fin-from-guest", plain_syn, ack, segment(0x11, 101, ISN + 1),
+        segment(0x10, 102, ISN + 2, choices=tick))
+    put("fin-from-us", plain_syn, segment(0x10, 101, ISN + 1, choices=8),
+        segment(0x11, 101, ISN + 2), segment(0x10, 102, ISN + 2))
+    put("reset", plain_syn, ack, segment(4, 101))
+    put("reset-in-syn-rcvd", plain_syn, segment(4, 101))
+    put("out-of-order", syn, ack, segment(0x18, 201, ISN + 1, b"c" * 50),
+        segment(0x18, 151, ISN + 1, b"b" * 50),
+        segment(0x18, 140, ISN + 1, b"o" * 80),
+        segment(0x18, 101, ISN + 1, b"a" * 50))
+    put("out-of-order-fin", syn, ack, segment(0x19, 151, ISN + 1, b"z"),
+        segment(0x18, 101, ISN + 1, b"a" * 50))
+    put("zero-window", plain_syn, ack, segment(
+        0x18, 101, ISN + 1, b"hello", window=0, choices=tick),
+        segment(0x10, 106, ISN + 1, window=1, choices=tick))
+    put("urgent", plain_syn, ack, segment(0x38, 101, ISN + 1, b"urgent",
+                                          urgent=65535))
+    put("sack", syn, ack, data, segment(0x10, 106, ISN + 1, options=(
+        b"\1\1\5\x0a" + struct.pack(">II", ISN + 600, ISN + 900))))
+    put("duplicate-acks", plain_syn, ack, data, *[
+        segment(0x10, 106, ISN + 1)] * 4)
+    put("small-mss", segment(2, 100, options=b"\2\4\0\x1c"), ack, data,
+        segment(0x10, 106, ISN + 29))
+    put("unknown-segment", ack, segment(0x12, 5, 6), segment(1, 7))
+    put("time-wait-syn", plain_syn, segment(0x10, 101, ISN + 1, choices=8),
+        segment(0x11, 101, ISN + 2), segment(2, 9000, choices=tick))
+
+
+for target in (shield, dhcp, dns, frame, channel, lwip):
     target()

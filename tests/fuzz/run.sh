@@ -1,5 +1,5 @@
 #!/bin/sh
-# run.sh NAME SOURCE...: builds a target with libFuzzer and runs it for
+# run.sh NAME [FLAG...] SOURCE...: builds a target with libFuzzer and runs it for
 # $FUZZ_SECONDS.  What it learns stays in ./fuzz-work/NAME, a crash as crash-*
 # there; the corpus of the source tree, $srcdir, is only read.
 set -eu
@@ -15,10 +15,9 @@ fi
 mkdir -p "$work"
 (
 	cd "$srcdir"
-	# shellcheck disable=SC2086 # a list of flags
-	"$cc" -std=gnu11 -g -O1 -fno-omit-frame-pointer \
+	"$cc" -std=gnu11 -g -O1 -fno-omit-frame-pointer -fno-strict-aliasing \
 	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-	    -D_GNU_SOURCE -I. -Inetproc/lwip ${FUZZ_CPPFLAGS:-} \
+	    -D_GNU_SOURCE -I. -Inetproc/lwip -isystem "$LWIP_DIR/src/include" \
 	    -o "$work.fuzz" "$@"
 )
 exec "$work.fuzz" -max_total_time="${FUZZ_SECONDS:-60}" -print_final_stats=1 \
