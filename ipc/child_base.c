@@ -13,12 +13,21 @@
 #define FD_PIPE_FIRST (FD_EPOLL + 1)
 #define FD_PIPE_LAST  (FD_EPOLL + 2)
 
+/* Its own way to say so, a write to stderr, is death behind a filter. */
+static void
+libevent_log(int severity, const char *text)
+{
+	(void)severity;
+	log_warn("libevent: %s", text);
+}
+
 struct event_base *
 child_base_new(void)
 {
 	struct event_config *config = event_config_new();
 	struct event_base *base = NULL;
 
+	event_set_log_callback(libevent_log);
 	if (config != NULL) {
 		event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
 		event_config_set_flag(config, EVENT_BASE_FLAG_IGNORE_ENV);
