@@ -23,7 +23,9 @@ netproc_libnetproc_a_SOURCES = \
 	netproc/gateway/packet.c netproc/gateway/packet.h \
 	netproc/flow/blocks.c netproc/flow/blocks.h \
 	netproc/flow/demux.c netproc/flow/demux.h \
+	netproc/flow/end.c netproc/flow/end.h \
 	netproc/flow/flow.c netproc/flow/flow.h \
 	netproc/flow/intercept.c netproc/flow/intercept.h \
 	netproc/flow/pump.c netproc/flow/pump.h \
-	netproc/flow/tcp.c netproc/flow/tcp.h
+	netproc/flow/tcp.c netproc/flow/tcp.h \
+	netproc/flow/turn.c netproc/flow/turn.h

@@ -21,7 +21,9 @@
 
 #include "ipc/child_base.h"
 #include "ipc/clock.h"
+#include "netproc/flow/end.h"
 #include "netproc/flow/tcp.h"
+#include "netproc/flow/turn.h"
 #include "netproc/gateway/gateway.h"
 #include "netproc/link/link.h"
 #include "netproc/lwip_port.h"
@@ -85,7 +87,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	netproc_wake(np);
 	np->tick_armed = 0;
-	tcp_tick(np);
+	turn_tick(np);
 	gateway_dns_expire(np);
 	if (np->dns.nused > 0)
 		netproc_need_tick(np);
@@ -193,27 +195,11 @@ prepare(struct netproc *np)
 static void
 stop(struct netproc *np)
 {
-	tcp_reset_all(np);
+	end_reset_all(np);
 	link_flush(np);
 	counters_log(&np->counters);
 	channel_flush(&np->parent);
 	_exit(EX_OK);
-}
-
-/* Flows that stopped at the pump's bound go on in the next turn. */
-static int
-requeue(struct netproc *np)
-{
-	struct flow *flow;
-
-	if (TAILQ_EMPTY(&np->again))
-		return (0);
-	while ((flow = TAILQ_FIRST(&np->again)) != NULL) {
-		TAILQ_REMOVE(&np->again, flow, again);
-		flow->is_again = 0;
-		tcp_touch(flow);
-	}
-	return (1);
 }
 
 static _Noreturn void
@@ -226,9 +212,9 @@ run(struct netproc *np)
 			EVLOOP_ONCE | (more ? EVLOOP_NONBLOCK : 0)) == -1)
 			fatal("event loop");
 		netproc_wake(np);
-		tcp_turn_flush(np);
+		turn_flush(np);
 		link_flush(np);
-		more = requeue(np);
+		more = turn_requeue(np);
 		if (np->stopping)
 			stop(np);
 	}

@@ -106,6 +106,7 @@ struct flow {
 	struct tcp_pcb *pcb; /* NULL before and after */
 	int fd;		     /* -1 before and after */
 	struct event ev;     /* edge-triggered, both ways */
+	int watched;	     /* ev is on the event loop */
 	int readable, writable;
 	int hung_up; /* the host may have said FIN or worse: read until it shows */
 

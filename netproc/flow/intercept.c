@@ -9,6 +9,7 @@
 #include "lwip/tcp.h"
 
 #include "ipc/addr.h"
+#include "netproc/flow/end.h"
 #include "netproc/flow/intercept.h"
 #include "netproc/flow/tcp.h"
 #include "netproc/link/link.h"
@@ -121,7 +122,7 @@ input_syn(struct netproc *np, struct flow *flow, const struct flow_tuple *tuple,
 		/* A new start on a live connection: the guest has forgotten
 		 * the old one. */
 		COUNT(np, GUEST_REBOOT);
-		tcp_forget(flow);
+		end_forget(flow);
 	}
 	linger_end(np, tuple, hash);
 	flow_open(np, tuple, hash, frame, sf);
@@ -133,7 +134,7 @@ input_opening(struct flow *flow, const struct shield_frame *sf)
 {
 	if ((sf->tcp_flags & SHIELD_TCP_RST) != 0 &&
 	    sf->tcp_seq == flow->irs + 1)
-		tcp_forget(flow);
+		end_forget(flow);
 }
 
 void

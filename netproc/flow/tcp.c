@@ -1,16 +1,10 @@
 /*
  * lwIP's callbacks become flow events here, and flow events calls of lwIP.
  *
- * The work of a flow is done at the end of a turn (tcp_turn_flush): whatever
- * happened to it only touches it.  lwIP's callbacks therefore never abort a
- * connection that lwIP is still busy with.
- *
  * File-scope state: the listener that every replayed SYN goes through.  Its
  * port is that of the SYN during the replay and 0, which no segment has,
  * otherwise; what it does not match is answered by lwIP with a RST.
  */
-
-#include <sys/socket.h>
 
 #include <errno.h>
 #include <string.h>
@@ -19,10 +13,13 @@
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/tcp.h"
 
+#include "netproc/flow/end.h"
 #include "netproc/flow/intercept.h"
 #include "netproc/flow/pump.h"
 #include "netproc/flow/tcp.h"
+#include "netproc/flow/turn.h"
 #include "netproc/gateway/gateway.h"
+#include "netproc/link/link.h"
 #include "netproc/netproc.h"
 
 static struct tcp_pcb *listener;
@@ -32,131 +29,6 @@ static struct tcp_pcb *listener;
 
 /* RFC 5382 5: an idle connection lives 2 h 4 min, then is asked. */
 #define KEEPALIVE_IDLE_MS ((2 * 60 + 4) * 60 * 1000)
-
-static void
-untouch(struct flow *flow)
-{
-	struct netproc *np = flow->np;
-
-	if (flow->is_touched)
-		TAILQ_REMOVE(&np->touched, flow, touched);
-	if (flow->is_again)
-		TAILQ_REMOVE(&np->again, flow, again);
-	flow->is_touched = 0;
-	flow->is_again = 0;
-}
-
-void
-tcp_touch(struct flow *flow)
-{
-	if (flow->is_touched)
-		return;
-	TAILQ_INSERT_TAIL(&flow->np->touched, flow, touched);
-	flow->is_touched = 1;
-}
-
-/* lwIP goes on with the connection by itself, or has none any more. */
-static void
-pcb_detach(struct flow *flow)
-{
-	struct tcp_pcb *pcb = flow->pcb;
-
-	if (pcb == NULL)
-		return;
-	tcp_arg(pcb, NULL);
-	tcp_recv(pcb, NULL);
-	tcp_sent(pcb, NULL);
-	tcp_err(pcb, NULL);
-	flow->pcb = NULL;
-}
-
-/* Closes our end, says FLOW_CLOSE, and frees what may be freed. */
-static void
-flow_end(struct flow *flow, enum flow_close_reason reason)
-{
-	struct netproc *np = flow->np;
-	struct ipc_flow_close close_msg = { .reason = reason };
-	const uint32_t wire = flow_wire_slot(&np->flows, flow);
-
-	pcb_detach(flow);
-	untouch(flow);
-	if (flow->fd != -1) {
-		/* Before close: relayproc's dup keeps the entry alive. */
-		event_del(&flow->ev);
-		close(flow->fd);
-		flow->fd = -1;
-	}
-	flow->nturn = 0;
-	block_queue_clear(&np->blocks, &flow->up, 0, 0);
-	block_queue_clear(&np->blocks, &flow->down, np->writer.nqueued,
-	    np->writer.nsent);
-	flow_unhash(flow);
-	if (reason != FLOW_CLOSE_DONE)
-		COUNT(np, FLOWS_RESET);
-	if (flow_step(flow, FLOW_EV_END, np->now_ms) == -1)
-		fatalx("flow %#x ends in state %d", wire, (int)flow->state);
-	netproc_say_relay(np, IPC_FLOW_CLOSE, wire, flow->generation,
-	    &close_msg, sizeof(close_msg));
-	if (flow->state == FLOW_FREE)
-		flow_release(&np->flows, flow);
-}
-
-void
-tcp_flow_reset(struct flow *flow)
-{
-	struct netproc *np = flow->np;
-	struct tcp_pcb *pcb = flow->pcb;
-	const int refused = flow->state == FLOW_CONNECTING;
-	const uint64_t hash = flow->hash;
-
-	if (flow->state == FLOW_OPENING)
-		intercept_reject(flow);
-	flow_end(flow, refused ? FLOW_CLOSE_REFUSED : FLOW_CLOSE_RESET);
-	if (pcb == NULL)
-		return;
-	demux_enter(&np->demux, hash);
-	tcp_abort(pcb);
-	demux_leave(&np->demux);
-}
-
-void
-tcp_forget(struct flow *flow)
-{
-	struct netproc *np = flow->np;
-	struct tcp_pcb *pcb = flow->pcb;
-	const int refused = flow->state == FLOW_CONNECTING;
-	const uint64_t hash = flow->hash;
-
-	flow_end(flow, refused ? FLOW_CLOSE_REFUSED : FLOW_CLOSE_RESET);
-	if (pcb == NULL)
-		return;
-	demux_enter(&np->demux, hash);
-	tcp_abandon(pcb, 0);
-	demux_leave(&np->demux);
-}
-
-void
-tcp_forget_all(struct netproc *np)
-{
-	struct flow *flow, *next;
-
-	TAILQ_FOREACH_SAFE(flow, &np->flows.active, entry, next) {
-		if (flow->state != FLOW_CLOSING)
-			tcp_forget(flow);
-	}
-	demux_abandon_all(&np->demux);
-}
-
-void
-tcp_reset_all(struct netproc *np)
-{
-	struct flow *flow, *next;
-
-	TAILQ_FOREACH_SAFE(flow, &np->flows.active, entry, next) {
-		if (flow->state != FLOW_CLOSING)
-			tcp_flow_reset(flow);
-	}
-}
 
 static err_t
 on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
@@ -172,7 +44,7 @@ on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
 	}
 	if ((pcb->flags & TF_ACK_DELAY) != 0)
 		flow->ack_owed = 1;
-	tcp_touch(flow);
+	turn_touch(flow);
 	return (ERR_OK);
 }
 
@@ -181,7 +53,7 @@ on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
 {
 	(void)pcb;
 	(void)len;
-	tcp_touch(arg);
+	turn_touch(arg);
 	return (ERR_OK);
 }
 
@@ -199,10 +71,10 @@ on_err(void *arg, err_t err)
 		block_queue_clear(&np->blocks, &flow->down, np->writer.nqueued,
 		    np->writer.nsent);
 		flow->down_written = 0;
-		tcp_touch(flow);
+		turn_touch(flow);
 		return;
 	}
-	flow_end(flow, refused ? FLOW_CLOSE_REFUSED : FLOW_CLOSE_RESET);
+	end_flow(flow, refused ? FLOW_CLOSE_REFUSED : FLOW_CLOSE_RESET);
 }
 
 static void
@@ -220,7 +92,7 @@ on_host_event(evutil_socket_t fd, short what, void *arg)
 	/* libevent says of an error no more than this: look for it. */
 	if ((what & (EV_READ | EV_WRITE | EV_CLOSED)) == (EV_READ | EV_WRITE))
 		pump_probe(flow);
-	tcp_touch(flow);
+	turn_touch(flow);
 }
 
 /* The handshake with the guest is complete: from here bytes are pumped. */
@@ -248,11 +120,12 @@ flow_up(struct flow *flow, struct tcp_pcb *pcb)
 	event_assign(&flow->ev, np->base, flow->fd,
 	    EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, on_host_event,
 	    flow);
-	if (event_add(&flow->ev, NULL) == -1)
+	flow->watched = event_add(&flow->ev, NULL) == 0;
+	if (!flow->watched)
 		flow->broken = ENOMEM;
 	/* The first event comes at once where there is something to read. */
 	flow->writable = 1;
-	tcp_touch(flow);
+	turn_touch(flow);
 }
 
 static void
@@ -330,13 +203,13 @@ tcp_flow_opened(struct flow *flow, int fd)
 	if (fd == -1) {
 		/* It did not fit our descriptor limit: let the guest retry. */
 		COUNT(np, FLOWS_NO_FD);
-		flow_end(flow, FLOW_CLOSE_RESET);
+		end_flow(flow, FLOW_CLOSE_RESET);
 		return;
 	}
 	flow->fd = fd;
 	intercept_replay(flow);
 	if (flow->pcb == NULL)
-		flow_end(flow, FLOW_CLOSE_RESET);
+		end_flow(flow, FLOW_CLOSE_RESET);
 }
 
 void
@@ -353,7 +226,7 @@ tcp_flow_failed(struct flow *flow, enum flow_verdict verdict)
 		gateway_icmp_verdict(np, verdict, flow->syn, flow->syn_len);
 		intercept_reject(flow);
 	}
-	untouch(flow);
+	turn_untouch(flow);
 	flow_release(&np->flows, flow);
 }
 
@@ -398,7 +271,7 @@ guest_connect(struct flow *flow)
 	demux_enter(&np->demux, flow->hash);
 	err = tcp_connect(pcb, &guest, flow->tuple.guest_port, on_connected);
 	if (err != ERR_OK) {
-		pcb_detach(flow);
+		end_detach(flow);
 		tcp_abandon(pcb, 0);
 		pcb = NULL;
 	}
@@ -434,7 +307,20 @@ tcp_flow_inbound(struct netproc *np, uint32_t wire, uint32_t generation,
 		    (int)flow->state);
 	netproc_need_tick(np);
 	if (guest_connect(flow) == NULL)
-		flow_end(flow, FLOW_CLOSE_REFUSED);
+		end_flow(flow, FLOW_CLOSE_REFUSED);
+	else if (!np->shield.guest_mac_known)
+		netif_ask_mac(np);
+}
+
+void
+tcp_guest_known(struct netproc *np)
+{
+	struct flow *flow;
+
+	TAILQ_FOREACH(flow, &np->flows.active, entry) {
+		if (flow->state == FLOW_CONNECTING)
+			tcp_rexmit_rto(flow->pcb);
+	}
 }
 
 void
@@ -447,119 +333,7 @@ tcp_after_input(struct flow *flow)
 	/* TIME_WAIT ends without a word: it needs nothing of us. */
 	if (pcb->state == TIME_WAIT) {
 		pump_down_release(flow);
-		pcb_detach(flow);
-		tcp_touch(flow);
+		end_detach(flow);
+		turn_touch(flow);
 	}
-}
-
-/* Tells the host of the guest's end, and the guest of the host's. */
-static void
-pass_ends(struct flow *flow)
-{
-	struct netproc *np = flow->np;
-	struct ipc_empty empty = { 0 };
-
-	if (flow->guest_fin && !flow->shut_wr && flow->up.bytes == 0) {
-		shutdown(flow->fd, SHUT_WR);
-		flow->shut_wr = 1;
-		netproc_say_relay(np, IPC_FLOW_SHUT_WR,
-		    flow_wire_slot(&np->flows, flow), flow->generation, &empty,
-		    sizeof(empty));
-	}
-	/*
-	 * After the guest's FIN ours leads to LAST_ACK, which lwIP leaves
-	 * after 1 s of silence, data or no data: all of it goes first.
-	 */
-	if (flow->host_fin && !flow->fin_sent && flow->pcb != NULL &&
-	    flow->down_written == flow->down.bytes &&
-	    (!flow->guest_fin || flow->down.bytes == 0)) {
-		flow->fin_sent = 1;
-		demux_enter(&np->demux, flow->hash);
-		tcp_shutdown(flow->pcb, 0, 1);
-		demux_leave(&np->demux);
-	}
-}
-
-/* One acknowledgment for all that a turn brought. */
-static void
-acknowledge(struct flow *flow)
-{
-	if (flow->ack_owed && flow->pcb != NULL &&
-	    (flow->pcb->flags & TF_ACK_DELAY) != 0) {
-		tcp_ack_now(flow->pcb);
-		tcp_output(flow->pcb);
-	}
-	flow->ack_owed = 0;
-}
-
-static void
-flow_turn(struct flow *flow)
-{
-	struct netproc *np = flow->np;
-
-	if (flow->state != FLOW_ESTABLISHED)
-		return;
-	pump_up_flush(flow);
-	if (flow->pcb != NULL) {
-		pump_down_release(flow);
-		pump_down(flow);
-	}
-	if (flow->broken != 0) {
-		tcp_flow_reset(flow);
-		return;
-	}
-	pass_ends(flow);
-	acknowledge(flow);
-	flow->deadline_ms = 0;
-	if (flow->guest_fin || flow->host_fin)
-		flow->deadline_ms = np->now_ms + FLOW_HALF_CLOSED_MS;
-	if (flow->shut_wr && flow->down.bytes == 0 &&
-	    (flow->fin_sent || flow->pcb == NULL))
-		flow_end(flow, FLOW_CLOSE_DONE);
-}
-
-void
-tcp_turn_flush(struct netproc *np)
-{
-	struct flow *flow;
-
-	while ((flow = TAILQ_FIRST(&np->touched)) != NULL) {
-		TAILQ_REMOVE(&np->touched, flow, touched);
-		flow->is_touched = 0;
-		flow_turn(flow);
-	}
-}
-
-void
-tcp_link_drained(struct netproc *np)
-{
-	struct flow *flow;
-
-	TAILQ_FOREACH(flow, &np->flows.active, entry) {
-		if (flow->pcb != NULL &&
-		    (flow->readable || flow->pcb->unsent != NULL))
-			tcp_touch(flow);
-	}
-}
-
-static void
-flow_expired(struct flow *flow)
-{
-	COUNT(flow->np, FLOWS_TIMEOUT);
-	tcp_flow_reset(flow);
-}
-
-void
-tcp_tick(struct netproc *np)
-{
-	struct flow *flow, *next;
-
-	TAILQ_FOREACH_SAFE(flow, &np->flows.active, entry, next) {
-		if (flow->deadline_ms != 0 && flow->deadline_ms <= np->now_ms)
-			flow_expired(flow);
-		else if (flow->readable && flow->pcb != NULL)
-			tcp_touch(flow); /* the pool had run short */
-	}
-	if (demux_tick(&np->demux, np->hash_key) || np->flows.nactive > 0)
-		netproc_need_tick(np);
 }

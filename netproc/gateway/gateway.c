@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "ipc/log.h"
-#include "netproc/flow/tcp.h"
+#include "netproc/flow/end.h"
 #include "netproc/gateway/dns.h"
 #include "netproc/gateway/gateway.h"
 #include "netproc/gateway/icmp.h"
@@ -80,7 +80,7 @@ gateway_dhcp(struct netproc *np, const uint8_t *frame,
 	if (info.type == DHCP_DISCOVER && np->leased) {
 		log_info("guest asks for its address again: it has rebooted");
 		COUNT(np, GUEST_REBOOT);
-		tcp_forget_all(np);
+		end_forget_all(np);
 		np->leased = 0;
 	}
 	if (info.reply_type == DHCP_ACK && info.type != DHCP_INFORM) {

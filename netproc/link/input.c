@@ -7,6 +7,7 @@
 
 #include "ipc/log.h"
 #include "netproc/flow/intercept.h"
+#include "netproc/flow/tcp.h"
 #include "netproc/gateway/gateway.h"
 #include "netproc/link/link.h"
 #include "netproc/netproc.h"
@@ -19,6 +20,7 @@ pin_mac(struct netproc *np, const uint8_t mac[6])
 	np->shield.guest_mac_known = 1;
 	log_info("guest MAC is %02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1],
 	    mac[2], mac[3], mac[4], mac[5]);
+	tcp_guest_known(np);
 }
 
 static void

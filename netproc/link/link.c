@@ -14,7 +14,8 @@
 #include <event2/event.h>
 
 #include "ipc/log.h"
-#include "netproc/flow/tcp.h"
+#include "netproc/flow/end.h"
+#include "netproc/flow/turn.h"
 #include "netproc/link/link.h"
 #include "netproc/netproc.h"
 
@@ -61,7 +62,7 @@ on_frame_readable(evutil_socket_t fd, short what, void *arg)
 		link_input(np, frame, len);
 	}
 	/* Segments lie where they were read: pass them on before they go. */
-	tcp_turn_flush(np);
+	turn_flush(np);
 	if (next == FRAME_NEXT_BAD)
 		link_detach(np, FRAME_GONE_BAD_LENGTH, (uint32_t)len);
 }
@@ -76,7 +77,7 @@ on_frame_writable(evutil_socket_t fd, short what, void *arg)
 	netproc_wake(np);
 	link_flush(np);
 	if (link_has_room(np))
-		tcp_link_drained(np);
+		turn_link_drained(np);
 }
 
 int
@@ -122,7 +123,7 @@ link_detach(struct netproc *np, enum frame_gone_reason reason, uint32_t detail)
 	np->ev_frame_write = NULL;
 	close(np->frame_fd);
 	np->frame_fd = -1;
-	tcp_forget_all(np);
+	end_forget_all(np);
 	frame_reader_reset(&np->reader);
 	frame_writer_reset(&np->writer);
 	np->writer.nsent = np->writer.nqueued;

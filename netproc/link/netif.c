@@ -157,6 +157,15 @@ netif_announce(struct netproc *np)
 }
 
 void
+netif_ask_mac(struct netproc *np)
+{
+	ip4_addr_t guest;
+
+	guest.addr = lwip_htonl(np->guest_ip);
+	etharp_request(&link_netif, &guest);
+}
+
+void
 netif_input_copy(struct netproc *np, const uint8_t *frame, size_t len)
 {
 	struct pbuf *p;

@@ -85,6 +85,7 @@
 #define LWIP_TCP_TIMESTAMPS	       1
 #define LWIP_TCP_KEEPALIVE	       1
 #define TCP_MSL			       500 /* ms: TIME_WAIT is searched by each SYN */
+#define LWIP_TCP_RTO_TIME	       1000 /* ms, RFC 6298 2.1 */
 #define TCP_LISTEN_BACKLOG	       0 /* a SYN is replayed only when admitted */
 #define SO_REUSE		       0
 #define LWIP_DISABLE_TCP_SANITY_CHECKS 1 /* they refuse windows this large */

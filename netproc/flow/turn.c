@@ -1,0 +1,168 @@
+/*
+ * The work of a flow is done at the end of a turn of the event loop: whatever
+ * happens to it before only touches it.  Segments of one turn are so written
+ * together, acknowledged once, and lwIP's callbacks never abort a connection
+ * that lwIP is still busy with.
+ */
+
+#include <sys/socket.h>
+
+#include "lwip/priv/tcp_priv.h"
+#include "lwip/tcp.h"
+
+#include "netproc/flow/end.h"
+#include "netproc/flow/pump.h"
+#include "netproc/flow/turn.h"
+#include "netproc/link/link.h"
+#include "netproc/netproc.h"
+
+void
+turn_untouch(struct flow *flow)
+{
+	struct netproc *np = flow->np;
+
+	if (flow->is_touched)
+		TAILQ_REMOVE(&np->touched, flow, touched);
+	if (flow->is_again)
+		TAILQ_REMOVE(&np->again, flow, again);
+	flow->is_touched = 0;
+	flow->is_again = 0;
+}
+
+void
+turn_touch(struct flow *flow)
+{
+	if (flow->is_touched)
+		return;
+	TAILQ_INSERT_TAIL(&flow->np->touched, flow, touched);
+	flow->is_touched = 1;
+}
+
+/* Tells the host of the guest's end, and the guest of the host's. */
+static void
+pass_ends(struct flow *flow)
+{
+	struct netproc *np = flow->np;
+	struct ipc_empty empty = { 0 };
+
+	if (flow->guest_fin && !flow->shut_wr && flow->up.bytes == 0) {
+		shutdown(flow->fd, SHUT_WR);
+		flow->shut_wr = 1;
+		netproc_say_relay(np, IPC_FLOW_SHUT_WR,
+		    flow_wire_slot(&np->flows, flow), flow->generation, &empty,
+		    sizeof(empty));
+	}
+	/*
+	 * After the guest's FIN ours leads to LAST_ACK, which lwIP leaves
+	 * after 1 s of silence, data or no data: all of it goes first.
+	 */
+	if (flow->host_fin && !flow->fin_sent && flow->pcb != NULL &&
+	    flow->down_written == flow->down.bytes &&
+	    (!flow->guest_fin || flow->down.bytes == 0)) {
+		flow->fin_sent = 1;
+		demux_enter(&np->demux, flow->hash);
+		tcp_shutdown(flow->pcb, 0, 1);
+		demux_leave(&np->demux);
+	}
+}
+
+/* One acknowledgment for all that a turn brought. */
+static void
+acknowledge(struct flow *flow)
+{
+	if (flow->ack_owed && flow->pcb != NULL &&
+	    (flow->pcb->flags & TF_ACK_DELAY) != 0) {
+		tcp_ack_now(flow->pcb);
+		tcp_output(flow->pcb);
+	}
+	flow->ack_owed = 0;
+}
+
+static void
+flow_turn(struct flow *flow)
+{
+	struct netproc *np = flow->np;
+
+	if (flow->state != FLOW_ESTABLISHED)
+		return;
+	pump_up_flush(flow);
+	if (flow->pcb != NULL) {
+		pump_down_release(flow);
+		pump_down(flow);
+	}
+	if (flow->broken != 0) {
+		end_reset(flow);
+		return;
+	}
+	pass_ends(flow);
+	acknowledge(flow);
+	flow->deadline_ms = 0;
+	if (flow->guest_fin || flow->host_fin)
+		flow->deadline_ms = np->now_ms + FLOW_HALF_CLOSED_MS;
+	if (flow->shut_wr && flow->down.bytes == 0 &&
+	    (flow->fin_sent || flow->pcb == NULL))
+		end_flow(flow, FLOW_CLOSE_DONE);
+}
+
+void
+turn_flush(struct netproc *np)
+{
+	struct flow *flow;
+
+	while ((flow = TAILQ_FIRST(&np->touched)) != NULL) {
+		TAILQ_REMOVE(&np->touched, flow, touched);
+		flow->is_touched = 0;
+		flow_turn(flow);
+	}
+}
+
+void
+turn_link_drained(struct netproc *np)
+{
+	struct flow *flow;
+
+	TAILQ_FOREACH(flow, &np->flows.active, entry) {
+		if (flow->pcb != NULL &&
+		    (flow->readable || flow->pcb->unsent != NULL))
+			turn_touch(flow);
+	}
+}
+
+static void
+flow_expired(struct flow *flow)
+{
+	COUNT(flow->np, FLOWS_TIMEOUT);
+	end_reset(flow);
+}
+
+void
+turn_tick(struct netproc *np)
+{
+	struct flow *flow, *next;
+
+	if (np->frame_fd != -1 && !np->shield.guest_mac_known)
+		netif_ask_mac(np);
+	TAILQ_FOREACH_SAFE(flow, &np->flows.active, entry, next) {
+		if (flow->deadline_ms != 0 && flow->deadline_ms <= np->now_ms)
+			flow_expired(flow);
+		else if (flow->readable && flow->pcb != NULL)
+			turn_touch(flow); /* the pool had run short */
+	}
+	if (demux_tick(&np->demux, np->hash_key) || np->flows.nactive > 0)
+		netproc_need_tick(np);
+}
+
+int
+turn_requeue(struct netproc *np)
+{
+	struct flow *flow;
+
+	if (TAILQ_EMPTY(&np->again))
+		return (0);
+	while ((flow = TAILQ_FIRST(&np->again)) != NULL) {
+		TAILQ_REMOVE(&np->again, flow, again);
+		flow->is_again = 0;
+		turn_touch(flow);
+	}
+	return (1);
+}

@@ -1,0 +1,28 @@
+#ifndef NETPROC_FLOW_TURN_H
+#define NETPROC_FLOW_TURN_H
+
+struct flow;
+struct netproc;
+
+/* The flow has something to do before the turn ends. */
+void turn_touch(struct flow *flow);
+
+/* It has nothing to do any more. */
+void turn_untouch(struct flow *flow);
+
+/* Ends the turn: bytes on, acknowledgments out, ends told. */
+void turn_flush(struct netproc *np);
+
+/*
+ * Flows whose pump stopped at its bound go on in the next turn.  1 if there
+ * are any: the event loop must not wait.
+ */
+int turn_requeue(struct netproc *np);
+
+/* The queue towards the VMM has room again. */
+void turn_link_drained(struct netproc *np);
+
+/* Every 250 ms while there is a flow: lwIP's timers and ours. */
+void turn_tick(struct netproc *np);
+
+#endif
