@@ -68,7 +68,7 @@ struct parent {
 	int exe_fd;    /* our own program */
 	int signal_fd; /* every signal that we take */
 	sigset_t old_mask;
-	struct event *ev_signal, *ev_timer, *ev_vmm, *ev_command,
+	struct event *ev_signal, *ev_timer, *ev_vmm, *ev_hangup, *ev_command,
 	    *ev_host_addrs, *ev_control;
 	enum stop_stage stop_stage;
 	uint64_t stop_ms; /* when it began */
@@ -134,5 +134,8 @@ void run_someone_ended(struct parent *parent);
 
 /* run.c: takes down whatever is there, in any state. */
 void run_end(struct parent *parent);
+
+/* run.c: frees an event, if there is one, and forgets it. */
+void run_event_drop(struct event **ev);
 
 #endif

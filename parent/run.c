@@ -285,8 +285,8 @@ run_stop(struct parent *parent, int status)
 	run_someone_ended(parent);
 }
 
-static void
-event_drop(struct event **ev)
+void
+run_event_drop(struct event **ev)
 {
 	if (*ev != NULL)
 		event_free(*ev);
@@ -300,11 +300,12 @@ run_end(struct parent *parent)
 	peer_end(&parent->netproc);
 	peer_end(&parent->relayproc);
 	control_close(&parent->control);
-	event_drop(&parent->ev_signal);
-	event_drop(&parent->ev_timer);
-	event_drop(&parent->ev_vmm);
-	event_drop(&parent->ev_command);
-	event_drop(&parent->ev_host_addrs);
+	run_event_drop(&parent->ev_signal);
+	run_event_drop(&parent->ev_timer);
+	run_event_drop(&parent->ev_vmm);
+	run_event_drop(&parent->ev_hangup);
+	run_event_drop(&parent->ev_command);
+	run_event_drop(&parent->ev_host_addrs);
 	if (parent->base != NULL)
 		event_base_free(parent->base);
 	parent->base = NULL;

@@ -41,6 +41,30 @@ hand_over(struct parent *parent)
 }
 
 static void
+on_hangup(evutil_socket_t fd, short what, void *arg)
+{
+	struct parent *parent = arg;
+
+	(void)fd;
+	(void)what;
+	parent->frame.hung_up = 1;
+}
+
+/*
+ * netproc reads a VMM's last frames before it says that the VMM has gone; the
+ * next one may connect meanwhile, and is not a second.
+ */
+static int
+watch_hangup(struct parent *parent)
+{
+	parent->ev_hangup = event_new(parent->base, parent->frame.fd,
+	    EV_CLOSED | EV_ET, on_hangup, parent);
+	if (parent->ev_hangup == NULL)
+		return (-1);
+	return (event_add(parent->ev_hangup, NULL));
+}
+
+static void
 on_connect(evutil_socket_t fd, short what, void *arg)
 {
 	struct parent *parent = arg;
@@ -50,6 +74,11 @@ on_connect(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	if (source->fd != -1 && source->hung_up) {
+		/* It waits in the listener's queue for vmm_gone(). */
+		event_del(parent->ev_vmm);
+		return;
+	}
 	conn = unix_listener_accept(&source->listener, &peer);
 	if (conn == -1) {
 		if (errno != EAGAIN && errno != ECONNABORTED)
@@ -66,6 +95,8 @@ on_connect(evutil_socket_t fd, short what, void *arg)
 	}
 	source->fd = conn;
 	source->vmm = peer;
+	if (watch_hangup(parent) == -1)
+		log_warn("no memory to see this vmm hang up");
 	hand_over(parent);
 }
 
@@ -101,7 +132,10 @@ vmm_gone(struct parent *parent, const struct ipc_frame_gone *gone)
 		log_info("vmm gone");
 		break;
 	}
+	run_event_drop(&parent->ev_hangup);
 	frame_drop(source);
+	if (parent->ev_vmm != NULL && parent->state == PARENT_RUN)
+		event_add(parent->ev_vmm, NULL);
 	if (parent->config.frame_fd != -1)
 		run_stop(parent,
 		    gone->reason == FRAME_GONE_BAD_LENGTH ? EX_PROTOCOL :
