@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include <linux/capability.h>
@@ -220,31 +221,35 @@ a_role_started_by_hand_harms_no_mount_and_refuses(void **state)
  */
 struct injection {
 	int number;
-	int arg0; /* compared unless -1 */
+	int arg; /* index of the argument that must have value, or -1 */
+	int value;
 	enum isolation_stage stage;
 	int error;
 	int strict_refuses;
 };
 
+/* clang-format off */
 static const struct injection injections[] = {
-	{ SCMP_SYS(unshare), -1, STAGE_MOUNTS, EPERM, 1 },
-	{ SCMP_SYS(mount), -1, STAGE_MOUNTS, EPERM, 1 },
-	{ SCMP_SYS(pivot_root), -1, STAGE_MOUNTS, EPERM, 1 },
-	{ SCMP_SYS(umount2), -1, STAGE_MOUNTS, EPERM, 1 },
-	{ SCMP_SYS(prctl), PR_CAPBSET_DROP, STAGE_BOUNDING, EPERM, 1 },
-	{ SCMP_SYS(prctl), PR_SET_SECUREBITS, STAGE_BOUNDING, EPERM, 1 },
-	{ SCMP_SYS(capset), -1, STAGE_CAPS, EPERM, 1 },
-	{ SCMP_SYS(prctl), PR_CAP_AMBIENT, STAGE_CAPS, EPERM, 1 },
-	{ SCMP_SYS(prctl), PR_SET_NO_NEW_PRIVS, STAGE_NO_NEW_PRIVS, EPERM, 1 },
-	{ SCMP_SYS(prctl), 65, STAGE_MDWE, EPERM, 1 },
-	{ SCMP_SYS(prctl), 65, STAGE_MDWE, EINVAL, 0 }, /* an old kernel */
-	{ SCMP_SYS(prctl), PR_SET_PDEATHSIG, STAGE_PDEATHSIG, EPERM, 1 },
-	{ SCMP_SYS(prlimit64), -1, STAGE_RLIMITS, EPERM, 1 },
-	{ SCMP_SYS(landlock_create_ruleset), -1, STAGE_LANDLOCK_FS, ENOSYS, 1 },
-	{ SCMP_SYS(landlock_restrict_self), -1, STAGE_LANDLOCK_FS, EPERM, 1 },
-	{ SCMP_SYS(prctl), PR_SET_DUMPABLE, STAGE_DUMPABLE, EPERM, 1 },
-	{ SCMP_SYS(seccomp), -1, STAGE_SECCOMP, EPERM, 1 },
+	{ SCMP_SYS(setsockopt), 2, 83, STAGE_PASSRIGHTS, ENOPROTOOPT, 0 },
+	{ SCMP_SYS(unshare), -1, 0, STAGE_MOUNTS, EPERM, 1 },
+	{ SCMP_SYS(mount), -1, 0, STAGE_MOUNTS, EPERM, 1 },
+	{ SCMP_SYS(pivot_root), -1, 0, STAGE_MOUNTS, EPERM, 1 },
+	{ SCMP_SYS(umount2), -1, 0, STAGE_MOUNTS, EPERM, 1 },
+	{ SCMP_SYS(prctl), 0, PR_CAPBSET_DROP, STAGE_BOUNDING, EPERM, 1 },
+	{ SCMP_SYS(prctl), 0, PR_SET_SECUREBITS, STAGE_BOUNDING, EPERM, 1 },
+	{ SCMP_SYS(capset), -1, 0, STAGE_CAPS, EPERM, 1 },
+	{ SCMP_SYS(prctl), 0, PR_CAP_AMBIENT, STAGE_CAPS, EPERM, 1 },
+	{ SCMP_SYS(prctl), 0, PR_SET_NO_NEW_PRIVS, STAGE_NO_NEW_PRIVS, EPERM, 1 },
+	{ SCMP_SYS(prctl), 0, 65, STAGE_MDWE, EPERM, 1 },
+	{ SCMP_SYS(prctl), 0, 65, STAGE_MDWE, EINVAL, 0 }, /* an old kernel */
+	{ SCMP_SYS(prctl), 0, PR_SET_PDEATHSIG, STAGE_PDEATHSIG, EPERM, 1 },
+	{ SCMP_SYS(prlimit64), -1, 0, STAGE_RLIMITS, EPERM, 1 },
+	{ SCMP_SYS(landlock_create_ruleset), -1, 0, STAGE_LANDLOCK_FS, ENOSYS, 1 },
+	{ SCMP_SYS(landlock_restrict_self), -1, 0, STAGE_LANDLOCK_FS, EPERM, 1 },
+	{ SCMP_SYS(prctl), 0, PR_SET_DUMPABLE, STAGE_DUMPABLE, EPERM, 1 },
+	{ SCMP_SYS(seccomp), -1, 0, STAGE_SECCOMP, EPERM, 1 },
 };
+/* clang-format on */
 
 static int
 inject(const struct injection *injection)
@@ -256,7 +261,7 @@ inject(const struct injection *injection)
 		return (-1);
 	/* NNP would be the very thing under test; root can do without */
 	seccomp_attr_set(ctx, SCMP_FLTATR_CTL_NNP, 0);
-	if (injection->arg0 == -1)
+	if (injection->arg == -1)
 		rc = seccomp_rule_add(ctx,
 		    SCMP_ACT_ERRNO((uint32_t)injection->error),
 		    injection->number, 0);
@@ -264,7 +269,8 @@ inject(const struct injection *injection)
 		rc = seccomp_rule_add(ctx,
 		    SCMP_ACT_ERRNO((uint32_t)injection->error),
 		    injection->number, 1,
-		    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)injection->arg0, 0));
+		    SCMP_CMP((unsigned int)injection->arg, SCMP_CMP_EQ,
+			(scmp_datum_t)injection->value, 0));
 	if (rc == 0)
 		rc = seccomp_load(ctx);
 	seccomp_release(ctx);
@@ -289,8 +295,9 @@ start_with_injection(const void *arg)
 			assert_int_equal(report.result, -1);
 			continue;
 		}
-		/* without no_new_privs the filter may be refused as well */
+		/* some take others with them: no filter without no_new_privs */
 		assert_int_equal(report.result, 0);
+		report.missed |= child[0].missed;
 		assert_true(report.missed & STAGE_BIT(injection->stage));
 	}
 	return (0);
@@ -500,6 +507,73 @@ the_parent_of_an_unprivileged_start_locks_itself(void **state)
 	world_end(&world);
 }
 
+struct pipes {
+	int to[2], from[2];
+};
+
+static int
+lock_and_wait(const void *arg)
+{
+	const struct pipes *pipes = arg;
+	struct iovec iov = { (void *)(uintptr_t) "", 1 };
+	uint32_t missed = 0;
+	char byte;
+
+	if (sandbox_lock_parent(1, NULL, &missed) == -1)
+		return (3);
+	if (writev(pipes->from[1], &iov, 1) != 1)
+		return (4);
+	return (read(pipes->to[0], &byte, 1) == 1 ? 0 : 5);
+}
+
+static void
+status_has(pid_t pid, const char *line)
+{
+	char path[64], text[4096];
+	FILE *file;
+	size_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	assert_non_null(file = fopen(path, "r"));
+	n = fread(text, 1, sizeof(text) - 1, file);
+	fclose(file);
+	text[n] = '\0';
+	if (strstr(text, line) == NULL)
+		fail_msg("no %s in %s", line, text);
+}
+
+static void
+the_locked_parent_has_no_rights_left(void **state)
+{
+	struct pipes pipes;
+	int status;
+	char byte;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe(pipes.to), 0);
+	assert_int_equal(pipe(pipes.from), 0);
+	assert_true((pid = fork()) != -1);
+	if (pid == 0)
+		_exit(lock_and_wait(&pipes));
+	assert_int_equal(read(pipes.from[0], &byte, 1), 1);
+	status_has(pid, "NoNewPrivs:\t1\n");
+	status_has(pid, "Seccomp:\t2\n");
+	status_has(pid, "CapInh:\t0000000000000000\n");
+	status_has(pid, "CapPrm:\t0000000000000000\n");
+	status_has(pid, "CapEff:\t0000000000000000\n");
+	status_has(pid, "CapAmb:\t0000000000000000\n");
+	if (geteuid() == 0)
+		status_has(pid, "CapBnd:\t0000000000000000\n");
+	assert_int_equal(write(pipes.to[1], "", 1), 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(FORKED_EXITED(status, 0));
+	close(pipes.to[0]);
+	close(pipes.to[1]);
+	close(pipes.from[0]);
+	close(pipes.from[1]);
+}
+
 static void
 the_locked_parent_that_opens_a_file_is_killed(void **state)
 {
@@ -532,6 +606,7 @@ main(int argc, char **argv)
 		    the_locked_parent_unlinks_in_another_users_directory),
 		cmocka_unit_test(
 		    the_parent_of_an_unprivileged_start_locks_itself),
+		cmocka_unit_test(the_locked_parent_has_no_rights_left),
 		cmocka_unit_test(the_locked_parent_that_opens_a_file_is_killed),
 	};
 
