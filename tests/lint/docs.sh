@@ -47,8 +47,8 @@ for document in $documents; do
 	    done)" "every path in $document exists"
 done
 if [ -f "${top_builddir:-}/Makefile" ]; then
-	none "$(cd "$top" && grep -ohE '\bmake [a-z][a-z-]+' $documents |
-	    sort -u | while read -r _ target; do
+	none "$(cd "$top" && grep -ohE '`make [a-z][a-z-]+' $documents |
+	    tr -d '`' | sort -u | while read -r _ target; do
 		grep -qE "^$target:" "$top_builddir/Makefile" || echo "make $target"
 	    done)" "every make target in the documents exists"
 fi

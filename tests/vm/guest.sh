@@ -26,13 +26,16 @@ blob_sum=${blob_sum%% *}
 # What the first guest does; "guest: WORD VALUE" lines come back.
 cat >"$vm_tmp/job" <<JOB
 say() { echo "guest: \$*"; }
-# Its TCP says at once why not: the message's last words.
+# Its TCP says at once why not, by RST or by ICMP.
 try() {
 	out=\$(timeout 8 wget -O /dev/null "http://\$1/" 2>&1)
 	case \$? in
 	0) say "try-\$1" reached ;;
 	143) say "try-\$1" hangs ;;
-	*) say "try-\$1" "\${out##*: }" ;;
+	*) case \$out in
+	   *refused|*"No route to host") say "try-\$1" refused ;;
+	   *) say "try-\$1" "\$out" ;;
+	   esac ;;
 	esac
 }
 say name \$(nslookup $vm_name | awk '/^Name:/ { n = 1 } n && /^Address/ { print \$NF; exit }')
@@ -72,6 +75,7 @@ boot()
 
 	shift 2
 	said=()
+	: >"$vm_tmp/console"
 	vm_command "$initramfs"
 	vm_boot attend "$@" "${vm_qemu[@]}" -netdev "$netdev"
 	granted=${said[lease]:-none}
@@ -89,10 +93,13 @@ check_guest()
 	is "${said[blob]:-none}" "$blob_sum" "$how: $blob_mib MiB arrive whole"
 	is "${said[published]:-none}" "$blob_sum" \
 	    "$how: the host fetches $blob_mib MiB from a published port"
-	is "${said[try-$vm_host]:-none}" "No route to host" "$how: the host's own address is denied at once"
-	is "${said[try-169.254.169.254]:-none}" "No route to host" "$how: the metadata address is denied at once"
-	is "${said[try-100.96.0.1]:-none}" "Connection refused" "$how: the gateway serves nothing of the host's"
-	is "${said[try-$vm_www:9]:-none}" "Connection refused" "$how: a closed port is refused at once"
+	is "${said[try-$vm_host]:-none}" refused "$how: the host's own address is denied at once"
+	is "${said[try-169.254.169.254]:-none}" refused "$how: the metadata address is denied at once"
+	is "$(cat "$vm_tmp/log" "$vm_tmp/console" |
+	    grep -cE "denied tcp ($vm_host|169.254.169.254):80 ")" 2 \
+	    "$how: both denials are in the log"
+	is "${said[try-100.96.0.1]:-none}" refused "$how: the gateway serves nothing of the host's"
+	is "${said[try-$vm_www:9]:-none}" refused "$how: a closed port is refused at once"
 }
 
 publish=(-p 8080:80 -p 8081:81 --dns "$vm_resolver")
@@ -119,6 +126,7 @@ fi
 [ $tap_failed -eq 0 ] || sed 's/^/# log: /' "$vm_tmp/log"
 
 # 2. sallyport starts the VMM and ends with its status.
+: >"$vm_tmp/log"
 boot "$vm_tmp/initramfs" "stream,id=net,addr.type=fd,addr.str={fd}" \
     "$SALLYPORT" "${publish[@]}" --
 check_guest "command" "$lease ${granted##* mtu }"
