@@ -282,6 +282,8 @@ a_name_that_is_none_is_left_out_of_the_search_list(void **state)
 	struct dhcp_config cfg = config;
 	struct request r;
 	struct answer a;
+	char longest[256];
+	size_t len;
 
 	(void)state;
 	cfg.nsearch = 5;
@@ -294,6 +296,24 @@ a_name_that_is_none_is_left_out_of_the_search_list(void **state)
 	REQUEST(&r, 0, 0, TYPE(1), 255);
 	ask_with(&cfg, r.bytes, r.len, DHCP_REPLY_MAX, &a);
 	assert_option(&a, 119, "\1x\1y", 5);
+	memset(longest, 'a', sizeof(longest));
+	longest[63] = longest[127] = longest[191] = '.';
+	longest[253] = '\0'; /* 255 bytes on the wire */
+	cfg.search[0] = longest;
+	cfg.nsearch = 1;
+	ask_with(&cfg, r.bytes, r.len, DHCP_REPLY_MAX, &a);
+	assert_no_option(&a, 119); /* no room in 548 bytes */
+	REQUEST(&r, 0, 0, TYPE(1), 57, 2, 0x05, 0xdc, 255);
+	ask_with(&cfg, r.bytes, r.len, DHCP_REPLY_MAX, &a);
+	assert_non_null(find_option(&a, 119, &len));
+	assert_int_equal(len, 255);
+	longest[253] = 'a';
+	longest[254] = '\0';
+	ask_with(&cfg, r.bytes, r.len, DHCP_REPLY_MAX, &a);
+	assert_no_option(&a, 119);
+	cfg.search[0] = "corp.example.";
+	ask_with(&cfg, r.bytes, r.len, DHCP_REPLY_MAX, &a);
+	assert_option(&a, 15, "corp.example", 12);
 	cfg.nsearch = 0;
 	ask_with(&cfg, r.bytes, r.len, DHCP_REPLY_MAX, &a);
 	assert_no_option(&a, 119);

@@ -115,6 +115,13 @@ options_overflow_into_file_and_sname(void **state)
 	ask(&r, &a);
 	assert_silence(&a, DHCP_E_OPTIONS);
 
+	/* Nor out of the message's shorter field. */
+	REQUEST(&r, 0, 0, TYPE(1), 52, 1, 2, 255);
+	r.bytes[44] = 12;
+	r.bytes[45] = 63;
+	ask(&r, &a);
+	assert_silence(&a, DHCP_E_OPTIONS);
+
 	/* Without option 52 nobody looks there. */
 	REQUEST(&r, 0, 0, TYPE(1), 255);
 	memset(r.bytes + 44, 53, 192);
