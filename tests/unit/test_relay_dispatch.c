@@ -251,16 +251,54 @@ a_netproc_that_sends_a_descriptor_is_a_violation(void **state)
 }
 
 static void
-after_a_violation_netproc_is_not_heard_any_more(void **state)
+an_outbound_flow_cannot_be_refused_by_the_guest(void **state)
 {
 	struct life *life = *state;
+	struct pair pair;
 
+	start_with_loopback(life);
+	pair = pair_open(life, 0);
+	life_close(life, 0, pair.generation, FLOW_CLOSE_REFUSED);
+	life_expect_violation(life, IPC_E_FIELD);
+	close(pair.lent);
+	pair_free(&pair);
+}
+
+static void
+a_nonzero_reserved_field_of_a_half_close_is_a_violation(void **state)
+{
+	const struct ipc_empty msg = { .reserved = 1 };
+	struct life *life = *state;
+	struct pair pair;
+
+	start_with_loopback(life);
+	pair = pair_open(life, 0);
+	say(&life->peer, IPC_FLOW_SHUT_WR, 0, pair.generation, 0, &msg,
+	    sizeof(msg));
+	life_expect_violation(life, IPC_E_FIELD);
+	close(pair.lent);
+	pair_free(&pair);
+}
+
+static void
+after_a_violation_netproc_is_not_served_any_more(void **state)
+{
+	struct life *life = *state;
+	uint16_t port, published;
+
+	close(life_udp(&port));
+	life_resolver(life, "127.0.0.1", port);
+	life_listener(life, life_listen(&published, 4), 80);
 	start_with_loopback(life);
 	say(&life->peer, 9999, 0, 0, 0, NULL, 0);
 	life_expect_violation(life, IPC_E_TYPE);
 	life_open(life, 0, "10.0.0.1", 80);
-	life_expect_silence(life, &life->peer, 20);
+	life_expect_silence(life, &life->peer, 10);
+	life_ask(life, 0, 1, "q");
+	life_expect_silence(life, &life->dgram, 10);
 	assert_int_equal(life->rp->counters.denied, 0);
+	assert_int_equal(life->rp->counters.dns_queries, 0);
+	assert_int_equal(life->rp->publish.n, 0);
 }
 
 static void
@@ -333,7 +371,9 @@ main(void)
 		TEST(a_dns_query_on_the_flow_channel_is_a_violation),
 		TEST(a_flow_request_on_the_datagram_channel_is_a_violation),
 		TEST(a_netproc_that_sends_a_descriptor_is_a_violation),
-		TEST(after_a_violation_netproc_is_not_heard_any_more),
+		TEST(an_outbound_flow_cannot_be_refused_by_the_guest),
+		TEST(a_nonzero_reserved_field_of_a_half_close_is_a_violation),
+		TEST(after_a_violation_netproc_is_not_served_any_more),
 		TEST(a_record_of_no_bytes_is_not_taken_for_death),
 		TEST(a_netproc_that_does_not_read_is_not_read_from),
 	};

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -268,6 +269,62 @@ without_descriptors_nothing_dies(void **state)
 	jailed_stop(life);
 }
 
+/* The loop sleeps between these, unlike one that a test turns by hand. */
+static void
+connects_that_wait_for_tokens_are_woken(void **state)
+{
+	struct life *life = *state;
+	struct ipc_msg msg;
+	uint16_t port;
+	uint32_t i;
+	int listener = life_listen(&port, 16);
+
+	life->config.connect_rate_per_s = 50;
+	life->config.connect_burst = 1;
+	jailed_start(life, 64);
+	for (i = 0; i < 6; i++)
+		life_open(life, i, "127.0.0.1", port);
+	for (i = 0; i < 6; i++) {
+		life_expect(life, &life->peer, IPC_FLOW_OPENED, &msg);
+		channel_msg_done(&msg);
+	}
+	close(listener);
+	jailed_stop(life);
+}
+
+static void
+sockets_that_wait_for_room_in_the_channel_are_lent(void **state)
+{
+	struct life *life = *state;
+	struct pollfd pfd = { .events = POLLIN };
+	struct ipc_msg msg;
+	const int few = 1;
+	uint16_t port;
+	uint32_t i;
+	int listener = life_listen(&port, 64);
+
+	/* The kernel's least: room for a handful of records. */
+	assert_int_equal(setsockopt(life->rp->peer.fd, SOL_SOCKET, SO_SNDBUF,
+			     &few, sizeof(few)),
+	    0);
+	life->config.max_pending_per_dst = 64;
+	jailed_start(life, 256);
+	for (i = 0; i < 40; i++)
+		life_open(life, i, "127.0.0.1", port);
+	/* All are connected before one is taken. */
+	pfd.fd = listener;
+	for (i = 0; i < 40; i++) {
+		assert_int_equal(poll(&pfd, 1, 5000), 1);
+		close(accept(listener, NULL, NULL));
+	}
+	for (i = 0; i < 40; i++) {
+		life_expect(life, &life->peer, IPC_FLOW_OPENED, &msg);
+		channel_msg_done(&msg);
+	}
+	close(listener);
+	jailed_stop(life);
+}
+
 /* A socket of this type on ::1, or -1 on a host without IPv6. */
 static int
 bound6(int type, uint16_t *port)
@@ -396,6 +453,8 @@ main(void)
 		TEST(a_client_is_accepted_and_its_flow_reset),
 		TEST(clients_beyond_the_slots_are_reset),
 		TEST(without_descriptors_nothing_dies),
+		TEST(connects_that_wait_for_tokens_are_woken),
+		TEST(sockets_that_wait_for_room_in_the_channel_are_lent),
 		TEST(hosts_and_resolvers_are_reached_over_ipv6),
 		TEST(dns_is_answered_failed_over_and_failed),
 		TEST(a_violation_is_told_and_its_flows_reset),
