@@ -82,6 +82,7 @@ enum ipc_phase {
 	X(FLOW_CLOSE,	R_N,		R_R,		flow_close,	0,	0,	P_RD) \
 	X(FLOW_CLOSED,	R_R,		R_N,		empty,		0,	0,	P_RD) \
 	X(DNS_QUERY,	R_N,		R_R,		dns,		IPC_DNS_TAIL_MAX, 0,	P_RD) \
+	X(DNS_DONE,	R_N,		R_R,		dns,		0,	0,	P_RD) \
 	X(DNS_ANSWER,	R_R,		R_N,		dns,		IPC_DNS_TAIL_MAX, 0,	P_RD) \
 	X(DNS_FAILED,	R_R,		R_N,		dns,		0,	0,	P_RD)
 /* clang-format on */
@@ -298,7 +299,11 @@ struct ipc_flow_close {
 };
 _Static_assert(sizeof(struct ipc_flow_close) == 4, "wire size");
 
-/* header.flow is netproc's query slot, header.generation its use. */
+/*
+ * header.flow is netproc's query slot, header.generation its use.  A server
+ * may send several answers and netproc alone can tell which is one: relayproc
+ * passes on all that come until DNS_DONE, or until it says DNS_FAILED.
+ */
 struct ipc_dns {
 	uint16_t guest_port;
 	uint16_t pad; /* zero */

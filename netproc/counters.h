@@ -37,6 +37,7 @@
 	X(DHCP_REPLIES,	"dhcp-replies") \
 	X(DNS_QUERIES,	"dns-queries") \
 	X(DNS_ANSWERS,	"dns-answers") \
+	X(DNS_MISMATCH,	"dns-answers-mismatched") \
 	X(DNS_TRUNCATED, "dns-truncated") \
 	X(DNS_SERVFAIL,	"dns-servfail") \
 	X(DNS_DROPPED,	"dns-dropped") \

@@ -70,7 +70,8 @@ dispatch_netproc(struct channel *ch, struct ipc_msg *msg, void *arg)
 	struct relayproc *rp = arg;
 
 	/* The table does not know of two channels to one peer. */
-	if ((ch == &rp->dgram) != (msg->hdr.type == IPC_DNS_QUERY))
+	if ((ch == &rp->dgram) !=
+	    (msg->hdr.type == IPC_DNS_QUERY || msg->hdr.type == IPC_DNS_DONE))
 		return (IPC_E_DIRECTION);
 	switch (msg->hdr.type) {
 	case IPC_FLOW_OPEN:
@@ -81,6 +82,8 @@ dispatch_netproc(struct channel *ch, struct ipc_msg *msg, void *arg)
 		return (on_flow_close(rp, &msg->hdr, msg->payload));
 	case IPC_DNS_QUERY:
 		return (on_dns_query(rp, msg));
+	case IPC_DNS_DONE:
+		return (resolver_done(rp, msg->hdr.flow, msg->hdr.generation));
 	default:
 		return (IPC_E_TYPE);
 	}

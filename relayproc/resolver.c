@@ -102,17 +102,20 @@ query_fail(struct relayproc *rp, const struct dns_query *query)
 	channel_event_kick(&rp->dgram_ev);
 }
 
+/* Passes an answer on; one that netproc has no room for ends the query. */
 static void
-query_answer(struct relayproc *rp, const struct dns_query *query, size_t len)
+query_answer(struct relayproc *rp, struct dns_query *query, size_t len)
 {
 	const struct ipc_dns msg = { .guest_port = query->guest_port };
 
 	if (channel_send_tail(&rp->dgram, IPC_DNS_ANSWER, query->slot,
 		query->generation, &msg, sizeof(msg), rp->resolver.answer,
-		len) == -1)
-		query_fail(rp, query);
-	else
+		len) == 0) {
 		rp->counters.dns_answers++;
+		return;
+	}
+	query_end(rp, query);
+	query_fail(rp, query);
 }
 
 static void on_answer(evutil_socket_t fd, short what, void *arg);
@@ -188,9 +191,24 @@ on_answer(evutil_socket_t fd, short what, void *arg)
 		query_next(rp, query, clock_now_ms());
 		return;
 	}
+	if (query->answers++ < RESOLVER_ANSWERS_MAX)
+		query_answer(rp, query, (size_t)n);
+}
+
+enum ipc_error
+resolver_done(struct relayproc *rp, uint32_t slot, uint32_t generation)
+{
+	struct dns_query *query;
+
+	if (slot >= rp->resolver.nqueries)
+		return (IPC_E_QUOTA);
+	query = &rp->resolver.queries[slot];
+	/* It may have crossed our DNS_FAILED. */
+	if (query->generation != generation || !query->in_flight)
+		return (IPC_OK);
 	rp->resolver.preferred = query->server;
 	query_end(rp, query);
-	query_answer(rp, query, (size_t)n);
+	return (IPC_OK);
 }
 
 enum ipc_error
@@ -218,6 +236,7 @@ resolver_ask(struct relayproc *rp, uint32_t slot, uint32_t generation,
 	query->len = len;
 	query->server = resolver->preferred;
 	query->tried = 0;
+	query->answers = 0;
 	query->in_flight = 1;
 	TAILQ_INSERT_TAIL(&resolver->in_flight, query, entry);
 	query_next(rp, query, now_ms);

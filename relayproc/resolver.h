@@ -30,6 +30,12 @@ struct relayproc;
  */
 #define RESOLVER_QUERY_MAX 4096
 
+/*
+ * Most answers to one query that are passed on; later ones are dropped and
+ * the query waits for its deadline.  Test: answers_beyond_the_limit_stay.
+ */
+#define RESOLVER_ANSWERS_MAX 16
+
 struct dns_query {
 	TAILQ_ENTRY(dns_query) entry; /* of those in flight, by deadline */
 	struct relayproc *owner;      /* borrowed, for event callbacks */
@@ -38,7 +44,7 @@ struct dns_query {
 	uint16_t guest_port;
 	int in_flight;
 	int fd; /* owned: connected to the server; or -1 */
-	unsigned int server, tried;
+	unsigned int server, tried, answers;
 	uint64_t deadline_ms;
 	size_t len;
 	uint8_t data[RESOLVER_QUERY_MAX];
@@ -67,7 +73,7 @@ int resolver_init(struct resolver *resolver, uint32_t nqueries,
 void resolver_free(struct resolver *resolver);
 
 /*
- * netproc's DNS_QUERY: data is sent on, DNS_ANSWER or DNS_FAILED will follow.
+ * netproc's DNS_QUERY: data is sent on, DNS_ANSWERs or DNS_FAILED will follow.
  * A query that is in flight in the same slot is given up for a newer one.
  * IPC_OK, IPC_E_QUOTA (more slots than granted), IPC_E_STATE (generation not
  * newer than the last one).
@@ -75,6 +81,13 @@ void resolver_free(struct resolver *resolver);
 enum ipc_error resolver_ask(struct relayproc *rp, uint32_t slot,
     uint32_t generation, uint16_t guest_port, const uint8_t *data, size_t len,
     uint64_t now_ms);
+
+/*
+ * netproc has found its answer: the query ends, and its server is asked first
+ * from now on.  IPC_OK, or IPC_E_QUOTA (no such slot).
+ */
+enum ipc_error resolver_done(struct relayproc *rp, uint32_t slot,
+    uint32_t generation);
 
 /* Turns from the servers that did not answer in time to the next. */
 void resolver_expire(struct relayproc *rp, uint64_t now_ms);

@@ -147,17 +147,24 @@ gateway_dns_answer(struct netproc *np, uint32_t number, uint32_t generation,
     const uint8_t *answer, size_t len)
 {
 	uint8_t cut[DNS_HEAD_MAX];
+	struct ipc_dns done = { 0 };
 	struct dns_slot *slot;
 
 	slot = dns_table_find(&np->dns, number, generation);
 	if (slot == NULL)
 		return;
-	if (answer == NULL ||
-	    !dns_answer_matches(slot->head, slot->head_len, answer, len)) {
+	if (answer == NULL) {
 		dns_fail(np, slot);
 		return;
 	}
+	if (!dns_answer_matches(slot->head, slot->head_len, answer, len)) {
+		COUNT(np, DNS_MISMATCH);
+		return;
+	}
 	COUNT(np, DNS_ANSWERS);
+	done.guest_port = slot->guest_port;
+	channel_send(&np->dgram, IPC_DNS_DONE, number, generation, &done,
+	    sizeof(done));
 	if (len > UDP_PAYLOAD_MAX(np)) {
 		COUNT(np, DNS_TRUNCATED);
 		len = dns_truncate(answer, len, sizeof(cut), cut);

@@ -58,6 +58,31 @@ expect_answer(struct life *life, uint32_t slot, uint32_t generation,
 	assert_memory_equal(msg.tail, text, strlen(text));
 }
 
+static unsigned int
+in_flight(const struct life *life)
+{
+	const struct dns_query *query;
+	unsigned int n = 0;
+
+	TAILQ_FOREACH(query, &life->rp->resolver.in_flight, entry)
+		n++;
+	return (n);
+}
+
+/* As netproc does when it has found its answer. */
+static void
+done(struct life *life, uint32_t slot, uint32_t generation)
+{
+	const unsigned int before = in_flight(life);
+	const struct ipc_dns dns = { 0 };
+
+	assert_int_equal(channel_send(&life->dgram, IPC_DNS_DONE, slot,
+			     generation, &dns, sizeof(dns)),
+	    0);
+	while (in_flight(life) == before)
+		life_turn(life);
+}
+
 static void
 expect_failed(struct life *life, uint32_t slot, uint32_t generation)
 {
@@ -69,17 +94,6 @@ expect_failed(struct life *life, uint32_t slot, uint32_t generation)
 	assert_int_equal(msg.hdr.flow, slot);
 	assert_int_equal(msg.hdr.generation, generation);
 	assert_int_equal(dns.guest_port, 1000 + slot);
-}
-
-static unsigned int
-in_flight(const struct life *life)
-{
-	const struct dns_query *query;
-	unsigned int n = 0;
-
-	TAILQ_FOREACH(query, &life->rp->resolver.in_flight, entry)
-	n++;
-	return (n);
 }
 
 /* A port of loopback where nothing listens. */
@@ -106,6 +120,7 @@ a_query_and_its_answer_pass_byte_for_byte(void **state)
 	server_expect(life, server, "\1not DNS at all", &from);
 	server_answer(server, "nor is this\377", &from);
 	expect_answer(life, 3, 7, "nor is this\377");
+	done(life, 3, 7);
 	assert_int_equal(in_flight(life), 0);
 	assert_int_equal(life->rp->counters.dns_answers, 1);
 	close(server);
@@ -155,7 +170,7 @@ an_answer_from_someone_else_is_not_heard(void **state)
 }
 
 static void
-a_second_answer_goes_nowhere(void **state)
+answers_pass_until_netproc_has_found_its_own(void **state)
 {
 	struct life *life = *state;
 	struct sockaddr_in from;
@@ -166,11 +181,52 @@ a_second_answer_goes_nowhere(void **state)
 	life_start(life);
 	life_ask(life, 0, 1, "q");
 	server_expect(life, server, "q", &from);
+	server_answer(server, "forged", &from);
+	expect_answer(life, 0, 1, "forged");
 	server_answer(server, "a", &from);
-	server_answer(server, "b", &from);
 	expect_answer(life, 0, 1, "a");
+	done(life, 0, 1);
+	(void)sendto(server, "late", 4, 0, (struct sockaddr *)&from,
+	    sizeof(from));
 	life_expect_silence(life, &life->dgram, 20);
 	close(server);
+}
+
+static void
+answers_beyond_the_limit_stay(void **state)
+{
+	struct life *life = *state;
+	struct sockaddr_in from;
+	uint16_t port;
+	int i, server = life_udp(&port);
+
+	life_resolver(life, "127.0.0.1", port);
+	life_start(life);
+	life_ask(life, 0, 1, "q");
+	server_expect(life, server, "q", &from);
+	for (i = 0; i < RESOLVER_ANSWERS_MAX; i++) {
+		server_answer(server, "a", &from);
+		expect_answer(life, 0, 1, "a");
+	}
+	server_answer(server, "a", &from);
+	life_expect_silence(life, &life->dgram, 20);
+	assert_int_equal(in_flight(life), 1);
+	close(server);
+}
+
+static void
+done_for_a_query_that_has_ended_is_nothing(void **state)
+{
+	struct life *life = *state;
+	const struct ipc_dns dns = { 0 };
+
+	life_start(life);
+	life_ask(life, 0, 1, "q");
+	expect_failed(life, 0, 1);
+	assert_int_equal(channel_send(&life->dgram, IPC_DNS_DONE, 0, 1, &dns,
+			     sizeof(dns)),
+	    0);
+	life_expect_silence(life, &life->dgram, 20);
 }
 
 static void
@@ -233,6 +289,7 @@ the_server_that_answered_last_is_asked_first(void **state)
 	server_expect(life, server, "q", &from);
 	server_answer(server, "a", &from);
 	expect_answer(life, 0, 1, "a");
+	done(life, 0, 1);
 	life_ask(life, 0, 2, "r");
 	server_expect(life, server, "r", &from);
 	assert_int_equal(life->rp->resolver.queries[0].tried, 1);
@@ -374,7 +431,9 @@ an_answer_that_netproc_has_no_room_for_becomes_a_failure(void **state)
 		server_expect(life, server, "q", &from);
 		(void)sendto(server, big, IPC_DNS_TAIL_MAX, 0,
 		    (struct sockaddr *)&from, sizeof(from));
-		while (in_flight(life) > 0)
+		while (life->rp->counters.dns_answers +
+			life->rp->counters.dns_failed <=
+		    i)
 			life_turn(life);
 	}
 	while (answers + failures < 8) {
@@ -470,7 +529,9 @@ main(void)
 		TEST(a_query_and_its_answer_pass_byte_for_byte),
 		TEST(every_query_has_a_port_of_its_own),
 		TEST(an_answer_from_someone_else_is_not_heard),
-		TEST(a_second_answer_goes_nowhere),
+		TEST(answers_pass_until_netproc_has_found_its_own),
+		TEST(answers_beyond_the_limit_stay),
+		TEST(done_for_a_query_that_has_ended_is_nothing),
 		TEST(a_server_that_refuses_costs_no_wait),
 		TEST(a_silent_server_is_left_for_the_next_after_the_timeout),
 		TEST(the_server_that_answered_last_is_asked_first),
