@@ -7,7 +7,7 @@ netproc_lwip_liblwip_a_SOURCES =
 netproc_lwip_liblwip_a_LIBADD = $(LWIP_OBJECTS)
 netproc_lwip_liblwip_a_DEPENDENCIES = $(LWIP_OBJECTS)
 
-lwip_port = netproc/lwip/lwipopts.h
+lwip_port = netproc/lwip/lwipopts.h netproc/lwip/arch/cc.h
 EXTRA_DIST += netproc/lwip/sources.list $(lwip_port)
 
 $(LWIP_OBJECTS): netproc/lwip/%.o: netproc/lwip/%.c $(lwip_port) config.status
