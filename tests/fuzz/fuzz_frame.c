@@ -64,7 +64,7 @@ put_frame(struct stream *s, size_t len)
 {
 	uint8_t *at = s->bytes + s->len;
 
-	if (len > STREAM_MAX - FRAME_PREFIX_LEN - s->len)
+	if (FRAME_PREFIX_LEN + len > STREAM_MAX - s->len)
 		return;
 	at[0] = 0;
 	at[1] = (uint8_t)(len >> 16);
