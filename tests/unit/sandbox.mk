@@ -5,6 +5,7 @@ sandbox_tests = \
 	tests/unit/test_filter_sim \
 	tests/unit/test_filter_live \
 	tests/unit/test_isolate \
+	tests/unit/test_lock_parent \
 	tests/unit/test_spawn \
 	tests/unit/test_attest
 check_PROGRAMS += $(sandbox_tests)
@@ -35,6 +36,10 @@ tests_unit_test_filter_live_LDADD = $(sandbox_test_libs)
 tests_unit_test_isolate_SOURCES = tests/unit/test_isolate.c \
 	$(forked) $(jail_child)
 tests_unit_test_isolate_LDADD = parent/libparent.a $(sandbox_test_libs)
+
+tests_unit_test_lock_parent_SOURCES = tests/unit/test_lock_parent.c \
+	$(forked) $(jail_child)
+tests_unit_test_lock_parent_LDADD = parent/libparent.a $(sandbox_test_libs)
 
 tests_unit_test_spawn_SOURCES = tests/unit/test_spawn.c \
 	$(forked) $(jail_child)

@@ -2,16 +2,11 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
-
-#include <linux/capability.h>
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <poll.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -34,8 +29,6 @@
 #include "sandbox/stages.h"
 #include "tests/unit/forked.h"
 #include "tests/unit/jail_child.h"
-
-#define TEST_UID 54322u
 
 static char last_error[1024];
 
@@ -349,242 +342,6 @@ the_limit_of_descriptors_is_hard(void **state)
 	assert_true(FORKED_EXITED(forked(limit_descriptors, NULL), 0));
 }
 
-/* The parent's own lock. */
-
-struct parent_world {
-	char dir[64], other[64];
-	char socket[96], outside[96];
-};
-
-static void
-touch(const char *path)
-{
-	int fd;
-
-	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-	assert_true(fd >= 0);
-	close(fd);
-}
-
-static void
-world_make(struct parent_world *world)
-{
-	strlcpy(world->dir, "/tmp/test_isolate.XXXXXX", sizeof(world->dir));
-	strlcpy(world->other, "/tmp/test_isolate.XXXXXX", sizeof(world->other));
-	assert_non_null(mkdtemp(world->dir));
-	assert_non_null(mkdtemp(world->other));
-	snprintf(world->socket, sizeof(world->socket), "%s/s", world->dir);
-	snprintf(world->outside, sizeof(world->outside), "%s/s", world->other);
-	touch(world->socket);
-	touch(world->outside);
-}
-
-static void
-world_end(const struct parent_world *world)
-{
-	unlink(world->socket);
-	unlink(world->outside);
-	rmdir(world->dir);
-	rmdir(world->other);
-}
-
-static uint32_t
-caps_effective(void)
-{
-	struct __user_cap_header_struct header = {
-		.version = _LINUX_CAPABILITY_VERSION_3
-	};
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
-
-	/* read before the filter, which does not know capget(2) */
-	if (syscall(SYS_capget, &header, data) == -1)
-		return (UINT32_MAX);
-	return (data[0].effective);
-}
-
-/* With a jailed child to kill, as the parent has it. */
-static int
-lock_and_work(const void *arg)
-{
-	const struct parent_world *world = arg;
-	const char *dirs[] = { world->dir, NULL };
-	struct child child[2];
-	uint32_t missed = 0;
-	int status = 0;
-
-	if (start(1, child) == -1)
-		return (2);
-	if (sandbox_lock_parent(1, dirs, &missed) == -1)
-		return (3);
-	if (unlinkat(AT_FDCWD, world->outside, 0) != -1 || errno != EACCES)
-		return (4);
-	if (unlinkat(AT_FDCWD, world->socket, 0) == -1)
-		return (5);
-	if (syscall(SYS_pidfd_send_signal, child[0].pidfd, SIGKILL, NULL, 0) ==
-	    -1)
-		return (6);
-	spawn_end(&child[0], &status);
-	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
-		return (7);
-	spawn_end(&child[1], NULL);
-	return (0);
-}
-
-static int
-lock_and_open(const void *arg)
-{
-	uint32_t missed = 0;
-
-	(void)arg;
-	if (sandbox_lock_parent(1, NULL, &missed) == -1)
-		return (3);
-	return (open("/etc/passwd", O_RDONLY) == -1);
-}
-
-static void
-the_locked_parent_can_unlink_its_socket_and_kill_its_children(void **state)
-{
-	struct parent_world world;
-	int status;
-
-	(void)state;
-	world_make(&world);
-	status = forked(lock_and_work, &world);
-	if (!FORKED_EXITED(status, 0))
-		fail_msg("status %#x", status);
-	world_end(&world);
-}
-
-static void
-the_locked_parent_unlinks_in_another_users_directory(void **state)
-{
-	struct parent_world world;
-	int status;
-
-	(void)state;
-	if (geteuid() != 0) {
-		print_message("# SKIP: needs root\n");
-		skip();
-	}
-	world_make(&world);
-	assert_int_equal(chown(world.dir, TEST_UID, TEST_UID), 0);
-	status = forked(lock_and_work, &world);
-	if (!FORKED_EXITED(status, 0))
-		fail_msg("status %#x", status);
-	world_end(&world);
-}
-
-static int
-work_as_plain_user(const void *arg)
-{
-	const struct parent_world *world = arg;
-
-	assert_int_equal(setgroups(0, NULL), 0);
-	assert_int_equal(setresgid(TEST_UID, TEST_UID, TEST_UID), 0);
-	assert_int_equal(setresuid(TEST_UID, TEST_UID, TEST_UID), 0);
-	assert_int_equal(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), 0);
-	assert_int_equal(caps_effective(), 0);
-	return (lock_and_work(world));
-}
-
-static void
-the_parent_of_an_unprivileged_start_locks_itself(void **state)
-{
-	struct parent_world world;
-	int status;
-
-	(void)state;
-	if (geteuid() != 0) {
-		print_message("# SKIP: the other tests are unprivileged\n");
-		skip();
-	}
-	world_make(&world);
-	assert_int_equal(chown(world.dir, TEST_UID, TEST_UID), 0);
-	assert_int_equal(chown(world.other, TEST_UID, TEST_UID), 0);
-	status = forked(work_as_plain_user, &world);
-	if (!FORKED_EXITED(status, 0))
-		fail_msg("status %#x", status);
-	world_end(&world);
-}
-
-struct pipes {
-	int to[2], from[2];
-};
-
-static int
-lock_and_wait(const void *arg)
-{
-	const struct pipes *pipes = arg;
-	struct iovec iov = { (void *)(uintptr_t) "", 1 };
-	uint32_t missed = 0;
-	char byte;
-
-	if (sandbox_lock_parent(1, NULL, &missed) == -1)
-		return (3);
-	if (writev(pipes->from[1], &iov, 1) != 1)
-		return (4);
-	return (read(pipes->to[0], &byte, 1) == 1 ? 0 : 5);
-}
-
-static void
-status_has(pid_t pid, const char *line)
-{
-	char path[64], text[4096];
-	FILE *file;
-	size_t n;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	assert_non_null(file = fopen(path, "r"));
-	n = fread(text, 1, sizeof(text) - 1, file);
-	fclose(file);
-	text[n] = '\0';
-	if (strstr(text, line) == NULL)
-		fail_msg("no %s in %s", line, text);
-}
-
-static void
-the_locked_parent_has_no_rights_left(void **state)
-{
-	struct pipes pipes;
-	int status;
-	char byte;
-	pid_t pid;
-
-	(void)state;
-	assert_int_equal(pipe(pipes.to), 0);
-	assert_int_equal(pipe(pipes.from), 0);
-	assert_true((pid = fork()) != -1);
-	if (pid == 0)
-		_exit(lock_and_wait(&pipes));
-	assert_int_equal(read(pipes.from[0], &byte, 1), 1);
-	status_has(pid, "NoNewPrivs:\t1\n");
-	status_has(pid, "Seccomp:\t2\n");
-	status_has(pid, "CapInh:\t0000000000000000\n");
-	status_has(pid, "CapPrm:\t0000000000000000\n");
-	status_has(pid, "CapEff:\t0000000000000000\n");
-	status_has(pid, "CapAmb:\t0000000000000000\n");
-	if (geteuid() == 0)
-		status_has(pid, "CapBnd:\t0000000000000000\n");
-	assert_int_equal(write(pipes.to[1], "", 1), 1);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(FORKED_EXITED(status, 0));
-	close(pipes.to[0]);
-	close(pipes.to[1]);
-	close(pipes.from[0]);
-	close(pipes.from[1]);
-}
-
-static void
-the_locked_parent_that_opens_a_file_is_killed(void **state)
-{
-	(void)state;
-#ifdef SALLYPORT_SANITIZERS
-	print_message("# SKIP: a sanitizer build may open files\n");
-	skip();
-#endif
-	assert_true(FORKED_SIGSYS(forked(lock_and_open, NULL)));
-}
-
 int
 main(int argc, char **argv)
 {
@@ -600,14 +357,6 @@ main(int argc, char **argv)
 		cmocka_unit_test(
 		    each_step_refused_stops_strict_and_is_recorded_in_best_effort),
 		cmocka_unit_test(the_limit_of_descriptors_is_hard),
-		cmocka_unit_test(
-		    the_locked_parent_can_unlink_its_socket_and_kill_its_children),
-		cmocka_unit_test(
-		    the_locked_parent_unlinks_in_another_users_directory),
-		cmocka_unit_test(
-		    the_parent_of_an_unprivileged_start_locks_itself),
-		cmocka_unit_test(the_locked_parent_has_no_rights_left),
-		cmocka_unit_test(the_locked_parent_that_opens_a_file_is_killed),
 	};
 
 	jail_child_main(argc, argv);
