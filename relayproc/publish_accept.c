@@ -58,7 +58,7 @@ publish_pause(struct relayproc *rp, uint64_t resume_ms)
 	rp->publish.resume_ms = resume_ms;
 }
 
-/* Errors of one client, not of the listener; see accept(2), "Error handling". */
+/* Errors of one client and not of the listener; accept(2), "Error handling". */
 static int
 is_client_error(int error)
 {

@@ -94,7 +94,7 @@ the_clock_standing_still_or_going_back_gives_no_token(void **state)
 }
 
 static void
-a_token_taken_while_the_clock_stands_back_is_not_earned_twice(void **state)
+a_clock_that_stands_back_earns_no_token_twice(void **state)
 {
 	(void)state;
 	assert_int_equal(take(1, START_MS), BUDGET_OK);
@@ -202,8 +202,7 @@ main(void)
 		TEST(a_burst_is_allowed_at_once_and_then_the_rate),
 		TEST(tokens_never_exceed_the_burst),
 		TEST(the_clock_standing_still_or_going_back_gives_no_token),
-		TEST(
-		    a_token_taken_while_the_clock_stands_back_is_not_earned_twice),
+		TEST(a_clock_that_stands_back_earns_no_token_twice),
 		TEST(over_a_minute_the_rate_is_exact),
 		TEST(the_time_of_the_next_token_is_neither_early_nor_late),
 		TEST(no_more_connects_to_one_address_than_its_cap),
