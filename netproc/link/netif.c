@@ -99,18 +99,8 @@ netif_output_ip4(struct netif *netif, struct pbuf *p, const ip4_addr_t *dst)
 	struct netproc *np = netif->state;
 	uint8_t head[PACKET_ETHER_LEN];
 
+	(void)dst;
 	tcp_checksum(p);
-	if (!np->shield.guest_mac_known) {
-		/*
-		 * A published port's client came before the guest's first
-		 * frame.  A guest takes no TCP from a broadcast, so ask it
-		 * for its MAC; the answer sends what waits.  Asked apart
-		 * from the packet, since an entry that is pending already
-		 * would only keep the packet and stay silent.
-		 */
-		etharp_query(netif, dst, NULL);
-		return (etharp_query(netif, dst, p));
-	}
 	ether_header(np, head);
 	return (queue_frame(np, head, p) == -1 ? ERR_MEM : ERR_OK);
 }
