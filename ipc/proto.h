@@ -53,7 +53,8 @@ enum ipc_phase {
 #define P_SR (IPC_SETUP | IPC_RUN)
 #define P_A  (IPC_SETUP | IPC_RUN | IPC_DRAIN)
 
-#define IPC_DNS_TAIL_MAX 65507 /* largest UDP payload over IPv4 */
+#define IPC_DNS_TAIL_MAX   65507 /* largest UDP payload over IPv4 */
+#define IPC_DGRAM_TAIL_MAX 65527 /* ... over IPv6 (RFC 8200 4.5, RFC 768) */
 
 /* clang-format off */
 #define IPC_MESSAGES(X) \
@@ -63,7 +64,7 @@ enum ipc_phase {
 	X(CONFIG_NETPROC, R_P,		R_N,		config_netproc,	0,	0,	P_S) \
 	X(CONFIG_RELAYPROC, R_P,	R_R,		config_relayproc, 0,	0,	P_S) \
 	X(CONFIG_RULE,	R_P,		R_R,		rule,		0,	0,	P_S) \
-	X(CONFIG_RESOLVER, R_P,		R_R,		resolver,	0,	0,	P_S) \
+	X(CONFIG_RESOLVER, R_P,		R_R,		resolver,	0,	0,	P_SR) \
 	X(CONFIG_HOST_SERVICE, R_P,	R_R,		host_service,	0,	0,	P_S) \
 	X(CONFIG_LISTENER, R_P,		R_R,		listener,	0,	1,	P_S) \
 	X(HOST_ADDR,	R_P,		R_R,		host_addr,	0,	0,	P_SR) \
@@ -84,7 +85,12 @@ enum ipc_phase {
 	X(DNS_QUERY,	R_N,		R_R,		dns,		IPC_DNS_TAIL_MAX, 0,	P_RD) \
 	X(DNS_DONE,	R_N,		R_R,		dns,		0,	0,	P_RD) \
 	X(DNS_ANSWER,	R_R,		R_N,		dns,		IPC_DNS_TAIL_MAX, 0,	P_RD) \
-	X(DNS_FAILED,	R_R,		R_N,		dns,		0,	0,	P_RD)
+	X(DNS_FAILED,	R_R,		R_N,		dns,		0,	0,	P_RD) \
+	X(ASSOC_SEND,	R_N,		R_R,		assoc_data,	IPC_DGRAM_TAIL_MAX, 0,	P_RD) \
+	X(ASSOC_RECV,	R_R,		R_N,		assoc_data,	IPC_DGRAM_TAIL_MAX, 0,	P_RD) \
+	X(ASSOC_ERROR,	R_R,		R_N,		assoc_error,	0,	0,	P_RD) \
+	X(ASSOC_CLOSE,	R_N,		R_R,		empty,		0,	0,	P_RD) \
+	X(HOST_ROUTE,	R_P,		R_N,		host_route,	0,	0,	P_SR)
 /* clang-format on */
 
 enum ipc_type {
@@ -125,8 +131,11 @@ _Static_assert(sizeof(struct ipc_hello) == 16, "wire size");
 struct ipc_config_netproc {
 	struct ipc_addr address; /* the guest's, IPv4 */
 	struct ipc_addr gateway;
+	struct ipc_addr address6; /* family 0: no IPv6 for the guest */
+	struct ipc_addr gateway6;
 	uint32_t prefix_len;
-	uint32_t mtu; /* of the link, 1280..65520 bytes */
+	uint32_t prefix_len6; /* 64: SLAAC needs it */
+	uint32_t mtu;	      /* of the link, 1280..65520 bytes */
 	uint8_t guest_mac[6];
 	uint8_t gateway_mac[6];
 	uint8_t guest_mac_auto; /* 1: the first valid frame pins it */
@@ -134,17 +143,25 @@ struct ipc_config_netproc {
 	uint32_t lease_s;	/* DHCP lease, seconds */
 	uint32_t max_flows;	/* outbound slots */
 	uint32_t max_inbound;	/* inbound slots, 0 if nothing is published */
+	uint32_t max_assocs;	/* UDP and ICMP, outbound slots */
+	uint32_t max_assocs_in; /* inbound slots */
 	uint32_t dns_in_flight; /* most queries waiting for an answer */
 	uint32_t nsearch;
 	char search[NET_SEARCH_LIST][NET_SEARCH_MAX + 1]; /* NUL padded */
 };
-_Static_assert(sizeof(struct ipc_config_netproc) == 1620, "wire size");
+_Static_assert(sizeof(struct ipc_config_netproc) == 1672, "wire size");
 
 struct ipc_config_relayproc {
-	struct ipc_addr gateway; /* what --host-service listens on */
-	struct ipc_addr address; /* the guest's */
-	uint32_t prefix_len;	 /* of the gateway's link */
-	uint32_t default_allow;	 /* 1: a destination that no rule names */
+	struct ipc_addr gateway;  /* what --host-service listens on */
+	struct ipc_addr address;  /* the guest's */
+	struct ipc_addr gateway6; /* family 0: none */
+	struct ipc_addr address6;
+	uint32_t prefix_len; /* of the gateway's link */
+	uint32_t prefix_len6;
+	uint32_t max_assocs;
+	uint32_t max_assocs_in;
+	uint32_t udp_filter_open; /* 1: endpoint-independent filtering */
+	uint32_t default_allow;	  /* 1: a destination that no rule names */
 	uint32_t max_flows;
 	uint32_t max_inbound;
 	uint32_t max_pending;	      /* connects under way, in all */
@@ -155,7 +172,7 @@ struct ipc_config_relayproc {
 	uint32_t dns_timeout_ms; /* for each upstream server */
 	uint32_t dns_in_flight;
 };
-_Static_assert(sizeof(struct ipc_config_relayproc) == 84, "wire size");
+_Static_assert(sizeof(struct ipc_config_relayproc) == 140, "wire size");
 
 enum rule_action {
 	RULE_ALLOW,
@@ -176,7 +193,7 @@ _Static_assert(sizeof(struct ipc_rule) == 36, "wire size");
 struct ipc_resolver {
 	struct ipc_addr addr;
 	uint16_t port;
-	uint16_t pad; /* zero */
+	uint16_t first; /* 1: the servers before it are no more */
 };
 _Static_assert(sizeof(struct ipc_resolver) == 24, "wire size");
 
@@ -187,12 +204,13 @@ struct ipc_host_service {
 _Static_assert(sizeof(struct ipc_host_service) == 4, "wire size");
 
 struct ipc_listener {
-	uint32_t proto; /* IPPROTO_TCP */
+	uint32_t proto; /* IPPROTO_TCP or IPPROTO_UDP */
 	uint16_t guest_port;
 	uint16_t host_port;
 	struct ipc_addr bind;
+	uint32_t preserve; /* 1: the guest sees the client's own address */
 };
-_Static_assert(sizeof(struct ipc_listener) == 28, "wire size");
+_Static_assert(sizeof(struct ipc_listener) == 32, "wire size");
 
 struct ipc_host_addr {
 	struct ipc_addr addr;
@@ -271,6 +289,8 @@ enum flow_verdict {
 	VERDICT_TIMEOUT,      /* RST and ICMP 3/1 */
 	VERDICT_DENIED,	      /* by policy: RST and ICMP 3/13 */
 	VERDICT_RESOURCES,    /* ours are short: drop the SYN, it comes again */
+	VERDICT_TOO_BIG,      /* datagrams: ICMP 3/4 or ICMPv6 2 with the MTU */
+	VERDICT_TTL,	      /* datagrams: ICMP 11/0 or ICMPv6 3/0 */
 	VERDICT_N
 };
 
@@ -284,8 +304,9 @@ struct ipc_flow_inbound {
 	struct ipc_addr client;
 	uint16_t client_port;
 	uint16_t guest_port;
+	uint32_t preserve; /* 1: the guest sees the client's own address */
 };
-_Static_assert(sizeof(struct ipc_flow_inbound) == 24, "wire size");
+_Static_assert(sizeof(struct ipc_flow_inbound) == 28, "wire size");
 
 enum flow_close_reason {
 	FLOW_CLOSE_DONE,    /* both halves ended: close */
@@ -310,10 +331,59 @@ struct ipc_dns {
 };
 _Static_assert(sizeof(struct ipc_dns) == 4, "wire size");
 
+/*
+ * An association is one UDP port or ICMP echo identifier of the guest's, and
+ * one host socket (endpoint-independent mapping, RFC 4787 4.1).  Slots below
+ * config.max_assocs are netproc's; those with FLOW_INBOUND_BIT are relayproc's
+ * and stand for one client of a published UDP port.
+ *
+ * ASSOC_SEND makes the association that it names when there is none in that
+ * generation, and replaces one of an older generation; ASSOC_CLOSE ends it.
+ * Records may be lost when a channel is full, as datagrams may.
+ *
+ * The tail is one datagram, or several to or from one peer: each of
+ * segment_len bytes, the last of at most that (as UDP_SEGMENT and UDP_GRO
+ * have it, udp(7)); 0: one datagram, of any length, also none.
+ * For ICMP it is the echo message from its type on.
+ */
+struct ipc_assoc_data {
+	struct ipc_addr peer;
+	uint16_t peer_port;   /* 0 for ICMP */
+	uint16_t guest_port;  /* or echo identifier */
+	uint16_t segment_len; /* bytes */
+	uint8_t proto;	      /* IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_ICMPV6 */
+	uint8_t flags;	      /* ASSOC_DF */
+};
+_Static_assert(sizeof(struct ipc_assoc_data) == 28, "wire size");
+
+#define ASSOC_DF 1 /* the guest forbade fragments */
+
+#define ASSOC_SEGMENTS_MAX 64 /* datagrams of one record */
+
+/* What became of a datagram to peer, as the host's kernel or policy says. */
+struct ipc_assoc_error {
+	struct ipc_addr peer;
+	uint16_t peer_port;
+	uint16_t guest_port;
+	uint8_t proto;
+	uint8_t verdict;	/* enum flow_verdict, or VERDICT_TOO_BIG */
+	uint16_t pad;		/* zero */
+	uint32_t mtu;		/* VERDICT_TOO_BIG: of the path, bytes */
+	struct ipc_addr router; /* who says so; family 0: the gateway */
+};
+_Static_assert(sizeof(struct ipc_assoc_error) == 52, "wire size");
+
+/* Whether the host has a way to the IPv6 internet. */
+struct ipc_host_route {
+	uint32_t ip6; /* 1: a default route or a global one */
+};
+_Static_assert(sizeof(struct ipc_host_route) == 4, "wire size");
+
 #define IPC_PAYLOAD_MAX sizeof(struct ipc_config_netproc)
 #define IPC_RECORD_MAX	(sizeof(struct ipc_hdr) + IPC_PAYLOAD_MAX)
 #define IPC_DGRAM_MAX \
-	(sizeof(struct ipc_hdr) + sizeof(struct ipc_dns) + IPC_DNS_TAIL_MAX)
+	(sizeof(struct ipc_hdr) + sizeof(struct ipc_assoc_data) + \
+	    IPC_DGRAM_TAIL_MAX)
 
 enum ipc_error {
 	IPC_OK,

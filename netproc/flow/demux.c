@@ -7,6 +7,7 @@
 
 #include "ipc/log.h"
 #include "netproc/flow/demux.h"
+#include "netproc/flow/lwip_addr.h"
 #include "netproc/siphash.h"
 
 int
@@ -57,7 +58,8 @@ static struct flow_tuple
 pcb_tuple(const struct tcp_pcb *pcb)
 {
 	const struct flow_tuple tuple = {
-		.peer_ip = lwip_ntohl(ip_2_ip4(&pcb->local_ip)->addr),
+		.peer = addr_of_lwip(&pcb->local_ip),
+		.guest = addr_of_lwip(&pcb->remote_ip),
 		.peer_port = pcb->local_port,
 		.guest_port = pcb->remote_port,
 	};
@@ -68,11 +70,14 @@ pcb_tuple(const struct tcp_pcb *pcb)
 static struct tcp_pcb *
 list_find(struct tcp_pcb *pcb, const struct flow_tuple *tuple)
 {
+	const ip_addr_t peer = lwip_addr_of(&tuple->peer);
+	const ip_addr_t guest = lwip_addr_of(&tuple->guest);
+
 	for (; pcb != NULL; pcb = pcb->next) {
 		if (pcb->remote_port == tuple->guest_port &&
 		    pcb->local_port == tuple->peer_port &&
-		    lwip_ntohl(ip_2_ip4(&pcb->local_ip)->addr) ==
-			tuple->peer_ip)
+		    ip_addr_eq(&pcb->local_ip, &peer) &&
+		    ip_addr_eq(&pcb->remote_ip, &guest))
 			return (pcb);
 	}
 	return (NULL);

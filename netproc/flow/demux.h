@@ -25,7 +25,6 @@ struct demux {
 	uint32_t nbuckets; /* a power of 2 */
 	struct demux_bucket *entered;
 	int depth;
-	uint32_t guest_ip; /* host order: to find a pcb's tuple again */
 };
 
 /* 0, or -1 with errno ENOMEM. */

@@ -198,9 +198,7 @@ flow_lookup(const struct flow_table *table, const struct flow_tuple *tuple,
 
 	LIST_FOREACH(flow, &table->buckets[hash & (table->nbuckets - 1)],
 	    by_tuple) {
-		if (flow->tuple.peer_ip == tuple->peer_ip &&
-		    flow->tuple.peer_port == tuple->peer_port &&
-		    flow->tuple.guest_port == tuple->guest_port)
+		if (memcmp(&flow->tuple, tuple, sizeof(*tuple)) == 0)
 			return (flow);
 	}
 	return (NULL);

@@ -79,14 +79,16 @@ enum flow_event {
 #define FLOW_CONNECTING_MS  10000
 #define FLOW_HALF_CLOSED_MS (5 * 60 * 1000)
 
-/* One connection as the guest sees it.  Addresses and ports in host order. */
+/* One connection as the guest sees it; ports in host order. */
 struct flow_tuple {
-	uint32_t peer_ip; /* the other end of the guest's connection */
+	struct ipc_addr peer; /* the other end of the guest's connection */
+	struct ipc_addr guest;
 	uint16_t peer_port;
 	uint16_t guest_port;
 };
+_Static_assert(sizeof(struct flow_tuple) == 44, "no padding: it is hashed");
 
-#define FLOW_SYN_MAX 80 /* IP header and the longest TCP header */
+#define FLOW_SYN_MAX 100 /* IPv6 header and the longest TCP header */
 #define FLOW_IOV_MAX 64 /* pieces of one turn, then they are written */
 
 TAILQ_HEAD(flow_list, flow);
@@ -112,6 +114,7 @@ struct flow {
 
 	uint8_t syn[FLOW_SYN_MAX];
 	size_t syn_len;
+	size_t syn_l4_off;
 	uint32_t irs; /* the guest's initial sequence number */
 
 	/* guest to host */

@@ -25,8 +25,14 @@ syn_hold(struct flow *flow, const uint8_t *frame, const struct shield_frame *sf)
 	flow->irs = sf->tcp_seq;
 	memcpy(flow->syn, frame + sf->l3_off, len);
 	/* Data on a SYN comes again: the packet now ends with its header. */
-	flow->syn[2] = (uint8_t)(len >> 8);
-	flow->syn[3] = (uint8_t)len;
+	if (sf->version == 6) {
+		flow->syn[4] = (uint8_t)(sf->tcp_header_len >> 8);
+		flow->syn[5] = (uint8_t)sf->tcp_header_len;
+	} else {
+		flow->syn[2] = (uint8_t)(len >> 8);
+		flow->syn[3] = (uint8_t)len;
+	}
+	flow->syn_l4_off = sf->l4_off - sf->l3_off;
 }
 
 static void
@@ -34,7 +40,7 @@ flow_open(struct netproc *np, const struct flow_tuple *tuple, uint64_t hash,
     const uint8_t *frame, const struct shield_frame *sf)
 {
 	struct ipc_flow_open open = {
-		.dst = addr_from_ip4(tuple->peer_ip),
+		.dst = tuple->peer,
 		.dst_port = tuple->peer_port,
 		.src_port = tuple->guest_port,
 		.mss = sf->tcp_mss,
@@ -143,7 +149,8 @@ intercept_tcp(struct netproc *np, uint8_t *frame, const struct shield_frame *sf)
 	const uint8_t kind = sf->tcp_flags &
 	    (SHIELD_TCP_SYN | SHIELD_TCP_ACK | SHIELD_TCP_RST);
 	const struct flow_tuple tuple = {
-		.peer_ip = sf->dst_ip,
+		.peer = shield_dst(sf),
+		.guest = shield_src(sf),
 		.peer_port = sf->dport,
 		.guest_port = sf->sport,
 	};
@@ -175,13 +182,12 @@ static void
 syn_input(struct flow *flow, uint16_t port)
 {
 	struct netproc *np = flow->np;
-	const size_t l4_off = (size_t)(flow->syn[0] & 0x0f) * 4;
 	uint8_t syn[FLOW_SYN_MAX];
 
 	memcpy(syn, flow->syn, flow->syn_len);
 	demux_enter(&np->demux, flow->hash);
 	tcp_listen_begin(flow, port);
-	netif_tcp_input(np, syn, flow->syn_len, l4_off, 1);
+	netif_tcp_input(np, syn, flow->syn_len, flow->syn_l4_off, 1);
 	tcp_listen_end(flow, port);
 	demux_leave(&np->demux);
 }

@@ -15,6 +15,7 @@
 
 #include "netproc/flow/end.h"
 #include "netproc/flow/intercept.h"
+#include "netproc/flow/lwip_addr.h"
 #include "netproc/flow/pump.h"
 #include "netproc/flow/tcp.h"
 #include "netproc/flow/turn.h"
@@ -264,9 +265,9 @@ guest_connect(struct flow *flow)
 
 	if (pcb == NULL)
 		return (NULL);
-	ip_2_ip4(&pcb->local_ip)->addr = lwip_htonl(flow->tuple.peer_ip);
+	pcb->local_ip = lwip_addr_of(&flow->tuple.peer);
 	pcb->local_port = flow->tuple.peer_port;
-	ip_2_ip4(&guest)->addr = lwip_htonl(np->guest_ip);
+	guest = lwip_addr_of(&flow->tuple.guest);
 	pcb_attach(flow, pcb);
 	demux_enter(&np->demux, flow->hash);
 	err = tcp_connect(pcb, &guest, flow->tuple.guest_port, on_connected);
@@ -285,7 +286,8 @@ tcp_flow_inbound(struct netproc *np, uint32_t wire, uint32_t generation,
 {
 	struct ipc_flow_close refused = { .reason = FLOW_CLOSE_REFUSED };
 	struct flow_tuple tuple = {
-		.peer_ip = np->gateway_ip,
+		.peer = np->cfg.gateway,
+		.guest = np->cfg.address,
 		.guest_port = guest_port,
 	};
 	struct flow *flow = NULL;

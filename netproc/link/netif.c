@@ -46,14 +46,15 @@ link_has_room(const struct netproc *np)
 }
 
 static void
-ether_header(const struct netproc *np, uint8_t head[PACKET_ETHER_LEN])
+ether_header(const struct netproc *np, uint16_t ethertype,
+    uint8_t head[PACKET_ETHER_LEN])
 {
 	memset(head, 0xff, 6);
 	if (np->shield.guest_mac_known)
 		memcpy(head, np->shield.guest_mac, 6);
 	memcpy(head + 6, np->shield.gateway_mac, 6);
-	head[12] = PACKET_ETHERTYPE_IP4 >> 8;
-	head[13] = PACKET_ETHERTYPE_IP4 & 0xff;
+	head[12] = (uint8_t)(ethertype >> 8);
+	head[13] = (uint8_t)ethertype;
 }
 
 static int
@@ -210,11 +211,30 @@ segment_pbuf(uint8_t *segment, size_t len, int copy)
 	return (p);
 }
 
+static void
+set_current_ip4(uint8_t *packet)
+{
+	const struct ip_hdr *ip = (const struct ip_hdr *)(void *)packet;
+
+	ip_data.current_ip4_header = ip;
+	ip_addr_copy_from_ip4(ip_data.current_iphdr_src, ip->src);
+	ip_addr_copy_from_ip4(ip_data.current_iphdr_dest, ip->dest);
+}
+
+static void
+set_current_ip6(uint8_t *packet)
+{
+	struct ip6_hdr *ip6 = (struct ip6_hdr *)(void *)packet;
+
+	ip_data.current_ip6_header = ip6;
+	ip_addr_copy_from_ip6_packed(ip_data.current_iphdr_src, ip6->src);
+	ip_addr_copy_from_ip6_packed(ip_data.current_iphdr_dest, ip6->dest);
+}
+
 void
 netif_tcp_input(struct netproc *np, uint8_t *packet, size_t len, size_t l4_off,
     int copy)
 {
-	const struct ip_hdr *ip = (const struct ip_hdr *)(void *)packet;
 	struct pbuf *p;
 
 	(void)np;
@@ -225,10 +245,11 @@ netif_tcp_input(struct netproc *np, uint8_t *packet, size_t len, size_t l4_off,
 		return;
 	ip_data.current_netif = &link_netif;
 	ip_data.current_input_netif = &link_netif;
-	ip_data.current_ip4_header = ip;
 	ip_data.current_ip_header_tot_len = (u16_t)l4_off;
-	ip_addr_copy_from_ip4(ip_data.current_iphdr_src, ip->src);
-	ip_addr_copy_from_ip4(ip_data.current_iphdr_dest, ip->dest);
+	if (packet[0] >> 4 == 6)
+		set_current_ip6(packet);
+	else
+		set_current_ip4(packet);
 	tcp_input(p, &link_netif);
 	memset(&ip_data, 0, sizeof(ip_data));
 }
