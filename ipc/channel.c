@@ -130,18 +130,16 @@ ring_put(struct channel *ch, const struct ipc_hdr *hdr, const void *payload,
 
 static int
 record_send_now(struct channel *ch, const struct ipc_hdr *hdr,
-    const void *payload, size_t len, const void *tail, size_t tail_len, int fd)
+    const void *payload, size_t len, int fd)
 {
-	struct iovec iov[3];
+	struct iovec iov[2];
 	struct ipc_hdr copy = *hdr;
 
 	iov[0].iov_base = &copy;
 	iov[0].iov_len = sizeof(copy);
 	iov[1].iov_base = (void *)(uintptr_t)payload;
 	iov[1].iov_len = len;
-	iov[2].iov_base = (void *)(uintptr_t)tail;
-	iov[2].iov_len = tail_len;
-	if (record_send(ch->fd, iov, tail_len > 0 ? 3 : 2, fd) == -1)
+	if (record_send(ch->fd, iov, 2, fd) == -1)
 		return (-1);
 	ch->nsent++;
 	return (0);
@@ -167,7 +165,7 @@ send_checked(struct channel *ch, enum ipc_type type, uint32_t flow,
 	}
 	if (ch->count > 0)
 		return (ring_put(ch, &hdr, payload, len, fd));
-	if (record_send_now(ch, &hdr, payload, len, NULL, 0, fd) == 0) {
+	if (record_send_now(ch, &hdr, payload, len, fd) == 0) {
 		if (fd != -1)
 			close(fd);
 		return (0);
@@ -216,8 +214,52 @@ channel_lend_fd(struct channel *ch, enum ipc_type type, uint32_t flow,
 		errno = ENOBUFS;
 		return (-1);
 	}
-	if (record_send_now(ch, &hdr, payload, len, NULL, 0, fd) == 0)
+	if (record_send_now(ch, &hdr, payload, len, fd) == 0)
 		return (0);
+	if (is_full(errno))
+		errno = ENOBUFS;
+	return (-1);
+}
+
+int
+channel_send_tailv(struct channel *ch, enum ipc_type type, uint32_t flow,
+    uint32_t generation, const void *payload, size_t len,
+    const struct iovec *tail, int ntail)
+{
+	struct iovec iov[2 + CHANNEL_TAIL_IOV];
+	struct ipc_hdr hdr = {
+		.type = type,
+		.flow = flow,
+		.generation = generation,
+	};
+	size_t tail_len = 0;
+	int i;
+
+	if (ntail < 0 || ntail > CHANNEL_TAIL_IOV) {
+		errno = EINVAL;
+		return (-1);
+	}
+	iov[0].iov_base = &hdr;
+	iov[0].iov_len = sizeof(hdr);
+	iov[1].iov_base = (void *)(uintptr_t)payload;
+	iov[1].iov_len = len;
+	for (i = 0; i < ntail; i++) {
+		iov[2 + i] = tail[i];
+		tail_len += tail[i].iov_len;
+	}
+	if (ch->fd == -1 || len != ipc_payload_size(type) ||
+	    tail_len > ipc_tail_max(type)) {
+		errno = ch->fd == -1 ? EPIPE : EINVAL;
+		return (-1);
+	}
+	if (ch->count > 0) {
+		errno = ENOBUFS;
+		return (-1);
+	}
+	if (record_send(ch->fd, iov, 2 + ntail, -1) == 0) {
+		ch->nsent++;
+		return (0);
+	}
 	if (is_full(errno))
 		errno = ENOBUFS;
 	return (-1);
@@ -228,26 +270,13 @@ channel_send_tail(struct channel *ch, enum ipc_type type, uint32_t flow,
     uint32_t generation, const void *payload, size_t len, const void *tail,
     size_t tail_len)
 {
-	const struct ipc_hdr hdr = {
-		.type = type,
-		.flow = flow,
-		.generation = generation,
+	const struct iovec iov = {
+		.iov_base = (void *)(uintptr_t)tail,
+		.iov_len = tail_len,
 	};
 
-	if (ch->fd == -1 || len != ipc_payload_size(type) ||
-	    tail_len > ipc_tail_max(type)) {
-		errno = ch->fd == -1 ? EPIPE : EINVAL;
-		return (-1);
-	}
-	if (ch->count > 0) {
-		errno = ENOBUFS;
-		return (-1);
-	}
-	if (record_send_now(ch, &hdr, payload, len, tail, tail_len, -1) == 0)
-		return (0);
-	if (is_full(errno))
-		errno = ENOBUFS;
-	return (-1);
+	return (channel_send_tailv(ch, type, flow, generation, payload, len,
+	    &iov, 1));
 }
 
 int
@@ -258,7 +287,7 @@ channel_flush(struct channel *ch)
 	while (ch->count > 0) {
 		slot = &ch->ring[ch->head];
 		if (record_send_now(ch, &slot->hdr, slot->payload, slot->len,
-			NULL, 0, slot->fd) == -1)
+			slot->fd) == -1)
 			return (is_full(errno) ? 0 : -1);
 		if (slot->fd != -1)
 			close(slot->fd);

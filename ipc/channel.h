@@ -2,6 +2,7 @@
 #define IPC_CHANNEL_H
 
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include <stddef.h>
 #include <stdint.h>
@@ -85,6 +86,13 @@ int channel_lend_fd(struct channel *ch, enum ipc_type type, uint32_t flow,
 int channel_send_tail(struct channel *ch, enum ipc_type type, uint32_t flow,
     uint32_t generation, const void *payload, size_t len, const void *tail,
     size_t tail_len);
+
+/* The same with a tail in ntail pieces, at most CHANNEL_TAIL_IOV. */
+#define CHANNEL_TAIL_IOV 64
+
+int channel_send_tailv(struct channel *ch, enum ipc_type type, uint32_t flow,
+    uint32_t generation, const void *payload, size_t len,
+    const struct iovec *tail, int ntail);
 
 /* Sends what waits.  1: all gone, 0: some waits still, -1: errno. */
 int channel_flush(struct channel *ch);

@@ -1,6 +1,6 @@
 /*
  * File-scope state: the clock that lwIP sees, read once a turn, and the secret
- * key of its initial sequence numbers; lwIP's hooks take no argument of ours.
+ * key of its sequence numbers and its random ones; lwIP's hooks take no argument of ours.
  */
 
 #include <stdlib.h>
@@ -10,11 +10,14 @@
 #include "lwip/sys.h"
 
 #include "ipc/log.h"
+#include "netproc/flow/flow.h"
+#include "netproc/flow/lwip_addr.h"
 #include "netproc/lwip_port.h"
 #include "netproc/siphash.h"
 
 static uint64_t port_now_ms;
 static uint8_t isn_key[SIPHASH_KEY_LEN];
+static uint64_t random_count;
 
 int
 lwip_port_init(void)
@@ -43,18 +46,24 @@ uint32_t
 tcp_isn(const void *local_ip, uint16_t local_port, const void *remote_ip,
     uint16_t remote_port)
 {
-	struct {
-		uint32_t local, remote;
-		uint16_t lport, rport;
-	} id = {
-		.local = ip_2_ip4((const ip_addr_t *)local_ip)->addr,
-		.remote = ip_2_ip4((const ip_addr_t *)remote_ip)->addr,
-		.lport = local_port,
-		.rport = remote_port,
+	const struct flow_tuple id = {
+		.peer = addr_of_lwip(local_ip),
+		.guest = addr_of_lwip(remote_ip),
+		.peer_port = local_port,
+		.guest_port = remote_port,
 	};
 
 	return ((uint32_t)(port_now_ms * 250) +
 	    (uint32_t)siphash24(isn_key, &id, sizeof(id)));
+}
+
+/* arc4random(3) of libbsd makes a system call that the jail refuses. */
+uint32_t
+lwip_port_random(void)
+{
+	random_count++;
+	return ((uint32_t)siphash24(isn_key, &random_count,
+	    sizeof(random_count)));
 }
 
 void

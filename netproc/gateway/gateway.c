@@ -198,7 +198,7 @@ send_unreachable(struct netproc *np, uint8_t code, const uint8_t *packet,
 	n = icmp_build_unreachable(np->gateway_ip, code, np->ip_id++, packet,
 	    len, out, sizeof(out));
 	if (n > 0)
-		link_send_ip4(np, out, n);
+		link_send_ip(np, out, n);
 }
 
 void

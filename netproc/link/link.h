@@ -31,8 +31,8 @@ int link_has_room(const struct netproc *np);
 /* Sends a whole Ethernet frame; copies.  Dropped when the queue is full. */
 void link_send(struct netproc *np, const uint8_t *frame, size_t len);
 
-/* Sends an IPv4 packet, checksums in place, to the guest; copies. */
-void link_send_ip4(struct netproc *np, const uint8_t *packet, size_t len);
+/* Sends an IP packet of either version, complete, to the guest; copies. */
+void link_send_ip(struct netproc *np, const uint8_t *packet, size_t len);
 
 /* input.c: one frame from the guest.  Its bytes may be changed in place. */
 void link_input(struct netproc *np, uint8_t *frame, size_t len);

@@ -21,10 +21,12 @@
 #include "lwip/pbuf.h"
 #include "lwip/prot/ethernet.h"
 #include "lwip/prot/ip4.h"
+#include "lwip/prot/ip6.h"
 #include "lwip/prot/tcp.h"
 #include "lwip/priv/tcp_priv.h"
 #include "netif/ethernet.h"
 
+#include "netproc/flow/lwip_addr.h"
 #include "netproc/gateway/packet.h"
 #include "netproc/link/checksum.h"
 #include "netproc/link/link.h"
@@ -70,39 +72,63 @@ queue_frame(struct netproc *np, const uint8_t *head, struct pbuf *p)
 	return (0);
 }
 
-/* Fills the TCP checksum of an IPv4 packet in a chain of pbufs. */
+/*
+ * Fills the checksum of a TCP segment in a chain of pbufs: lwIP leaves it to
+ * us, so that it is computed once.  l4_off is where the segment begins, sum
+ * holds the pseudo header.
+ */
 static void
-tcp_checksum(struct pbuf *p)
+tcp_checksum(struct pbuf *p, size_t l4_off, struct checksum *sum)
 {
-	struct ip_hdr *ip = p->payload;
 	struct tcp_hdr *tcp;
-	struct checksum sum;
 	const struct pbuf *q;
-	u16_t hlen = IPH_HL_BYTES(ip), l4_len;
 
-	if (IPH_PROTO(ip) != IP_PROTO_TCP || p->len < hlen + TCP_HLEN)
-		return;
-	tcp = (struct tcp_hdr *)(void *)((uint8_t *)p->payload + hlen);
-	l4_len = (u16_t)(p->tot_len - hlen);
+	tcp = (struct tcp_hdr *)(void *)((uint8_t *)p->payload + l4_off);
 	tcp->chksum = 0;
-	checksum_init(&sum);
-	checksum_pseudo4(&sum, lwip_ntohl(ip->src.addr),
-	    lwip_ntohl(ip->dest.addr), IPPROTO_TCP, l4_len);
-	checksum_add(&sum, tcp, (size_t)(p->len - hlen));
+	checksum_add(sum, tcp, p->len - l4_off);
 	for (q = p->next; q != NULL; q = q->next)
-		checksum_add(&sum, q->payload, q->len);
-	tcp->chksum = lwip_htons(checksum_finish(&sum));
+		checksum_add(sum, q->payload, q->len);
+	tcp->chksum = lwip_htons(checksum_finish(sum));
 }
 
 static err_t
 netif_output_ip4(struct netif *netif, struct pbuf *p, const ip4_addr_t *dst)
 {
 	struct netproc *np = netif->state;
+	const struct ip_hdr *ip = p->payload;
 	uint8_t head[PACKET_ETHER_LEN];
+	struct checksum sum;
 
 	(void)dst;
-	tcp_checksum(p);
-	ether_header(np, head);
+	if (IPH_PROTO(ip) == IP_PROTO_TCP && p->len >= IP_HLEN + TCP_HLEN) {
+		checksum_init(&sum);
+		checksum_pseudo4(&sum, lwip_ntohl(ip->src.addr),
+		    lwip_ntohl(ip->dest.addr), IPPROTO_TCP,
+		    (uint16_t)(p->tot_len - IP_HLEN));
+		tcp_checksum(p, IP_HLEN, &sum);
+	}
+	ether_header(np, PACKET_ETHERTYPE_IP4, head);
+	return (queue_frame(np, head, p) == -1 ? ERR_MEM : ERR_OK);
+}
+
+static err_t
+netif_output_ip6(struct netif *netif, struct pbuf *p, const ip6_addr_t *dst)
+{
+	struct netproc *np = netif->state;
+	const struct ip6_hdr *ip6 = p->payload;
+	uint8_t head[PACKET_ETHER_LEN];
+	struct checksum sum;
+
+	(void)dst;
+	if (IP6H_NEXTH(ip6) == IP6_NEXTH_TCP &&
+	    p->len >= IP6_HLEN + TCP_HLEN) {
+		checksum_init(&sum);
+		checksum_pseudo6(&sum, (const uint8_t *)&ip6->src,
+		    (const uint8_t *)&ip6->dest, IPPROTO_TCP,
+		    (uint32_t)(p->tot_len - IP6_HLEN));
+		tcp_checksum(p, IP6_HLEN, &sum);
+	}
+	ether_header(np, PACKET_ETHERTYPE_IP6, head);
 	return (queue_frame(np, head, p) == -1 ? ERR_MEM : ERR_OK);
 }
 
@@ -126,8 +152,24 @@ netif_started(struct netif *netif)
 	netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP |
 	    NETIF_FLAG_ETHERNET | NETIF_FLAG_LINK_UP;
 	netif->output = netif_output_ip4;
+	netif->output_ip6 = netif_output_ip6;
 	netif->linkoutput = netif_output_ether;
 	return (ERR_OK);
+}
+
+/*
+ * The gateway's two IPv6 addresses, one global and one made of its MAC.  They
+ * are ours by definition, so they are not tentative first (RFC 4862 5.4).
+ */
+static void
+address_ip6(const struct netproc *np)
+{
+	ip_addr_t address = lwip_addr_of(&np->cfg.gateway6);
+
+	netif_create_ip6_linklocal_address(&link_netif, 1);
+	netif_ip6_addr_set_state(&link_netif, 0, IP6_ADDR_PREFERRED);
+	netif_ip6_addr_set(&link_netif, 1, ip_2_ip6(&address));
+	netif_ip6_addr_set_state(&link_netif, 1, IP6_ADDR_PREFERRED);
 }
 
 int
@@ -147,6 +189,8 @@ netif_setup(struct netproc *np)
 		return (-1);
 	netif_set_default(&link_netif);
 	netif_set_up(&link_netif);
+	if (np->cfg.gateway6.family == 6)
+		address_ip6(np);
 	return (0);
 }
 
@@ -270,7 +314,7 @@ link_send(struct netproc *np, const uint8_t *frame, size_t len)
 }
 
 void
-link_send_ip4(struct netproc *np, const uint8_t *packet, size_t len)
+link_send_ip(struct netproc *np, const uint8_t *packet, size_t len)
 {
 	uint8_t head[PACKET_ETHER_LEN];
 	struct pbuf *p;
@@ -280,7 +324,9 @@ link_send_ip4(struct netproc *np, const uint8_t *packet, size_t len)
 	p = pbuf_alloc(PBUF_RAW, (u16_t)len, PBUF_RAM);
 	if (p == NULL)
 		return;
-	ether_header(np, head);
+	ether_header(np, packet[0] >> 4 == 6 ? PACKET_ETHERTYPE_IP6 :
+					       PACKET_ETHERTYPE_IP4,
+	    head);
 	if (pbuf_take(p, packet, (u16_t)len) == ERR_OK)
 		queue_frame(np, head, p);
 	pbuf_free(p);

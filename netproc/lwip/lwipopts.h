@@ -19,7 +19,7 @@
 
 /* What lwIP parses: ARP, IPv4, ICMP echo, TCP.  Nothing else is compiled. */
 #define LWIP_IPV4		      1
-#define LWIP_IPV6		      0
+#define LWIP_IPV6 1
 #define LWIP_ARP		      1
 #define LWIP_ETHERNET		      1
 #define LWIP_ICMP		      1
@@ -40,6 +40,26 @@
 #define ETHARP_SUPPORT_STATIC_ENTRIES 0
 #define ETHARP_TRUST_IP_MAC	      0
 #define ARP_TABLE_SIZE		      4 /* one guest */
+
+/* Of IPv6, what answers for the gateway's addresses; gateway/ra.c does RA. */
+#define LWIP_IPV6_NUM_ADDRESSES 2
+#define LWIP_IPV6_FRAG 0
+#define LWIP_IPV6_REASS 0
+#define IPV6_FRAG_COPYHEADER 1 /* of no effect without REASS; never 0 on 64 bit */
+#define LWIP_IPV6_MLD 0
+#define LWIP_IPV6_FORWARD 0
+#define LWIP_IPV6_SEND_ROUTER_SOLICIT 0
+#define LWIP_IPV6_AUTOCONFIG 0
+#define LWIP_IPV6_ADDRESS_LIFETIMES 0
+#define LWIP_IPV6_DUP_DETECT_ATTEMPTS 0
+#define LWIP_IPV6_SCOPES 0
+#define LWIP_ND6_QUEUEING 0 /* the guest's MAC is pinned, not resolved */
+#define LWIP_ND6_ALLOW_RA_UPDATES 0 /* the router is us */
+#define LWIP_ND6_TCP_REACHABILITY_HINTS 0
+#define LWIP_ND6_NUM_NEIGHBORS 4
+#define LWIP_ND6_NUM_DESTINATIONS 4
+#define LWIP_ND6_NUM_PREFIXES 1
+#define LWIP_ND6_NUM_ROUTERS 1
 
 /*
  * Memory: malloc(3) behind caps of our own, which stand before every

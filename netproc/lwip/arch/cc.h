@@ -19,10 +19,10 @@ _Noreturn void lwip_assert_failed(const char *message, int line,
 	} while (0)
 #define LWIP_PLATFORM_ASSERT(x) lwip_assert_failed((x), __LINE__, __FILE__)
 #define LWIP_ERRNO_STDINCLUDE	1
-#define LWIP_RAND()		arc4random()
+#define LWIP_RAND()		lwip_port_random()
 #define LWIP_NO_CTYPE_H		0
 #define LWIP_NO_UNISTD_H	0
 
-uint32_t arc4random(void);
+uint32_t lwip_port_random(void);
 
 #endif

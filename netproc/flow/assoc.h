@@ -1,0 +1,107 @@
+#ifndef NETPROC_FLOW_ASSOC_H
+#define NETPROC_FLOW_ASSOC_H
+
+#include <sys/queue.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ipc/addr.h"
+
+/*
+ * Associations: what a flow is to TCP, an association is to UDP and ICMP echo.
+ *
+ * One stands for one port (or echo identifier) of the guest's, whoever it
+ * speaks to (endpoint-independent mapping, RFC 4787 4.1), and for one socket
+ * of relayproc's.  An inbound one stands for one client of a published port,
+ * and has a port of the gateway's (or the client's own address) as the guest
+ * sees it.
+ *
+ * Timers (assoc.deadline_ms; RFC 4787 4.3):
+ *	no answer yet			30 s after the last datagram out
+ *	... and it was a DNS query	10 s
+ *	answered			300 s after the last datagram either way
+ * Then ASSOC_CLOSE is said and the slot is free.  When all are in use, the
+ * one that was idle longest gives way.
+ */
+#define ASSOC_IDLE_MS	  (300 * 1000)
+#define ASSOC_ONE_SHOT_MS (30 * 1000)
+#define ASSOC_DNS_MS	  (10 * 1000)
+
+/* What the guest calls it; all of it for an inbound one, without peer else. */
+struct assoc_key {
+	struct ipc_addr guest;
+	struct ipc_addr peer; /* family 0: any */
+	uint16_t guest_port;
+	uint16_t peer_port;
+	uint32_t proto; /* IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_ICMPV6 */
+};
+_Static_assert(sizeof(struct assoc_key) == 48, "no padding: it is hashed");
+
+struct assoc {
+	uint32_t slot; /* index in the table */
+	uint32_t generation;
+	int used, inbound;
+	int answered;
+	struct assoc_key key;
+	uint64_t hash;
+	uint64_t deadline_ms;
+	LIST_ENTRY(assoc) by_key;
+	TAILQ_ENTRY(assoc) entry; /* free, or active: idle longest first */
+};
+
+LIST_HEAD(assoc_bucket, assoc);
+TAILQ_HEAD(assoc_list, assoc);
+
+struct assoc_table {
+	struct assoc *assocs; /* outbound slots, then inbound slots */
+	uint32_t nout, nin;
+	uint32_t nactive, nactive_in;
+	struct assoc_list free; /* outbound only */
+	struct assoc_list active;
+	struct assoc_bucket *buckets;
+	uint32_t nbuckets; /* a power of 2 */
+};
+
+/* 0, or -1 with errno ENOMEM. */
+int assocs_init(struct assoc_table *table, uint32_t nout, uint32_t nin);
+
+uint64_t assoc_hash(const uint8_t *key, const struct assoc_key *id);
+
+/* Returns borrowed, or NULL. */
+struct assoc *assoc_lookup(const struct assoc_table *table,
+    const struct assoc_key *id, uint64_t hash);
+
+/*
+ * A free outbound slot, now in use under id.  NULL if there is none; then
+ * assoc_oldest() says which could give way.
+ */
+struct assoc *assoc_alloc(struct assoc_table *table,
+    const struct assoc_key *id, uint64_t hash);
+
+/* The outbound association that was idle longest, or NULL. */
+struct assoc *assoc_oldest(const struct assoc_table *table);
+
+/*
+ * The inbound slot that relayproc names, in that generation: as it is, or
+ * taken for id anew.  NULL if the slot is out of range.
+ */
+struct assoc *assoc_take(struct assoc_table *table, uint32_t wire,
+    uint32_t generation, const struct assoc_key *id, uint64_t hash);
+
+/* Slot as it crosses IPC, and back (NULL: out of range). */
+uint32_t assoc_wire_slot(const struct assoc_table *table,
+    const struct assoc *assoc);
+struct assoc *assoc_by_wire_slot(struct assoc_table *table, uint32_t wire);
+
+/* A datagram went out, or (answer) came in: sets the deadline. */
+void assoc_use(struct assoc_table *table, struct assoc *assoc, int answer,
+    int dns, uint64_t now_ms);
+
+/* The slot is free again. */
+void assoc_release(struct assoc_table *table, struct assoc *assoc);
+
+/* An association whose deadline has come, or NULL. */
+struct assoc *assoc_expired(const struct assoc_table *table, uint64_t now_ms);
+
+#endif
