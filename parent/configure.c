@@ -44,8 +44,13 @@ say(struct peer *peer, enum ipc_type type, const void *payload, size_t len)
 
 	if (drain(ch) == 0 && channel_send(ch, type, 0, 0, payload, len) == 0)
 		return (0);
-	log_error("%s does not take %s: %s", role_name(peer->child.role),
-	    ipc_name(type), strerror(errno));
+	/* A child that has ended has said why. */
+	if (errno == EPIPE || errno == ECONNRESET)
+		peer_lost(peer, NULL);
+	else
+		log_error("%s does not take %s: %s",
+		    role_name(peer->child.role), ipc_name(type),
+		    strerror(errno));
 	return (-1);
 }
 

@@ -146,14 +146,16 @@ open_all(struct parent *parent, struct config_error *error)
 
 /* The children inherit the limit, and can only lower it. */
 static int
-raise_nofile(const struct config *config, struct config_error *error)
+raise_nofile(struct parent *parent, struct config_error *error)
 {
+	const struct config *config = &parent->config;
 	rlim_t need = 2 * (rlim_t)config->max_flows + NOFILE_BESIDE_FLOWS;
 	struct rlimit rl;
 
 	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
 		return (config_error(error, EX_OSERR, "getrlimit: %s",
 		    strerror(errno)));
+	parent->env.nofile = rl;
 	rl.rlim_cur = rl.rlim_max;
 	if (rl.rlim_max < need)
 		rl.rlim_cur = rl.rlim_max = need;
@@ -195,7 +197,7 @@ spawn_both(struct parent *parent, struct config_error *error)
 		.strict = parent->config.strict,
 	};
 
-	if (raise_nofile(&parent->config, error) == -1 ||
+	if (raise_nofile(parent, error) == -1 ||
 	    find_user(&parent->config, &spawn, error) == -1)
 		return (-1);
 	if (run_init(parent) == -1)
