@@ -74,13 +74,6 @@ say_done(struct peer *peer, uint32_t records)
 	return (say(peer, IPC_CONFIG_DONE, &done, sizeof(done)));
 }
 
-/* Inbound slots are there only if something is published. */
-static uint32_t
-max_inbound(const struct config *config)
-{
-	return (config->npublish > 0 ? config->max_flows : 0);
-}
-
 static int
 configure_netproc(struct peer *peer)
 {
@@ -98,7 +91,7 @@ configure_netproc(struct peer *peer)
 	wire.guest_mac_auto = config->mac_auto ? 1 : 0;
 	wire.lease_s = CONFIG_LEASE_S;
 	wire.max_flows = config->max_flows;
-	wire.max_inbound = max_inbound(config);
+	wire.max_inbound = config_max_inbound(config);
 	wire.dns_in_flight = CONFIG_DNS_IN_FLIGHT;
 	if (config->nsearch > 0) {
 		wire.nsearch = config->nsearch;
@@ -124,7 +117,7 @@ say_limits(struct peer *peer)
 	wire.prefix_len = config->prefix_len;
 	wire.default_allow = config->default_allow ? 1 : 0;
 	wire.max_flows = config->max_flows;
-	wire.max_inbound = max_inbound(config);
+	wire.max_inbound = config_max_inbound(config);
 	wire.max_pending = config->max_pending;
 	wire.max_pending_per_dst = config->max_pending <
 		CONFIG_PENDING_PER_DST_MAX ?

@@ -149,7 +149,8 @@ static int
 raise_nofile(struct parent *parent, struct config_error *error)
 {
 	const struct config *config = &parent->config;
-	rlim_t need = 2 * (rlim_t)config->max_flows + NOFILE_BESIDE_FLOWS;
+	rlim_t need = (rlim_t)config->max_flows + config_max_inbound(config) +
+	    NOFILE_BESIDE_FLOWS;
 	struct rlimit rl;
 
 	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
@@ -205,7 +206,7 @@ spawn_both(struct parent *parent, struct config_error *error)
 		    strerror(errno)));
 	if (spawn_children(&spawn, &parent->netproc.child,
 		&parent->relayproc.child) == -1) {
-		parent->status = EX_UNAVAILABLE;
+		parent->status = EX_NOPERM;
 		return (config_error(error, 0, "%s", ""));
 	}
 	close(parent->exe_fd);
@@ -223,7 +224,7 @@ attest_both(struct parent *parent)
 	    attest_child(&parent->relayproc.child, strict,
 		&parent->relayproc.missed) == 0)
 		return (0);
-	parent->status = EX_UNAVAILABLE;
+	parent->status = EX_NOPERM;
 	return (-1);
 }
 
@@ -239,7 +240,7 @@ lock_self(struct parent *parent, uint32_t *missed)
 		dirs[n++] = parent->control.listener.dir;
 	if (sandbox_lock_parent(parent->config.strict, dirs, missed) == 0)
 		return (0);
-	parent->status = EX_UNAVAILABLE;
+	parent->status = EX_NOPERM;
 	return (-1);
 }
 
