@@ -80,7 +80,7 @@ argv_substitute(char **argv, int fd)
  * which an exec closes.
  */
 static _Noreturn void
-run_child(char **argv, int frame_fd, int report, const sigset_t *mask)
+run_child(char **argv, int frame_fd, int report, const struct command_env *env)
 {
 	int error;
 
@@ -94,7 +94,8 @@ run_child(char **argv, int frame_fd, int report, const sigset_t *mask)
 	close_range(COMMAND_FRAME_FD + 2, ~0U, 0);
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGHUP, SIG_DFL);
-	sigprocmask(SIG_SETMASK, mask, NULL);
+	setrlimit(RLIMIT_NOFILE, &env->nofile);
+	sigprocmask(SIG_SETMASK, &env->mask, NULL);
 	execvp(argv[0], argv);
 	error = errno;
 	if (write(report, &error, sizeof(error)) == -1)
@@ -128,7 +129,7 @@ exec_result(int report)
 
 int
 command_start(struct command *command, char **argv, int frame_fd,
-    const sigset_t *mask, struct config_error *error)
+    const struct command_env *env, struct config_error *error)
 {
 	char **real_argv = NULL;
 	int report[2] = { -1, -1 };
@@ -144,7 +145,7 @@ command_start(struct command *command, char **argv, int frame_fd,
 	if (command->pid == -1)
 		goto fail;
 	if (command->pid == 0)
-		run_child(real_argv, frame_fd, report[1], mask);
+		run_child(real_argv, frame_fd, report[1], env);
 	close(report[1]);
 	report[1] = -1;
 	command->pidfd = (int)syscall(SYS_pidfd_open, command->pid, 0);

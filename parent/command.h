@@ -1,6 +1,7 @@
 #ifndef PARENT_COMMAND_H
 #define PARENT_COMMAND_H
 
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include <signal.h>
@@ -12,6 +13,12 @@ struct command {
 	pid_t pid;  /* -1 when there is none */
 	int pidfd;  /* readable once it has ended */
 	int status; /* to exit with, set by command_reap() */
+};
+
+/* What we changed for ourselves, and COMMAND gets back. */
+struct command_env {
+	sigset_t mask;
+	struct rlimit nofile;
 };
 
 /* The descriptor of the frame socket in COMMAND. */
@@ -30,11 +37,11 @@ char *command_substitute(const char *arg, int fd);
 
 /*
  * Executes argv with frame_fd (borrowed) as COMMAND_FRAME_FD, our stdio, no
- * other descriptor, and the signal mask given.  Returns when it has executed.
+ * other descriptor, and what env gives back.  Returns when it has executed.
  * 0, or -1 with error filled: status 126 or 127 as a shell would say it.
  */
 int command_start(struct command *command, char **argv, int frame_fd,
-    const sigset_t *mask, struct config_error *error);
+    const struct command_env *env, struct config_error *error);
 
 /* Passes a signal on.  Harmless when there is no process. */
 void command_signal(const struct command *command, int signo);

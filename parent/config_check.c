@@ -166,6 +166,12 @@ pick_mtu(struct config *config)
 		config->mtu = CONFIG_MTU_VM_MAX;
 }
 
+uint32_t
+config_max_inbound(const struct config *config)
+{
+	return (config->npublish > 0 ? config->max_flows : 0);
+}
+
 int
 config_check(struct config *config, struct config_error *error)
 {

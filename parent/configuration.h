@@ -117,6 +117,9 @@ int config_error(struct config_error *error, int status, const char *fmt, ...)
  */
 int config_check(struct config *config, struct config_error *error);
 
+/* Inbound slots: as many as outbound, if something is published. */
+uint32_t config_max_inbound(const struct config *config);
+
 /*
  * Reads a libconfuse file of the same option names into config; what the
  * command line has set stays, lists grow.  0, or -1 with error filled.

@@ -44,8 +44,13 @@ say(struct peer *peer, enum ipc_type type, const void *payload, size_t len)
 
 	if (drain(ch) == 0 && channel_send(ch, type, 0, 0, payload, len) == 0)
 		return (0);
-	log_error("%s does not take %s: %s", role_name(peer->child.role),
-	    ipc_name(type), strerror(errno));
+	/* A child that has ended has said why. */
+	if (errno == EPIPE || errno == ECONNRESET)
+		peer_lost(peer, NULL);
+	else
+		log_error("%s does not take %s: %s",
+		    role_name(peer->child.role), ipc_name(type),
+		    strerror(errno));
 	return (-1);
 }
 
@@ -69,13 +74,6 @@ say_done(struct peer *peer, uint32_t records)
 	return (say(peer, IPC_CONFIG_DONE, &done, sizeof(done)));
 }
 
-/* Inbound slots are there only if something is published. */
-static uint32_t
-max_inbound(const struct config *config)
-{
-	return (config->npublish > 0 ? config->max_flows : 0);
-}
-
 static int
 configure_netproc(struct peer *peer)
 {
@@ -93,7 +91,7 @@ configure_netproc(struct peer *peer)
 	wire.guest_mac_auto = config->mac_auto ? 1 : 0;
 	wire.lease_s = CONFIG_LEASE_S;
 	wire.max_flows = config->max_flows;
-	wire.max_inbound = max_inbound(config);
+	wire.max_inbound = config_max_inbound(config);
 	wire.dns_in_flight = CONFIG_DNS_IN_FLIGHT;
 	if (config->nsearch > 0) {
 		wire.nsearch = config->nsearch;
@@ -119,7 +117,7 @@ say_limits(struct peer *peer)
 	wire.prefix_len = config->prefix_len;
 	wire.default_allow = config->default_allow ? 1 : 0;
 	wire.max_flows = config->max_flows;
-	wire.max_inbound = max_inbound(config);
+	wire.max_inbound = config_max_inbound(config);
 	wire.max_pending = config->max_pending;
 	wire.max_pending_per_dst = config->max_pending <
 		CONFIG_PENDING_PER_DST_MAX ?

@@ -124,7 +124,6 @@ frame_drop(struct frame_source *source)
 	if (source->fd != -1)
 		close(source->fd);
 	source->fd = -1;
-	source->hung_up = 0;
 	memset(&source->vmm, 0, sizeof(source->vmm));
 }
 

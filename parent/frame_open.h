@@ -15,7 +15,6 @@
 struct frame_source {
 	struct unix_listener listener; /* --socket */
 	int fd;			       /* of the VMM that is connected, or -1 */
-	int hung_up;	  /* it is about to go */
 	int vmm_fd;	  /* COMMAND's end until it has started, or -1 */
 	struct ucred vmm; /* who is connected */
 	struct command command;

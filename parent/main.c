@@ -146,14 +146,17 @@ open_all(struct parent *parent, struct config_error *error)
 
 /* The children inherit the limit, and can only lower it. */
 static int
-raise_nofile(const struct config *config, struct config_error *error)
+raise_nofile(struct parent *parent, struct config_error *error)
 {
-	rlim_t need = 2 * (rlim_t)config->max_flows + NOFILE_BESIDE_FLOWS;
+	const struct config *config = &parent->config;
+	rlim_t need = (rlim_t)config->max_flows + config_max_inbound(config) +
+	    NOFILE_BESIDE_FLOWS;
 	struct rlimit rl;
 
 	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
 		return (config_error(error, EX_OSERR, "getrlimit: %s",
 		    strerror(errno)));
+	parent->env.nofile = rl;
 	rl.rlim_cur = rl.rlim_max;
 	if (rl.rlim_max < need)
 		rl.rlim_cur = rl.rlim_max = need;
@@ -195,7 +198,7 @@ spawn_both(struct parent *parent, struct config_error *error)
 		.strict = parent->config.strict,
 	};
 
-	if (raise_nofile(&parent->config, error) == -1 ||
+	if (raise_nofile(parent, error) == -1 ||
 	    find_user(&parent->config, &spawn, error) == -1)
 		return (-1);
 	if (run_init(parent) == -1)
@@ -203,7 +206,7 @@ spawn_both(struct parent *parent, struct config_error *error)
 		    strerror(errno)));
 	if (spawn_children(&spawn, &parent->netproc.child,
 		&parent->relayproc.child) == -1) {
-		parent->status = EX_UNAVAILABLE;
+		parent->status = EX_NOPERM;
 		return (config_error(error, 0, "%s", ""));
 	}
 	close(parent->exe_fd);
@@ -221,7 +224,7 @@ attest_both(struct parent *parent)
 	    attest_child(&parent->relayproc.child, strict,
 		&parent->relayproc.missed) == 0)
 		return (0);
-	parent->status = EX_UNAVAILABLE;
+	parent->status = EX_NOPERM;
 	return (-1);
 }
 
@@ -237,7 +240,7 @@ lock_self(struct parent *parent, uint32_t *missed)
 		dirs[n++] = parent->control.listener.dir;
 	if (sandbox_lock_parent(parent->config.strict, dirs, missed) == 0)
 		return (0);
-	parent->status = EX_UNAVAILABLE;
+	parent->status = EX_NOPERM;
 	return (-1);
 }
 

@@ -67,8 +67,8 @@ struct parent {
 	struct event_base *base;
 	int exe_fd;    /* our own program */
 	int signal_fd; /* every signal that we take */
-	sigset_t old_mask;
-	struct event *ev_signal, *ev_timer, *ev_vmm, *ev_hangup, *ev_command,
+	struct command_env env;
+	struct event *ev_signal, *ev_timer, *ev_vmm, *ev_command,
 	    *ev_host_addrs, *ev_control;
 	enum stop_stage stop_stage;
 	uint64_t stop_ms; /* when it began */

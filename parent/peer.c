@@ -172,11 +172,16 @@ peer_violation(struct peer *peer, const void *payload)
 static void
 last_words(struct peer *peer)
 {
+	enum channel_result result;
 	struct ipc_msg msg;
 	int i;
 
 	for (i = 0; i < PEER_LAST_WORDS && peer->channel.fd != -1; i++) {
-		if (channel_recv(&peer->channel, &msg) != CHANNEL_MESSAGE)
+		result = channel_recv(&peer->channel, &msg);
+		/* ECONNRESET, that it left something unread, comes first. */
+		if (result == CHANNEL_ERROR)
+			continue;
+		if (result != CHANNEL_MESSAGE)
 			return;
 		if (msg.hdr.type == IPC_LOG)
 			peer_log(peer, msg.payload);

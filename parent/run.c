@@ -151,7 +151,7 @@ run_init(struct parent *parent)
 	sigaddset(&mask, SIGINT);
 	sigaddset(&mask, SIGQUIT);
 	sigaddset(&mask, SIGHUP);
-	if (sigprocmask(SIG_BLOCK, &mask, &parent->old_mask) == -1 ||
+	if (sigprocmask(SIG_BLOCK, &mask, &parent->env.mask) == -1 ||
 	    signal(SIGPIPE, SIG_IGN) == SIG_ERR)
 		return (-1);
 	parent->signal_fd = signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -172,6 +172,22 @@ run_init(struct parent *parent)
 	return (0);
 }
 
+static int
+all_ended(const struct parent *parent)
+{
+	return (parent->netproc.ev_exit == NULL &&
+	    parent->relayproc.ev_exit == NULL &&
+	    parent->frame.command.pid == -1);
+}
+
+/* A loop cannot be broken before it has begun. */
+static void
+loop(struct parent *parent)
+{
+	if (parent->state != PARENT_STOPPING || !all_ended(parent))
+		event_base_dispatch(parent->base);
+}
+
 int
 run_setup(struct parent *parent)
 {
@@ -181,13 +197,11 @@ run_setup(struct parent *parent)
 		parent->status = EX_OSERR;
 		return (-1);
 	}
-	if (configure_hello(&parent->netproc) == -1 ||
-	    configure_hello(&parent->relayproc) == -1) {
-		parent->status = EX_SOFTWARE;
-		return (-1);
-	}
 	timer_set(parent, SETUP_S * 1000);
-	event_base_dispatch(parent->base);
+	if (configure_hello(&parent->netproc) == -1 ||
+	    configure_hello(&parent->relayproc) == -1)
+		run_stop(parent, EX_SOFTWARE);
+	loop(parent);
 	if (parent->state != PARENT_SETUP)
 		return (-1);
 	event_del(parent->ev_timer);
@@ -199,7 +213,7 @@ run_watch(struct parent *parent)
 {
 	if (parent->state == PARENT_SETUP)
 		parent->state = PARENT_RUN;
-	event_base_dispatch(parent->base);
+	loop(parent);
 }
 
 static void
@@ -257,9 +271,7 @@ stop_advance(struct parent *parent)
 void
 run_someone_ended(struct parent *parent)
 {
-	if (parent->netproc.ev_exit == NULL &&
-	    parent->relayproc.ev_exit == NULL &&
-	    parent->frame.command.pid == -1) {
+	if (all_ended(parent)) {
 		event_base_loopbreak(parent->base);
 		return;
 	}
@@ -303,7 +315,6 @@ run_end(struct parent *parent)
 	run_event_drop(&parent->ev_signal);
 	run_event_drop(&parent->ev_timer);
 	run_event_drop(&parent->ev_vmm);
-	run_event_drop(&parent->ev_hangup);
 	run_event_drop(&parent->ev_command);
 	run_event_drop(&parent->ev_host_addrs);
 	if (parent->base != NULL)

@@ -4,6 +4,8 @@
  * is replaced one day.
  */
 
+#include <sys/socket.h>
+
 #include <errno.h>
 #include <string.h>
 #include <sysexits.h>
@@ -40,28 +42,20 @@ hand_over(struct parent *parent)
 	log_attached(parent);
 }
 
-static void
-on_hangup(evutil_socket_t fd, short what, void *arg)
-{
-	struct parent *parent = arg;
-
-	(void)fd;
-	(void)what;
-	parent->frame.hung_up = 1;
-}
-
 /*
  * netproc reads a VMM's last frames before it says that the VMM has gone; the
- * next one may connect meanwhile, and is not a second.
+ * next one may connect meanwhile, and is not a second.  No event can tell, as
+ * the listener's may come before it: ask.  Nothing is sent, but on a stream
+ * whose other end is closed even that fails.
  */
 static int
-watch_hangup(struct parent *parent)
+hung_up(const struct frame_source *source)
 {
-	parent->ev_hangup = event_new(parent->base, parent->frame.fd,
-	    EV_CLOSED | EV_ET, on_hangup, parent);
-	if (parent->ev_hangup == NULL)
-		return (-1);
-	return (event_add(parent->ev_hangup, NULL));
+	struct msghdr nothing = { .msg_iovlen = 0 };
+
+	return (source->fd != -1 &&
+	    sendmsg(source->fd, &nothing, MSG_DONTWAIT | MSG_NOSIGNAL) == -1 &&
+	    errno == EPIPE);
 }
 
 static void
@@ -74,7 +68,7 @@ on_connect(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (source->fd != -1 && source->hung_up) {
+	if (hung_up(source)) {
 		/* It waits in the listener's queue for vmm_gone(). */
 		event_del(parent->ev_vmm);
 		return;
@@ -95,8 +89,6 @@ on_connect(evutil_socket_t fd, short what, void *arg)
 	}
 	source->fd = conn;
 	source->vmm = peer;
-	if (watch_hangup(parent) == -1)
-		log_warn("no memory to see this vmm hang up");
 	hand_over(parent);
 }
 
@@ -132,7 +124,6 @@ vmm_gone(struct parent *parent, const struct ipc_frame_gone *gone)
 		log_info("vmm gone");
 		break;
 	}
-	run_event_drop(&parent->ev_hangup);
 	frame_drop(source);
 	if (parent->ev_vmm != NULL && parent->state == PARENT_RUN)
 		event_add(parent->ev_vmm, NULL);
@@ -170,7 +161,7 @@ vmm_start_command(struct parent *parent, struct config_error *error)
 	struct frame_source *source = &parent->frame;
 
 	if (command_start(&source->command, parent->config.command,
-		source->vmm_fd, &parent->old_mask, error) == -1)
+		source->vmm_fd, &parent->env, error) == -1)
 		return (-1);
 	close(source->vmm_fd);
 	source->vmm_fd = -1;

@@ -30,7 +30,7 @@ relayproc_main(int strict)
 	/* First, so that a fence that does not hold can be told of. */
 	relayproc_init(rp, FD_PARENT, FD_PEER, FD_DGRAM);
 	if (isolate_self(ROLE_RELAYPROC, strict, &missed) == -1)
-		_exit(EX_UNAVAILABLE);
+		_exit(EX_NOPERM);
 	/* Before a listener arrives and takes the number of FD_EPOLL. */
 	rp->base = child_base_new();
 	setproctitle("relayproc");
@@ -38,7 +38,7 @@ relayproc_main(int strict)
 	if (isolate_set_nofile(descriptors_needed(rp)) == -1)
 		fatal("descriptor limit");
 	if (sandbox_lock(ROLE_RELAYPROC, strict, &missed) == -1)
-		_exit(EX_UNAVAILABLE);
+		_exit(EX_NOPERM);
 	relayproc_ready(rp, missed);
 	while (!rp->stop)
 		relayproc_turn(rp, EVLOOP_ONCE);

@@ -42,7 +42,8 @@ static const struct filter_rule rules[] = {
 	    "addresses, requests on the control socket" },
 	{ CALL(sendmsg),
 	    { ANY, ANY, INT(MSG_DONTWAIT | MSG_NOSIGNAL) },
-	    "the frame descriptor to netproc, a new dump from netlink, "
+	    "the frame descriptor to netproc, whether a VMM hung up "
+	    "(nothing is sent), a new dump from netlink, "
 	    "READY=1 to NOTIFY_SOCKET, answers on the control socket" },
 	{ CALL(writev), { ANY },
 	    "STOP and changes of host addresses to the children, READY=1 "

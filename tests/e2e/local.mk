@@ -4,11 +4,16 @@ check_PROGRAMS += tests/lib/tapshuttle
 tests_lib_tapshuttle_SOURCES = tests/lib/tapshuttle.c
 tests_lib_tapshuttle_CFLAGS = $(AM_CFLAGS) -pthread
 tests_lib_tapshuttle_LDFLAGS = $(AM_LDFLAGS) -pthread
+tests_lib_tapshuttle_LDADD = $(LIBBSD_LIBS)
 
 rig_modules = tests/lib/tap.py tests/lib/world.py tests/lib/sidecar.py \
 	tests/lib/traffic.py tests/lib/frames.py
 
-e2e_tests = tests/e2e/rig.py tests/e2e/transfer.py
+e2e_tests = tests/e2e/rig.py tests/e2e/transfer.py tests/e2e/flows.py \
+	tests/e2e/connect.py tests/e2e/close.py tests/e2e/backpressure.py \
+	tests/e2e/publish.py tests/e2e/dns.py tests/e2e/dhcp.py \
+	tests/e2e/floor.py tests/e2e/link.py tests/e2e/lifecycle.py \
+	tests/e2e/jail.py
 
 TESTS += $(e2e_tests)
 EXTRA_DIST += $(rig_modules) $(e2e_tests)

@@ -60,7 +60,7 @@ class Log:
             self._changed.wait_for(seen, timeout_s * tap.scale())
             lines = self.find(pattern)
         tap.ok(len(lines) >= count, "no line %r in the log:\n%s"
-               % (pattern, "\n".join(self.lines)))
+               % (pattern, "\n".join(self.lines[-10:])))
         return lines[count - 1]
 
     def all(self):
@@ -73,6 +73,8 @@ class Program:
     """A process with its log, started in the host's namespace."""
 
     def __init__(self, world, argv, ns=None, **options):
+        # A lost process must not hold the test's own output open.
+        options.setdefault("stdout", subprocess.DEVNULL)
         self.started = time.monotonic()
         self.process = (ns or world.host).popen(
             argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, **options)
@@ -187,7 +189,7 @@ def tell(car):
     """For tap.run(): what the sidecar said, after a failed case."""
     def print_log():
         tap.note("sallyport's last lines:")
-        for line in car.log.lines[-25:]:
+        for line in car.log.lines[-10:]:
             tap.note("    " + line)
         if car.process.poll() is not None:
             tap.note("sallyport ended: %d" % car.process.returncode)

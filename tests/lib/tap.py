@@ -76,8 +76,7 @@ def note(text):
 
 
 def at_end(function):
-    """Runs function after the last case, or after a failed one if it is
-    told so by reset()."""
+    """Runs function after the last case, however that came about."""
     _at_end.append(function)
 
 
@@ -128,6 +127,7 @@ def run(on_failure=lambda: None):
     words = sys.argv[1:]
     chosen = [c for c in _cases if not words or any(w in c[0] for w in words)]
     print("1..%d" % len(chosen), flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     failed = 0
     try:
         for number, entry in enumerate(chosen, 1):

@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import select
 import socket
 import struct
 
@@ -95,3 +96,33 @@ def greet(sock, word=b"still here"):
     sock.settimeout(10 * tap.scale())
     sock.sendall(word)
     tap.equal(exact(sock, len(word)), word, "echo")
+
+
+def greet_ends(one, other):
+    """A byte each way between two ends that the test holds."""
+    for source, sink in ((one, other), (other, one)):
+        sink.settimeout(10 * tap.scale())
+        source.sendall(b"!")
+        tap.equal(sink.recv(1), b"!", "greeting")
+
+
+def fill(sock):
+    """Writes until that fails.  On a non-blocking socket that means until
+    nothing was taken for a moment."""
+    block = bytes(65536)
+    while True:
+        try:
+            sock.sendall(block)
+        except BlockingIOError:
+            if not select.select([], [sock], [], 0.5 * tap.scale())[1]:
+                raise
+
+
+def drain(sock):
+    """Reads until that fails; returns how much it was if the end comes."""
+    total = 0
+    while True:
+        data = sock.recv(65536)
+        if not data:
+            return total
+        total += len(data)

@@ -66,6 +66,7 @@ CUBIC = " congctl cubic"
 SYSCTLS = {
     "ipv4/tcp_rmem": "4096 131072 6291456",
     "ipv4/ip_forward": "0",
+    "ipv6/conf/default/disable_ipv6": "1",
 }
 CLONE_NEWNET = 0x40000000
 PR_SET_PDEATHSIG = 1

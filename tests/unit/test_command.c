@@ -17,6 +17,7 @@
 #include "parent/command.h"
 
 static struct command command;
+static struct command_env env;
 static struct config_error error;
 
 static void
@@ -47,15 +48,13 @@ run(const char *script, int *frame)
 {
 	char *argv[] = { strdup("sh"), strdup("-c"), strdup(script), NULL };
 	struct pollfd pfd = { .events = POLLIN };
-	sigset_t none;
 	int pair[2], result;
 	size_t i;
 
-	sigemptyset(&none);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
 			     pair),
 	    0);
-	result = command_start(&command, argv, pair[1], &none, &error);
+	result = command_start(&command, argv, pair[1], &env, &error);
 	close(pair[1]);
 	for (i = 0; i < 3; i++)
 		free(argv[i]);
@@ -113,14 +112,12 @@ static int
 start_only(const char *name)
 {
 	char *argv[] = { strdup(name), NULL };
-	sigset_t none;
 	int pair[2], result;
 
-	sigemptyset(&none);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
 			     pair),
 	    0);
-	result = command_start(&command, argv, pair[1], &none, &error);
+	result = command_start(&command, argv, pair[1], &env, &error);
 	free(argv[0]);
 	close(pair[0]);
 	close(pair[1]);
@@ -144,17 +141,16 @@ static void
 a_command_that_ignores_sigterm_is_killed_after_its_grace(void **state)
 {
 	char *argv[] = { strdup("sleep"), strdup("1000"), NULL };
-	sigset_t mask;
 	int pair[2];
 
 	(void)state;
 	/* A blocked signal stays blocked through exec. */
-	sigemptyset(&mask);
-	sigaddset(&mask, SIGTERM);
+	sigemptyset(&env.mask);
+	sigaddset(&env.mask, SIGTERM);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
 			     pair),
 	    0);
-	assert_int_equal(command_start(&command, argv, pair[1], &mask, &error),
+	assert_int_equal(command_start(&command, argv, pair[1], &env, &error),
 	    0);
 	command_end(&command, 1);
 	assert_int_equal(command.status, 128 + SIGKILL);
@@ -166,20 +162,36 @@ a_command_that_ignores_sigterm_is_killed_after_its_grace(void **state)
 	close(pair[1]);
 }
 
+static int
+setup(void **state)
+{
+	(void)state;
+	sigemptyset(&env.mask);
+	return (getrlimit(RLIMIT_NOFILE, &env.nofile));
+}
+
+static void
+the_command_gets_back_the_limit_of_descriptors(void **state)
+{
+	(void)state;
+	assert_true(env.nofile.rlim_cur >= 64);
+	env.nofile.rlim_cur = 61;
+	assert_int_equal(run("test $(ulimit -Sn) = 61", NULL), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, setup)
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_placeholder_becomes_the_number),
-		cmocka_unit_test(the_status_of_the_command_is_ours),
-		cmocka_unit_test(
-		    the_frame_socket_is_where_the_placeholder_says),
-		cmocka_unit_test(
-		    the_command_has_stdio_and_the_frame_socket_and_no_more),
-		cmocka_unit_test(
-		    a_missing_command_is_127_and_one_that_is_no_program_126),
-		cmocka_unit_test(
-		    a_command_that_ignores_sigterm_is_killed_after_its_grace),
+		TEST(each_placeholder_becomes_the_number),
+		TEST(the_status_of_the_command_is_ours),
+		TEST(the_frame_socket_is_where_the_placeholder_says),
+		TEST(the_command_has_stdio_and_the_frame_socket_and_no_more),
+		TEST(a_missing_command_is_127_and_one_that_is_no_program_126),
+		TEST(a_command_that_ignores_sigterm_is_killed_after_its_grace),
+		TEST(the_command_gets_back_the_limit_of_descriptors),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

@@ -1,0 +1,98 @@
+#!/usr/bin/python3
+"""Connections that cannot be made: the guest learns why, and soon."""
+
+import errno
+import os
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
+
+import sidecar  # noqa: E402
+import tap  # noqa: E402
+import traffic  # noqa: E402
+import world as rig  # noqa: E402
+
+sidecar.need()
+SETUP = sidecar.setup("--log-level", "debug")
+GUEST = SETUP.world.guest
+LISTENER = SETUP.world.server.listen()
+PORT = rig.port_of(LISTENER)
+CLOSED_PORT = 9
+PENDING_PER_DESTINATION = 16
+CONNECT_TIMEOUT_S = 10
+
+
+def failure(address, port, errnos, within_s):
+    start = time.monotonic()
+    tap.raises(errnos, GUEST.connect, address, port)
+    took = time.monotonic() - start
+    tap.note("%.3f s" % took)
+    tap.ok(took < within_s * tap.scale(), "took %.1f s" % took)
+    return took
+
+
+@tap.case("a closed port refuses the guest at once")
+def _():
+    failure(rig.SERVER, CLOSED_PORT, [errno.ECONNREFUSED], 0.5)
+
+
+@tap.case("an unreachable network is told to the guest at once")
+def _():
+    failure(rig.UNREACHABLE, PORT, [
+        errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH], 0.5)
+
+
+@tap.case("a host that does not exist is told to the guest")
+def _():
+    failure(rig.NOBODY, PORT, [errno.ECONNREFUSED, errno.EHOSTUNREACH], 5)
+
+
+@tap.case("a filtered port is given up after ten seconds")
+def _():
+    took = failure(rig.FILTERED, PORT, [
+        errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ETIMEDOUT],
+        CONNECT_TIMEOUT_S + 2)
+    tap.ok(took > CONNECT_TIMEOUT_S - 1, "took only %.1f s" % took)
+
+
+@tap.case("a filtered destination takes sixteen connects and no other's room")
+def _():
+    socks = []
+    for _ in range(3 * PENDING_PER_DESTINATION):
+        sock = GUEST.socket()
+        sock.setblocking(False)
+        sock.connect_ex((rig.FILTERED, PORT))
+        socks.append(sock)
+    sniffer = SETUP.world.server.sniffer("s0")
+    start = time.monotonic()
+    guest, server = traffic.pair(GUEST, rig.SERVER, LISTENER)
+    took = time.monotonic() - start
+    with guest, server:
+        traffic.greet_ends(guest, server)
+    tap.ok(took < 0.5 * tap.scale(), "took %.1f s" % took)
+    sniffer.close()
+    for sock in socks:
+        sock.close()
+
+
+@tap.case("a slot that is used up drops the SYN, and a free one takes it")
+def _():
+    setup = sidecar.setup("--max-flows", "4")
+    listener = setup.world.server.listen()
+    pairs = [traffic.pair(setup.world.guest, rig.SERVER, listener)
+             for _ in range(4)]
+    tap.raises([None], setup.world.guest.connect, rig.SERVER,
+               rig.port_of(listener), 0.5)
+    late = rig.thread(setup.world.guest.connect, rig.SERVER,
+                      rig.port_of(listener))
+    for sock in pairs[0]:
+        sock.close()
+    guest = late.join(10 * tap.scale())
+    server, _ = listener.accept()
+    traffic.greet_ends(guest, server)
+    setup.world.close()
+
+
+tap.run(sidecar.tell(SETUP.car))

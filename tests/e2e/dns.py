@@ -1,0 +1,189 @@
+#!/usr/bin/python3
+"""The resolver at the gateway: queries pass as they are."""
+
+import os
+import socket
+import struct
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
+
+import sidecar  # noqa: E402
+import tap  # noqa: E402
+import world as rig  # noqa: E402
+
+sidecar.need()
+A, TXT, HTTPS = 1, 16, 65
+SERVFAIL = 2
+UPSTREAM_LIMIT_S = 2
+
+
+class Server:
+    """Answers every question with one record that holds the name."""
+
+    def __init__(self, namespace, address):
+        self.sock = namespace.socket(socket.SOCK_DGRAM)
+        self.sock.bind((address, 0))
+        self.address = "%s:%d" % (address, rig.port_of(self.sock))
+        self.seen = []
+        self.mute = False
+        self.answer = self.usual
+        rig.thread(self.serve)
+
+    def serve(self):
+        while True:
+            query, client = self.sock.recvfrom(65535)
+            self.seen.append(query)
+            if not self.mute:
+                for reply in self.answer(query):
+                    self.sock.sendto(reply, client)
+
+    @staticmethod
+    def usual(query):
+        name_end = query.index(0, 12) + 1
+        kind = query[name_end:name_end + 2]
+        data = b"\xcb\x00\x71\x07" if kind == b"\0\1" else query[12:name_end]
+        record = b"\xc0\x0c" + kind + b"\0\1\0\0\0\x3c" \
+            + struct.pack("!H", len(data)) + data
+        return [query[:2] + b"\x81\x80\0\1\0\1\0\0\0\0"
+                + query[12:name_end + 4] + record]
+
+
+def question(name, ident=0x1234, kind=A):
+    labels = b"".join(bytes([len(part)]) + part.encode()
+                      for part in name.split("."))
+    return struct.pack("!HHHHHH", ident, 0x0100, 1, 0, 0, 0) + labels \
+        + struct.pack("!BHH", 0, kind, 1)
+
+
+WORLD = rig.World()
+FIRST = Server(WORLD.server, rig.SERVER)
+SECOND = Server(WORLD.server, rig.SERVER2)
+LOCAL = Server(WORLD.host, "127.0.0.53")
+CAR = sidecar.Sidecar(WORLD, "--dns", FIRST.address, "--dns", SECOND.address)
+VMM = sidecar.Vmm(WORLD, CAR.path)
+
+
+def ask(query, timeout_s=10, namespace=None):
+    with (namespace or WORLD.guest).socket(socket.SOCK_DGRAM) as sock:
+        sock.settimeout(timeout_s * tap.scale())
+        sock.sendto(query, (rig.GATEWAY, 53))
+        answer, source = sock.recvfrom(65535)
+        tap.equal(source, (rig.GATEWAY, 53), "who answers")
+        return answer
+
+
+@tap.case("a query reaches the first resolver, and its answer the guest")
+def _():
+    start = time.monotonic()
+    query = question("host.example.org")
+    tap.equal(ask(query), FIRST.usual(query)[0], "answer")
+    tap.note("%.1f ms" % (1e3 * (time.monotonic() - start)))
+    tap.equal(FIRST.seen[-1][12:], query[12:], "what the resolver saw")
+    tap.equal(SECOND.seen, [], "what the second resolver saw")
+
+
+@tap.case("any type of record passes")
+def _():
+    for kind in (TXT, HTTPS, 255, 65280):
+        query = question("record.example.org", kind=kind)
+        tap.equal(ask(query), FIRST.usual(query)[0], "type %d" % kind)
+
+
+@tap.case("200 queries in flight get each its own answer")
+def _():
+    socks = []
+    for number in range(200):
+        sock = WORLD.guest.socket(socket.SOCK_DGRAM)
+        sock.settimeout(10 * tap.scale())
+        # Few identifiers, so that they alone cannot tell queries apart.
+        query = question("n%d.example.org" % number, ident=number % 3)
+        sock.sendto(query, (rig.GATEWAY, 53))
+        socks.append((sock, query))
+    for sock, query in socks:
+        tap.equal(sock.recv(65535), FIRST.usual(query)[0], "answer")
+        sock.close()
+
+
+@tap.case("an answer of 1,400 bytes passes whole")
+def _():
+    FIRST.answer = lambda query: [FIRST.usual(query)[0].ljust(1400, b"x")]
+    try:
+        tap.equal(len(ask(question("long.example.org"))), 1400, "length")
+    finally:
+        FIRST.answer = FIRST.usual
+
+
+@tap.case("an answer to another question's identifier is not passed on")
+def _():
+    FIRST.answer = lambda query: [
+        bytes([query[0] ^ 0xff]) + query[1:2] + FIRST.usual(query)[0][2:],
+        FIRST.usual(query)[0]]
+    try:
+        query = question("spoof.example.org")
+        tap.equal(ask(query), FIRST.usual(query)[0], "answer")
+    finally:
+        FIRST.answer = FIRST.usual
+
+
+@tap.case("a resolver that is silent for two seconds gives way to the next")
+def _():
+    FIRST.mute = True
+    try:
+        start = time.monotonic()
+        query = question("second.example.org")
+        tap.equal(ask(query), SECOND.usual(query)[0], "answer")
+        took = time.monotonic() - start
+        tap.ok(UPSTREAM_LIMIT_S * 0.9 < took < UPSTREAM_LIMIT_S + 1,
+               "took %.2f s" % took)
+    finally:
+        FIRST.mute = False
+
+
+@tap.case("when every resolver is silent the guest gets SERVFAIL")
+def _():
+    FIRST.mute = SECOND.mute = True
+    try:
+        start = time.monotonic()
+        query = question("nobody.example.org", ident=0x4321)
+        answer = ask(query)
+        took = time.monotonic() - start
+        tap.equal(answer[:2], b"\x43\x21", "identifier")
+        tap.ok(answer[2] & 0x80, "the answer is no answer")
+        tap.equal(answer[3] & 15, SERVFAIL, "status")
+        tap.ok(took < 2 * UPSTREAM_LIMIT_S + 1, "took %.2f s" % took)
+    finally:
+        FIRST.mute = SECOND.mute = False
+
+
+@tap.case("a resolver on the host's loopback may be named, floor or not")
+def _():
+    world = WORLD
+    car = sidecar.Sidecar(world, "--dns", LOCAL.address)
+    VMM.kill()
+    vmm = sidecar.Vmm(world, car.path)
+    query = question("loopback.example.org")
+    tap.equal(ask(query), LOCAL.usual(query)[0], "answer")
+    vmm.kill()
+    car.terminate()
+
+
+@tap.case("a resolver whose port is closed gives way without waiting")
+def _():
+    world = WORLD
+    car = sidecar.Sidecar(world, "--dns", "%s:9" % rig.SERVER,
+                          "--dns", SECOND.address)
+    vmm = sidecar.Vmm(world, car.path)
+    start = time.monotonic()
+    query = question("closed.example.org")
+    tap.equal(ask(query), SECOND.usual(query)[0], "answer")
+    took = time.monotonic() - start
+    tap.note("%.3f s" % took)
+    tap.ok(took < UPSTREAM_LIMIT_S + 1, "took %.2f s" % took)
+    vmm.kill()
+    car.terminate()
+
+
+tap.run(sidecar.tell(CAR))

@@ -1,0 +1,230 @@
+#!/usr/bin/python3
+"""The egress floor and the rules: what a guest cannot reach, refused at once,
+named in the log, and never seen on the wire."""
+
+import errno
+import os
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
+
+import frames  # noqa: E402
+import sidecar  # noqa: E402
+import tap  # noqa: E402
+import traffic  # noqa: E402
+import world as rig  # noqa: E402
+
+sidecar.need()
+REJECTED = [errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.EACCES]
+PORT = 7000  # of every listener; the namespaces are new
+MARKER_PORT = 6999
+REJECT_LIMIT_S = 0.5
+
+WORLD = rig.World()
+for namespace in (WORLD.server, WORLD.host):
+    traffic.echo_server(namespace.listen(port=PORT))
+traffic.echo_server(WORLD.server.listen(port=MARKER_PORT))
+
+
+class Behind:
+    """A sidecar with these options and a guest behind it, for a while."""
+
+    def __init__(self, *options):
+        self.car = sidecar.Sidecar(WORLD, *options)
+        self.vmm = sidecar.Vmm(WORLD, self.car.path)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind:
+            sidecar.tell(self.car)()
+        self.vmm.kill()
+        self.car.terminate()
+
+    def reached(self, address, port=PORT):
+        with WORLD.guest.connect(address, port) as sock:
+            traffic.greet(sock)
+
+    def denied(self, address, port=PORT):
+        """Must be rejected at once, with no packet for it on the wire."""
+        sniffer = WORLD.server.sniffer("s0")
+        start = time.monotonic()
+        tap.raises(REJECTED, WORLD.guest.connect, address, port)
+        took = time.monotonic() - start
+        tap.ok(took < REJECT_LIMIT_S * tap.scale(), "%s: %.1f s"
+               % (address, took))
+        # What was sent before this is on the wire before it.
+        with WORLD.host.connect(rig.SERVER, MARKER_PORT) as sock:
+            traffic.greet(sock)
+        seen = []
+        sniffer.settimeout(0.05)
+        try:
+            while True:
+                packet = frames.Packet(sniffer.recv(65535))
+                if packet.proto == frames.TCP and packet.dport == port \
+                        and packet.ip_dst == address:
+                    seen.append(packet.frame.hex())
+        except TimeoutError:
+            pass
+        sniffer.close()
+        tap.equal(seen, [], "packets of %s on the wire" % address)
+
+
+@tap.case("public addresses are reached when no rule names them")
+def _():
+    with Behind() as guest:
+        guest.reached(rig.SERVER)
+        guest.reached(rig.SERVER2)
+
+
+@tap.case("metadata and special ranges are refused, and none sees a packet")
+def _():
+    with Behind() as guest:
+        for name, address in rig.FORBIDDEN.items():
+            tap.note("%s: %s" % (name, address))
+            guest.denied(address)
+        guest.car.log.wait("--unsafe-allow")
+
+
+@tap.case("private ranges are refused until --allow names them")
+def _():
+    with Behind() as guest:
+        for address in rig.PRIVATE.values():
+            guest.denied(address)
+        guest.car.log.wait("--allow")
+
+
+@tap.case("the host's own addresses and loopback are refused")
+def _():
+    with Behind() as guest:
+        guest.denied(rig.HOST)
+        guest.denied(rig.GATEWAY)
+        tap.ok(guest.car.log.find("203.0.113.2"), "no line names %s"
+               % rig.HOST)
+
+
+@tap.case("an address that the host gets later is refused as well")
+def _():
+    later = "198.51.100.9"
+    with Behind("--log-level", "debug") as guest:
+        WORLD.server.ip("addr add %s/32 dev lo" % later)
+        guest.reached(later)
+        WORLD.server.ip("addr del %s/32 dev lo" % later)
+        WORLD.host.ip("addr add %s/32 dev h0" % later)
+        guest.car.log.wait("host address .*%s" % later.replace(".", r"\."))
+        guest.denied(later)
+        WORLD.host.ip("addr del %s/32 dev h0" % later)
+
+
+@tap.case("frames to addresses that no guest's kernel would send to are "
+          "rejected or dropped")
+def _():
+    car = sidecar.Sidecar(WORLD, "--log-level", "debug")
+    wire = frames.Wire(car.path)
+    wire.alive()
+    loopback = WORLD.host.sniffer("lo")
+    link = WORLD.host.sniffer("h0")
+    targets = ["127.0.0.1", "127.9.9.9", "0.0.0.0", "0.1.2.3", "224.0.0.1",
+               "239.1.2.3", "255.255.255.255", "100.96.0.3", rig.GUEST]
+    for number, target in enumerate(targets):
+        wire.send(frames.segment(30000 + number, PORT, dst=target))
+        reply = wire.expect(
+            lambda p: p.proto == frames.TCP and p.ip_src == target,
+            timeout_s=0.3)
+        tap.ok(reply is None or reply.flags & frames.RST,
+               "%s: no RST" % target)
+        tap.note("%s: %s" % (target, "RST" if reply else "dropped"))
+    wire.alive()
+    for sniffer in (loopback, link):
+        sniffer.settimeout(0.05)
+        try:
+            while True:
+                packet = frames.Packet(sniffer.recv(65535))
+                tap.ok(packet.proto != frames.TCP, "a segment left: %s"
+                       % packet.frame.hex())
+        except TimeoutError:
+            pass
+        sniffer.close()
+    wire.close()
+    car.terminate()
+
+
+@tap.case("--allow lets out what it names and no more")
+def _():
+    with Behind("--allow", "10.0.0.0/8", "--allow",
+                "192.168.7.8:%d/tcp" % PORT) as guest:
+        guest.reached("10.1.2.3")
+        guest.reached("192.168.7.8")
+        guest.denied("192.168.7.8", PORT + 1)
+        guest.denied("172.16.4.5")
+
+
+@tap.case("--allow of the whole internet does not open the floor")
+def _():
+    with Behind("--allow", "0.0.0.0/0") as guest:
+        guest.reached("10.1.2.3")
+        for address in rig.FORBIDDEN.values():
+            guest.denied(address)
+        guest.denied(rig.HOST)
+
+
+@tap.case("--unsafe-allow opens what it names, even on the floor")
+def _():
+    with Behind("--unsafe-allow", "169.254.169.254/32") as guest:
+        guest.reached("169.254.169.254")
+        guest.denied("169.254.7.7")
+
+
+@tap.case("--deny shuts out a public range")
+def _():
+    with Behind("--deny", "198.51.100.0/24") as guest:
+        guest.denied(rig.SERVER2)
+        guest.reached(rig.SERVER)
+
+
+@tap.case("the first rule that matches decides")
+def _():
+    with Behind("--deny", "10.1.2.3", "--allow", "10.0.0.0/8", "--allow",
+                "198.51.100.1", "--deny", "198.51.100.0/24") as guest:
+        guest.denied("10.1.2.3")
+        guest.reached(rig.SERVER2)
+
+
+@tap.case("--default-egress deny leaves only what --allow names")
+def _():
+    with Behind("--default-egress", "deny", "--allow",
+                "%s/32:%d" % (rig.SERVER, PORT)) as guest:
+        guest.reached(rig.SERVER)
+        guest.denied(rig.SERVER, PORT + 1)
+        guest.denied(rig.SERVER2)
+
+
+@tap.case("--host-service opens one port of the host's loopback, by the "
+          "gateway's address")
+def _():
+    with Behind("--host-service", "7777:%d" % PORT) as guest:
+        guest.reached(rig.GATEWAY, 7777)
+        guest.denied(rig.GATEWAY, PORT)
+
+
+@tap.case("denials in their thousands write few lines")
+def _():
+    with Behind() as guest:
+        before = len(guest.car.log.lines)
+        guest.vmm.kill()
+        guest.car.log.wait("vmm gone")
+        wire = frames.Wire(guest.car.path)
+        for number in range(3000):
+            wire.send(frames.segment(20000 + number, 80,
+                                     dst="169.254.169.254"))
+        wire.alive()
+        lines = len(guest.car.log.lines) - before
+        tap.note("%d lines for 3,000 denials" % lines)
+        tap.ok(lines < 100, "%d lines" % lines)
+        wire.close()
+
+
+tap.run()

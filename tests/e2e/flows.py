@@ -1,0 +1,92 @@
+#!/usr/bin/python3
+"""Many connections: at once, and open together."""
+
+import os
+import resource
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
+
+import sidecar  # noqa: E402
+import tap  # noqa: E402
+import traffic  # noqa: E402
+import world as rig  # noqa: E402
+
+sidecar.need()
+HARD = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (min(HARD, 65536), HARD))
+
+PUBLISHED = 8080
+SETUP = sidecar.setup("--connect-rate", "10000", "--max-flows", "2048",
+                      "-p", "%d:80" % PUBLISHED)
+SERVER = SETUP.world.server.listen()
+INSIDE = SETUP.world.guest.listen(port=80)
+traffic.echo_server(SERVER)
+traffic.echo_server(INSIDE)
+
+
+def at_once(count, namespace, address, port, total):
+    """Opens count connections at the same time and fills each."""
+    def one(seed):
+        with namespace.connect(address, port) as sock:
+            reader = rig.thread(traffic.receive, sock)
+            sent = traffic.send(sock, total, seed)
+            tap.equal(reader.join(30), (total, sent), "bytes and SHA-256")
+
+    start = time.monotonic()
+    workers = [rig.thread(one, seed) for seed in range(count)]
+    for worker in workers:
+        worker.join(50 * tap.scale())
+    tap.note("%d connections of %d bytes each way: %.2f s"
+             % (count, total, time.monotonic() - start))
+
+
+@tap.case("200 connections at once each carry their own bytes")
+def _():
+    at_once(200, SETUP.world.guest, rig.SERVER, rig.port_of(SERVER), 1 << 16)
+
+
+@tap.case("200 published connections at once each carry their own bytes")
+def _():
+    at_once(200, SETUP.world.host, "127.0.0.1", PUBLISHED, 1 << 16)
+
+
+@tap.case("1,000 connections stand together, and each still answers")
+def _():
+    start = time.monotonic()
+    socks = [SETUP.world.guest.connect(rig.SERVER, rig.port_of(SERVER))
+             for _ in range(1000)]
+    tap.note("opened in %.2f s" % (time.monotonic() - start))
+    start = time.monotonic()
+    for _ in range(2):
+        for number, sock in enumerate(socks):
+            sock.sendall(b"%08d" % number)
+        for number, sock in enumerate(socks):
+            tap.equal(traffic.exact(sock, 8), b"%08d" % number, "echo")
+    tap.note("two rounds in %.2f s" % (time.monotonic() - start))
+    for sock in socks:
+        sock.close()
+
+
+@tap.case("their slots are free again: another 1,000 can stand")
+def _():
+    socks = [SETUP.world.guest.connect(rig.SERVER, rig.port_of(SERVER))
+             for _ in range(1000)]
+    for sock in socks:
+        traffic.greet(sock)
+        sock.close()
+    pids = SETUP.car.children()
+    deadline = time.monotonic() + 10 * tap.scale()
+    while time.monotonic() < deadline:
+        counts = {role: len(os.listdir("/proc/%d/fd" % pid))
+                  for role, pid in pids.items()}
+        if max(counts.values()) < 30:
+            break
+        time.sleep(0.05)
+    tap.note("descriptors after: %s" % counts)
+    tap.ok(max(counts.values()) < 30, "descriptors left: %s" % counts)
+
+
+tap.run(sidecar.tell(SETUP.car))

@@ -1,0 +1,171 @@
+#!/usr/bin/python3
+"""The jail as it stands while traffic runs, seen from outside in /proc."""
+
+import os
+import sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
+
+import sidecar  # noqa: E402
+import tap  # noqa: E402
+import traffic  # noqa: E402
+import world as rig  # noqa: E402
+
+sidecar.need()
+NOBODY_CAN = "0000000000000000"
+NAMESPACES = ("user", "mnt", "pid", "ipc", "uts", "cgroup", "net")
+
+SETUP = sidecar.setup("-p", "8080:80")
+CHILDREN = SETUP.car.children()
+LISTENER = SETUP.world.server.listen()
+FLOWS = [traffic.pair(SETUP.world.guest, rig.SERVER, LISTENER)
+         for _ in range(3)]
+
+
+def fds(pid):
+    """{number: what it is}"""
+    directory = "/proc/%d/fd" % pid
+    return {int(name): os.readlink(os.path.join(directory, name))
+            for name in os.listdir(directory)}
+
+
+def kind(text):
+    return text.split(":")[0].split("[")[0]
+
+
+def each_child():
+    tap.equal(sorted(CHILDREN), ["netproc", "relayproc"], "children")
+    return CHILDREN.items()
+
+
+@tap.case("every process is behind a filter and can gain no privilege")
+def _():
+    for role, pid in [*each_child(), ("parent", SETUP.car.pid)]:
+        status = sidecar.proc_status(pid)
+        tap.equal(status["Seccomp"], "2", "%s Seccomp" % role)
+        tap.equal(status["NoNewPrivs"], "1", "%s NoNewPrivs" % role)
+        tap.note("%s: Uid %s, CapEff %s, Threads %s" % (
+            role, status["Uid"].split()[0], status["CapEff"],
+            status["Threads"]))
+        tap.equal(status["Threads"], "1", "%s threads" % role)
+
+
+@tap.case("the children have no capability, group or root's uid")
+def _():
+    uids = set()
+    for role, pid in each_child():
+        status = sidecar.proc_status(pid)
+        for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+            tap.equal(status[name], NOBODY_CAN, "%s %s" % (role, name))
+        tap.equal(status["Groups"].strip(), "", "%s groups" % role)
+        ids = set(status["Uid"].split() + status["Gid"].split())
+        tap.ok("0" not in ids, "%s is %s" % (role, ids))
+        uids.add(status["Uid"].split()[0])
+    tap.equal(len(uids), 2, "uids of two children")
+
+
+@tap.case("each child has namespaces of its own, relayproc but the host's "
+          "network")
+def _():
+    with SETUP.world.host:
+        host_net = os.readlink("/proc/thread-self/ns/net")
+    seen = {}
+    for role, pid in each_child():
+        for name in NAMESPACES:
+            seen[role, name] = os.readlink("/proc/%d/ns/%s" % (pid, name))
+    for name in NAMESPACES:
+        ours = os.readlink("/proc/self/ns/%s" % name)
+        if name == "net":
+            tap.equal(seen["relayproc", "net"], host_net, "relayproc's net")
+            tap.ok(seen["netproc", "net"] not in (ours, host_net),
+                   "netproc is in the host's network")
+            continue
+        names = {ours, seen["netproc", name], seen["relayproc", name]}
+        tap.equal(len(names), 3, "%s namespaces" % name)
+
+
+@tap.case("the children's root is empty, and so is their network but for "
+          "relayproc")
+def _():
+    for role, pid in each_child():
+        tap.equal(os.listdir("/proc/%d/root/" % pid), [], "%s root" % role)
+    with open("/proc/%d/net/dev" % CHILDREN["netproc"]) as file:
+        devices = [line.split(":")[0].strip() for line in file][2:]
+    tap.equal(devices, ["lo"], "netproc's devices")
+
+
+@tap.case("netproc holds its channels, the frame socket and its flows")
+def _():
+    held = fds(CHILDREN["netproc"])
+    tap.note(held)
+    for number in range(3):
+        tap.equal(held.pop(number), "/dev/null", "fd %d" % number)
+    for number in (3, 4, 5):
+        tap.equal(kind(held.pop(number)), "socket", "fd %d" % number)
+    tap.equal(held.pop(6), "anon_inode:[eventpoll]", "fd 6")
+    tap.equal([kind(what) for what in held.values()],
+              ["socket"] * (1 + len(FLOWS)), "frame socket and flows")
+
+
+@tap.case("relayproc holds its channels, listeners and dups, and no file")
+def _():
+    held = fds(CHILDREN["relayproc"])
+    tap.note(held)
+    for number in range(3):
+        tap.equal(held.pop(number), "/dev/null", "fd %d" % number)
+    for number in (3, 4, 5):
+        tap.equal(kind(held.pop(number)), "socket", "fd %d" % number)
+    tap.equal(held.pop(6), "anon_inode:[eventpoll]", "fd 6")
+    kinds = [kind(what) for what in held.values()]
+    tap.equal(set(kinds), {"socket"}, "the others")
+    tap.ok(len(FLOWS) + 1 <= len(kinds) <= len(FLOWS) + 2,
+           "%d sockets for %d flows and a listener" % (len(kinds),
+                                                       len(FLOWS)))
+
+
+@tap.case("the children can make no file, core or process, and few "
+          "descriptors")
+def _():
+    for role, pid in each_child():
+        with open("/proc/%d/limits" % pid) as file:
+            limits = {line[:26].strip(): line[26:].split()[:2]
+                      for line in file}
+        tap.note("%s: %s open files" % (role, limits["Max open files"][1]))
+        for name in ("Max core file size", "Max file size", "Max processes"):
+            tap.equal(limits[name], ["0", "0"], "%s %s" % (role, name))
+        tap.ok(int(limits["Max open files"][1]) <= 4096,
+               "%s may open %s" % (role, limits["Max open files"]))
+
+
+@tap.case("nothing of our environment and arguments is in the children")
+def _():
+    for role, pid in each_child():
+        for name in ("environ", "cmdline"):
+            with open("/proc/%d/%s" % (pid, name), "rb") as file:
+                text = file.read()
+            for word in (b"PATH=", b"HOME=", b"8080", b"vmm-"):
+                tap.ok(word not in text, "%s %s: %r" % (role, name, text))
+
+
+@tap.case("--print-policy gives a reason for every row of every process")
+def _():
+    done = SETUP.world.host.run([sidecar.SALLYPORT, "--print-policy"],
+                                timeout=10)
+    tap.equal(done.returncode, 0, "status: %s" % done.stderr)
+    for role in ("parent", "netproc", "relayproc"):
+        tap.ok(role in done.stdout, "no policy of %s" % role)
+    calls = [line for line in done.stdout.splitlines()
+             if line.startswith(("read", "write"))]
+    tap.ok(calls, "no rows in %r" % done.stdout[:200])
+
+
+@tap.case("the flows still carry data after all this")
+def _():
+    for guest, server in FLOWS:
+        traffic.greet_ends(guest, server)
+    tap.note({role: "%d KiB" % sidecar.pss_kib(pid)
+              for role, pid in [*each_child(), ("parent", SETUP.car.pid)]})
+
+
+tap.run(sidecar.tell(SETUP.car))

@@ -1,0 +1,280 @@
+#!/usr/bin/python3
+"""How sallyport starts, is refused, and ends; nothing is left behind."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
+
+import frames  # noqa: E402
+import sidecar  # noqa: E402
+import tap  # noqa: E402
+import traffic  # noqa: E402
+import world as rig  # noqa: E402
+
+sidecar.need()
+EX_USAGE, EX_NOINPUT, EX_CONFIG = 64, 66, 78
+ORPHAN_LIMIT_S = 0.1
+STOP_LIMIT_S = 1
+
+WORLD = rig.World()
+
+
+def wait_gone(pids, limit_s):
+    start = time.monotonic()
+    left = list(pids)
+    while left and time.monotonic() - start < limit_s * tap.scale():
+        left = [pid for pid in left if not sidecar.gone(pid)]
+        time.sleep(0.001)
+    tap.equal(left, [], "processes left after %.3f s" % limit_s)
+    tap.note("gone within %.1f ms" % (1e3 * (time.monotonic() - start)))
+
+
+def attempt(*options, timeout_s=10):
+    """A start that is to fail: (status, lines of stderr)."""
+    done = WORLD.host.run([sidecar.SALLYPORT, *options],
+                          timeout=timeout_s * tap.scale())
+    tap.equal(done.stdout, "", "stdout")
+    return done.returncode, done.stderr.splitlines()
+
+
+def refused(status, word, *options):
+    """Must end with this status and one line that has this word."""
+    path = WORLD.path("refused.sock")
+    before = set(os.listdir(WORLD.dir))
+    got, lines = attempt("--socket", path, *options)
+    tap.note(" ".join(lines))
+    tap.equal(got, status, "status, after %r" % lines)
+    tap.equal(len(lines), 1, "lines, of %r" % lines)
+    tap.ok(word in lines[0], "%r does not name %r" % (lines[0], word))
+    tap.equal(set(os.listdir(WORLD.dir)), before, "files")
+
+
+@tap.case("one line says ready, and --ready-fd as well, after the lock")
+def _():
+    car = sidecar.Sidecar(WORLD)
+    modes = {role: sidecar.proc_status(pid)["Seccomp"]
+             for role, pid in car.children().items()}
+    tap.equal(modes, {"netproc": "2", "relayproc": "2"}, "seccomp at READY")
+    line = car.log.wait("ready")
+    tap.ok(sidecar.LOG_LINE.match(line), line)
+    tap.equal(os.stat(car.path).st_mode & 0o777, 0o600, "mode of the socket")
+    car.terminate()
+    for line in car.log.all():
+        tap.ok(sidecar.LOG_LINE.match(line), "no time in %r" % line)
+    tap.equal(len(car.log.find("ready")), 1, "lines that say ready")
+
+
+@tap.case("NOTIFY_SOCKET hears READY=1")
+def _():
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(WORLD.path("notify"))
+        sock.settimeout(10)
+        car = sidecar.Sidecar(WORLD, env=dict(
+            os.environ, NOTIFY_SOCKET=WORLD.path("notify")))
+        tap.ok(b"READY=1" in sock.recv(4096).split(b"\n"), "other words")
+        car.terminate()
+    os.unlink(WORLD.path("notify"))
+
+
+def ended_in_order(number):
+    car = sidecar.Sidecar(WORLD)
+    vmm = sidecar.Vmm(WORLD, car.path)
+    with WORLD.server.listen() as listener:
+        guest, server = traffic.pair(WORLD.guest, rig.SERVER, listener)
+        traffic.greet_ends(guest, server)
+        pids = car.children().values()
+        start = time.monotonic()
+        car.process.send_signal(number)
+        tap.equal(car.wait(), 0, "status")
+        took = time.monotonic() - start
+        tap.note("%.3f s" % took)
+        tap.ok(took < STOP_LIMIT_S, "took %.2f s" % took)
+        wait_gone(pids, 0.1)
+        tap.ok(not os.path.exists(car.path), "the socket is still there")
+        guest.close()
+        server.close()
+    vmm.kill()
+
+
+@tap.case("SIGTERM ends it within a second, with 0, and removes the socket")
+def _():
+    ended_in_order(signal.SIGTERM)
+
+
+@tap.case("SIGINT does the same")
+def _():
+    ended_in_order(signal.SIGINT)
+
+
+@tap.case("a child that is lost ends sallyport, with a line that names it")
+def _():
+    for role in ("netproc", "relayproc"):
+        car = sidecar.Sidecar(WORLD)
+        pids = car.children()
+        os.kill(pids[role], signal.SIGKILL)
+        tap.ok(car.wait() > 0, "status %d" % car.process.returncode)
+        line = car.log.wait("lost %s" % role)
+        tap.ok("9" in line or "KILL" in line, "no cause in %r" % line)
+        wait_gone(pids.values(), 0.1)
+        tap.ok(not os.path.exists(car.path), "the socket is still there")
+
+
+@tap.case("when the parent is killed its children are gone in 100 ms")
+def _():
+    car = sidecar.Sidecar(WORLD)
+    pids = car.children().values()
+    tap.equal(len(pids), 2, "children")
+    car.process.kill()
+    wait_gone(pids, ORPHAN_LIMIT_S)
+    os.unlink(car.path)
+
+
+@tap.case("a bad option is one line and status 64")
+def _():
+    for options in (["--mtu", "100"], ["--mtu", "65521"], ["--mtu", "x"],
+                    ["--nonsense"], ["-p", "80"], ["-p", "99999:80"],
+                    ["--allow", "10.0.0.0/33"], ["--address", "1.2.3"],
+                    ["--dns", "nonsense"], ["--default-egress", "maybe"],
+                    ["--isolation", "lax"], ["--max-flows", "-1"]):
+        refused(EX_USAGE, options[0].lstrip("-"), *options)
+
+
+@tap.case("options that contradict each other are one line")
+def _():
+    got, lines = attempt()
+    tap.equal((got, len(lines)), (EX_USAGE, 1), "no frame source: %r" % lines)
+    refused(EX_USAGE, "fd", "--fd", "5")
+
+
+@tap.case("a file that is missing is named and is status 66, a wrong one is "
+          "named with the line and is 78")
+def _():
+    missing = WORLD.path("missing.conf")
+    refused(EX_NOINPUT, missing, "-f", missing)
+    wrong = WORLD.path("wrong.conf")
+    with open(wrong, "w") as file:
+        file.write("mtu = 1500\nnonsense = 1\n")
+    refused(EX_CONFIG, "%s:2" % wrong, "-f", wrong)
+    os.unlink(wrong)
+
+
+@tap.case("a port that is in use is named, and nothing starts")
+def _():
+    with WORLD.host.listen("127.0.0.1", 8080):
+        path = WORLD.path("busy.sock")
+        got, lines = attempt("--socket", path, "-p", "8080:80")
+        tap.note(" ".join(lines))
+        tap.ok(got > 0, "status %d" % got)
+        tap.equal(len(lines), 1, "lines, of %r" % lines)
+        tap.ok("8080" in lines[0], lines[0])
+        tap.ok(not os.path.exists(path), "the socket is still there")
+
+
+@tap.case("a socket path that is in use is refused, a stale one is taken")
+def _():
+    car = sidecar.Sidecar(WORLD)
+    got, lines = attempt("--socket", car.path)
+    tap.note(" ".join(lines))
+    tap.ok(got > 0, "status %d" % got)
+    tap.ok(car.path in lines[-1], "%r does not name it" % lines)
+    frames.Wire(car.path).close()
+    car.process.kill()
+    car.wait()
+    tap.ok(os.path.exists(car.path), "no stale socket to take")
+    again = WORLD.host.popen([sidecar.SALLYPORT, "--socket", car.path],
+                             stderr=subprocess.PIPE)
+    try:
+        log = sidecar.Log(again.stderr)
+        log.wait("ready")
+    finally:
+        again.terminate()
+        tap.equal(again.wait(10), 0, "status")
+
+
+@tap.case("a file that is no socket is left alone")
+def _():
+    path = WORLD.path("precious")
+    with open(path, "w") as file:
+        file.write("data")
+    got, lines = attempt("--socket", path)
+    tap.ok(got > 0, "status %d" % got)
+    tap.ok(path in lines[-1], "%r does not name it" % lines)
+    with open(path) as file:
+        tap.equal(file.read(), "data", "the file")
+    os.unlink(path)
+
+
+@tap.case("--fd takes a connected socket, and its end is a good end")
+def _():
+    ours, theirs = socket.socketpair()
+    car = sidecar.Sidecar(WORLD, how=theirs)
+    wire = frames.Wire(sock=ours)
+    wire.alive()
+    wire.close()
+    tap.equal(car.wait(), 0, "status")
+
+
+@tap.case("-- COMMAND gets the frame descriptor, and its status is ours")
+def _():
+    done = WORLD.guest.run(
+        [sidecar.SALLYPORT, "--", "/bin/sh", "-c",
+         "test -S /proc/self/fd/$1 && exit 7", "sh", "{fd}"], timeout=20)
+    tap.equal(done.returncode, 7, "status: %s" % done.stderr)
+
+
+@tap.case("-- COMMAND can be a VMM with a guest")
+def _():
+    # One namespace for all: its own address is the server.
+    world = rig.World()
+    world.guest.ip("addr add 198.51.100.1/32 dev lo")
+    car = world.host.popen(
+        [sidecar.SALLYPORT, "--", "/usr/bin/nsenter",
+         "--net=/proc/%d/fd/%d" % (os.getpid(), world.guest.fd),
+         sidecar.TAPSHUTTLE, "-d", "eth0", "-f", "{fd}"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    world.closing(car.wait)
+    world.closing(car.kill)
+    log = sidecar.Log(car.stderr)
+    tap.equal(car.stdout.readline(), b"up\n", "the shuttle's first word")
+    world.guest_configure()
+    with world.server.listen() as listener:
+        guest, server = traffic.pair(world.guest, rig.SERVER, listener)
+        with guest, server:
+            traffic.transfer(guest, server, 1 << 20)
+    log.wait("ready")
+    car.terminate()
+    tap.ok(car.wait(10) is not None, "no end")
+    world.close()
+
+
+@tap.case("-- COMMAND that does not exist is 127 and one line")
+def _():
+    got, lines = attempt("--", "/nonexistent/vmm", "{fd}")
+    tap.note(" ".join(lines))
+    tap.equal(got, 127, "status")
+    tap.ok("/nonexistent/vmm" in lines[-1], "%r" % lines)
+
+
+@tap.case("-n checks the options and starts nothing")
+def _():
+    path = WORLD.path("check.sock")
+    done = WORLD.host.run([sidecar.SALLYPORT, "-n", "-v", "--socket", path,
+                           "--mtu", "9000"], timeout=10)
+    tap.equal(done.returncode, 0, "status: %s" % done.stderr)
+    tap.ok("9000" in done.stdout, "no canonical form: %r" % done.stdout)
+    tap.ok(not os.path.exists(path), "the socket was made")
+    again = WORLD.path("canonical.conf")
+    with open(again, "w") as file:
+        file.write(done.stdout)
+    twice = WORLD.host.run([sidecar.SALLYPORT, "-n", "-v", "-f", again],
+                           timeout=10)
+    tap.equal(twice.stdout, done.stdout, "the canonical form, read again")
+
+
+tap.run()

@@ -1,0 +1,146 @@
+#!/usr/bin/python3
+"""Published ports: the guest's servers, reached from the host."""
+
+import errno
+import os
+import socket
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
+
+import sidecar  # noqa: E402
+import tap  # noqa: E402
+import traffic  # noqa: E402
+import world as rig  # noqa: E402
+
+sidecar.need()
+MIB = 1 << 20
+# Numbers are ours to choose: the namespaces are new.
+LOCAL, OUTSIDE, CLOSED = 8080, 8081, 8082
+SETUP = sidecar.setup("-p", "%d:80" % LOCAL,
+                      "-p", "%s:%d:80" % (rig.HOST, OUTSIDE),
+                      "-p", "%d:81" % CLOSED,
+                      "-p", "9000-9003:9100-9103/tcp")
+HOST = SETUP.world.host
+INSIDE = SETUP.world.guest.listen(port=80)
+
+
+def pair(namespace=HOST, address="127.0.0.1", port=LOCAL):
+    return traffic.pair(namespace, address, INSIDE, port)
+
+
+@tap.case("a client on the host sends and gets 10 MiB unchanged")
+def _():
+    for upwards in (False, True):
+        client, server = pair()
+        with client, server:
+            ends = (server, client) if upwards else (client, server)
+            traffic.transfer(*ends, 10 * MIB)
+
+
+@tap.case("a client elsewhere reaches a port bound to the host's address")
+def _():
+    client, server = pair(SETUP.world.server, rig.HOST, OUTSIDE)
+    with client, server:
+        traffic.greet_ends(client, server)
+
+
+@tap.case("a port is published on loopback alone unless it is told otherwise")
+def _():
+    tap.raises([errno.ECONNREFUSED], SETUP.world.server.connect, rig.HOST,
+               LOCAL)
+
+
+@tap.case("the guest sees the gateway as the client")
+def _():
+    client, server = pair()
+    with client, server:
+        tap.equal(server.getpeername()[0], rig.GATEWAY, "peer")
+        tap.equal(server.getsockname(), (rig.GUEST, 80), "own name")
+
+
+@tap.case("a range of ports is published in order")
+def _():
+    for number in range(4):
+        with SETUP.world.guest.listen(port=9100 + number) as listener:
+            client, server = traffic.pair(HOST, "127.0.0.1", listener,
+                                          9000 + number)
+            with client, server:
+                traffic.greet_ends(client, server)
+
+
+@tap.case("the guest's refusal resets the client at once")
+def _():
+    start = time.monotonic()
+    with HOST.connect("127.0.0.1", CLOSED) as client:
+        tap.raises([errno.ECONNRESET], client.recv, 1)
+    took = time.monotonic() - start
+    tap.ok(took < 0.5 * tap.scale(), "took %.1f s" % took)
+
+
+@tap.case("half-closes pass a published port both ways")
+def _():
+    client, server = pair()
+    with client, server:
+        client.sendall(b"question")
+        client.shutdown(socket.SHUT_WR)
+        tap.equal(traffic.receive(server)[0], 8, "bytes before the FIN")
+        traffic.transfer(server, client, 4 * MIB)
+    client, server = pair()
+    with client, server:
+        server.shutdown(socket.SHUT_WR)
+        tap.equal(client.recv(1), b"", "the server's end")
+        traffic.transfer(client, server, 4 * MIB)
+
+
+@tap.case("resets pass a published port both ways")
+def _():
+    client, server = pair()
+    with server:
+        traffic.greet_ends(client, server)
+        rig.reset(client)
+        tap.raises([errno.ECONNRESET], server.recv, 1)
+    client, server = pair()
+    with client:
+        traffic.greet_ends(client, server)
+        rig.reset(server)
+        tap.raises([errno.ECONNRESET], client.recv, 1)
+
+
+@tap.case("no guest yet is a refusal, not a hang")
+def _():
+    world = rig.World()
+    car = sidecar.Sidecar(world, "-p", "8080:80")
+    with world.host.connect("127.0.0.1", 8080) as client:
+        client.settimeout(3 * tap.scale())
+        try:
+            tap.equal(client.recv(1), b"", "what came")
+        except ConnectionResetError:
+            pass
+    vmm = sidecar.Vmm(world, car.path)
+    with world.guest.listen(port=80) as listener:
+        client, server = traffic.pair(world.host, "127.0.0.1", listener, 8080)
+        with client, server:
+            traffic.greet_ends(client, server)
+    vmm.check()
+    world.close()
+
+
+@tap.case("a guest that never answers resets the client within eleven seconds")
+def _():
+    SETUP.world.guest.ip("route add blackhole %s" % rig.GATEWAY)
+    try:
+        start = time.monotonic()
+        with HOST.connect("127.0.0.1", LOCAL) as client:
+            client.settimeout(20 * tap.scale())
+            tap.raises([errno.ECONNRESET], client.recv, 1)
+        took = time.monotonic() - start
+        tap.note("%.1f s" % took)
+        tap.ok(took < 11 * tap.scale(), "took %.1f s" % took)
+    finally:
+        SETUP.world.guest.ip("route del blackhole %s" % rig.GATEWAY)
+
+
+tap.run(sidecar.tell(SETUP.car))
