@@ -352,11 +352,12 @@ struct ipc_assoc_data {
 	uint16_t guest_port;  /* or echo identifier */
 	uint16_t segment_len; /* bytes */
 	uint8_t proto;	      /* IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_ICMPV6 */
-	uint8_t flags;	      /* ASSOC_DF */
+	uint8_t flags;	      /* ASSOC_DF, ASSOC_PRESERVE */
 };
 _Static_assert(sizeof(struct ipc_assoc_data) == 28, "wire size");
 
-#define ASSOC_DF 1 /* the guest forbade fragments */
+#define ASSOC_DF       1 /* the guest forbade fragments */
+#define ASSOC_PRESERVE 2 /* inbound: the guest sees the client's address */
 
 #define ASSOC_SEGMENTS_MAX 64 /* datagrams of one record */
 

@@ -33,7 +33,15 @@
 	X(ARP_GATEWAY,	"arp-for-gateway") \
 	X(ICMP_GATEWAY,	"icmp-to-gateway") \
 	X(ICMP_OTHER,	"icmp-dropped") \
-	X(UDP_OTHER,	"udp-dropped") \
+	X(ASSOCS,	"associations") \
+	X(ASSOCS_EVICTED, "associations-evicted") \
+	X(UDP_OUT,	"udp-out") \
+	X(UDP_IN,	"udp-in") \
+	X(ECHO_OUT,	"echo-out") \
+	X(DATAGRAMS_NO_ROOM, "datagrams-dropped-no-room") \
+	X(DATAGRAM_ERRORS, "datagram-errors") \
+	X(RA_SENT,	"router-advertisements") \
+	X(DHCP6_REPLIES, "dhcp6-replies") \
 	X(DHCP_REPLIES,	"dhcp-replies") \
 	X(DNS_QUERIES,	"dns-queries") \
 	X(DNS_ANSWERS,	"dns-answers") \

@@ -21,11 +21,14 @@ netproc_libnetproc_a_SOURCES = \
 	netproc/gateway/gateway.c netproc/gateway/gateway.h \
 	netproc/gateway/icmp.c netproc/gateway/icmp.h \
 	netproc/gateway/packet.c netproc/gateway/packet.h \
+	netproc/flow/assoc.c netproc/flow/assoc.h \
 	netproc/flow/blocks.c netproc/flow/blocks.h \
+	netproc/flow/datagram.c netproc/flow/datagram.h \
 	netproc/flow/demux.c netproc/flow/demux.h \
 	netproc/flow/end.c netproc/flow/end.h \
 	netproc/flow/flow.c netproc/flow/flow.h \
 	netproc/flow/intercept.c netproc/flow/intercept.h \
+	netproc/flow/lwip_addr.h \
 	netproc/flow/pump.c netproc/flow/pump.h \
 	netproc/flow/tcp.c netproc/flow/tcp.h \
 	netproc/flow/turn.c netproc/flow/turn.h

@@ -7,7 +7,9 @@
 #include "ipc/log.h"
 #include "ipc/proto.h"
 #include "netproc/counters.h"
+#include "netproc/flow/assoc.h"
 #include "netproc/flow/blocks.h"
+#include "netproc/flow/datagram.h"
 #include "netproc/flow/demux.h"
 #include "netproc/flow/flow.h"
 #include "netproc/gateway/dhcp.h"
@@ -49,11 +51,17 @@ struct netproc {
 	struct dhcp_config dhcp;
 	struct dns_table dns;
 	int leased; /* a lease was acknowledged in this session */
+	int ip6_on; /* the host has a way to the IPv6 internet */
+	struct ipc_addr guest6; /* the global address that the guest uses */
+	int guest6_seen;	/* ... and it has, in this session */
+	struct event *ev_ra;	/* the next periodic router advertisement */
 
 	/* flow */
 	struct flow_table flows;
 	struct demux demux;
 	struct block_pool blocks;
+	struct assoc_table assocs;
+	struct datagram_batch batch;
 	struct flow_list touched; /* have something to do at the turn's end */
 	struct flow_list again;	  /* the pump stopped at its bound, not at
 				     the end of the data */

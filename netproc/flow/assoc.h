@@ -46,6 +46,8 @@ struct assoc {
 	struct assoc_key key;
 	uint64_t hash;
 	uint64_t deadline_ms;
+	struct ipc_addr client; /* inbound: as relayproc knows it */
+	uint16_t client_port;
 	LIST_ENTRY(assoc) by_key;
 	TAILQ_ENTRY(assoc) entry; /* free, or active: idle longest first */
 };
