@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ipc/addr.h"
+
 /*
  * The little of DNS (RFC 1035) that a forwarder of opaque datagrams needs:
  * the header, and where the question ends.
@@ -44,5 +46,42 @@ size_t dns_servfail(const uint8_t *query, size_t len, uint8_t *out, size_t cap);
  */
 size_t dns_truncate(const uint8_t *answer, size_t len, size_t max,
     uint8_t *out);
+
+/*
+ * Bytes of UDP payload that a query without EDNS (RFC 6891) asks for, and
+ * the least that one with it may name.
+ */
+#define DNS_UDP_MIN 512
+
+/*
+ * Lowers the UDP payload size of a query's OPT record to max in place, and
+ * returns the size that the asker takes: that of the record, at least
+ * DNS_UDP_MIN; DNS_UDP_MIN without one.  A query that does not parse, has
+ * two OPT records or anything compressed is not touched: DNS_UDP_MIN.
+ * max: DNS_UDP_MIN or more.
+ */
+size_t dns_clamp_edns(uint8_t *query, size_t len, size_t max);
+
+/* A name that is answered here. */
+struct dns_local {
+	const char *name;    /* "host.internal", without a dot at its end */
+	struct ipc_addr ip4; /* family 0: has none */
+	struct ipc_addr ip6;
+};
+
+#define DNS_LOCAL_TTL_S 60
+
+/* Longest dns_answer_local(): question, A, AAAA and OPT. */
+#define DNS_LOCAL_MAX (DNS_HEAD_MAX + 16 + 28 + 11)
+
+/*
+ * Answers a query for one of the names, whatever its letters' case: its
+ * addresses for A, AAAA and ANY, no data for other types; with an OPT record
+ * if the query has one.  Returns the length of the response in out; 0 if the
+ * question is not for these names, does not parse, or cap is less than
+ * DNS_LOCAL_MAX.
+ */
+size_t dns_answer_local(const struct dns_local *names, size_t nnames,
+    const uint8_t *query, size_t len, uint8_t *out, size_t cap);
 
 #endif

@@ -14,11 +14,18 @@
 
 #define DNS_TABLE_MAX 256 /* BEHAVIOUR: DNS in flight */
 
+/* Who asked, and where: the answer goes back the same way. */
+struct dns_client {
+	struct ipc_addr guest;
+	struct ipc_addr gateway; /* it has several IPv6 addresses */
+	uint16_t guest_port;
+	size_t udp_max; /* longest answer that it takes, bytes */
+};
+
 struct dns_slot {
 	uint32_t generation; /* of the present or next use, never 0 */
 	uint8_t used;
-	uint16_t guest_port;
-	uint32_t guest_ip; /* host order */
+	struct dns_client client;
 	uint64_t deadline_ms;
 	size_t head_len;
 	uint8_t head[DNS_HEAD_MAX]; /* the query's first bytes */
@@ -35,9 +42,9 @@ struct dns_table {
 int dns_table_init(struct dns_table *table, uint32_t nslots);
 void dns_table_free(struct dns_table *table);
 
-/* Copies the head of query.  Returns borrowed, or NULL if all are in use. */
-struct dns_slot *dns_table_add(struct dns_table *table, uint32_t guest_ip,
-    uint16_t guest_port, const uint8_t *query, size_t len,
+/* Copies client and the head of query.  Returns borrowed, or NULL if all are in use. */
+struct dns_slot *dns_table_add(struct dns_table *table,
+    const struct dns_client *client, const uint8_t *query, size_t len,
     uint64_t deadline_ms);
 
 /* The number of a slot, as dns_table_find() takes it. */

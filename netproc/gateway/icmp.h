@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ipc/addr.h"
+
 #define ICMP_UNREACH_NET	0
 #define ICMP_UNREACH_HOST	1
 #define ICMP_UNREACH_PROTOCOL	2
@@ -22,5 +24,73 @@
  */
 size_t icmp_build_unreachable(uint32_t gateway_ip, uint8_t code, uint16_t ip_id,
     const uint8_t *packet, size_t len, uint8_t *out, size_t cap);
+
+/*
+ * What an error says, in words of either family.
+ *
+ *	name		ICMP_ERR_<name>
+ *	type, code	RFC 792, 1191, 1812
+ *	type6, code6	RFC 4443 3
+ */
+/* clang-format off */
+#define ICMP_ERRORS(X) \
+	/* name		type	code	type6	code6 */ \
+	X(NET,		3,	0,	1,	0) \
+	X(HOST,		3,	1,	1,	3) \
+	X(PORT,		3,	3,	1,	4) \
+	X(PROHIBITED,	3,	13,	1,	1) \
+	X(TOO_BIG,	3,	4,	2,	0) \
+	X(TTL,		11,	0,	3,	0)
+/* clang-format on */
+
+enum icmp_error {
+#define X(name, type, code, type6, code6) ICMP_ERR_##name,
+	ICMP_ERRORS(X)
+#undef X
+	ICMP_NERRORS
+};
+
+/* Longest error of either family: RFC 4443 2.4 (c). */
+#define ICMP_ERROR_MAX 1280
+
+/*
+ * Builds an error about packet, an IP packet of the guest of len bytes, into
+ * out: a whole IP packet of the same family from the address from to the
+ * packet's source.  mtu counts for ICMP_ERR_TOO_BIG alone.  Returns its
+ * length, or 0 if cap is less than ICMP_ERROR_MAX or no error may be sent
+ * about the packet (RFC 1122 3.2.2, RFC 4443 2.4 (e)).
+ */
+size_t icmp_build_error(enum icmp_error error, uint32_t mtu,
+    const struct ipc_addr *from, uint16_t ip_id, const uint8_t *packet,
+    size_t len, uint8_t *out, size_t cap);
+
+/* A datagram of the guest's of which only this is still known. */
+struct icmp_datagram {
+	struct ipc_addr guest;
+	struct ipc_addr peer;
+	uint16_t guest_port; /* or the echo identifier */
+	uint16_t peer_port;  /* or the echo sequence number */
+	uint16_t len;	     /* of its payload, bytes; 0 if not known */
+	uint8_t proto;	     /* IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_ICMPV6 */
+};
+
+/*
+ * The same about a datagram: the header that is embedded is made from what is
+ * known of it.  0 also if the families or the protocol do not go together.
+ */
+size_t icmp_build_for_datagram(enum icmp_error error, uint32_t mtu,
+    const struct ipc_addr *from, uint16_t ip_id,
+    const struct icmp_datagram *datagram, uint8_t *out, size_t cap);
+
+/*
+ * Builds an echo reply: message, an ICMP or ICMPv6 message from its type on,
+ * as a whole IP packet from src to dst with that identifier and a checksum
+ * that is right for it.  It may be longer than the link's MTU; DF is clear.
+ * message is copied; it may stand at out + 20 (IPv6: 40) already.  Returns
+ * the length, or 0 if message is no echo reply of the family or does not fit.
+ */
+size_t icmp_build_echo_reply(const struct ipc_addr *src,
+    const struct ipc_addr *dst, uint16_t id, uint16_t ip_id,
+    const uint8_t *message, size_t len, uint8_t *out, size_t cap);
 
 #endif

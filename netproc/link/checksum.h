@@ -32,6 +32,10 @@ void checksum_add_iov(struct checksum *sum, const struct iovec *iov,
 void checksum_pseudo4(struct checksum *sum, uint32_t src_ip, uint32_t dst_ip,
     uint8_t protocol, uint16_t len);
 
+/* That of TCP, UDP and ICMPv6 (RFC 8200 8.1); addresses in network order. */
+void checksum_pseudo6(struct checksum *sum, const uint8_t src_ip6[16],
+    const uint8_t dst_ip6[16], uint8_t protocol, uint32_t len);
+
 /*
  * The complement, in host order: write it big-endian.  Over data that holds a
  * right checksum it is 0.  UDP sends 0xffff for 0 (RFC 768): the caller does.
