@@ -44,6 +44,9 @@ counters_log(const struct counters *counters)
 	for (i = DHCP_E_OK + 1; i < DHCP_NERRORS; i++)
 		add(line, sizeof(line), "dhcp-",
 		    dhcp_error_name((enum dhcp_error)i), counters->dhcp[i]);
+	for (i = DHCP6_E_OK + 1; i < DHCP6_NERRORS; i++)
+		add(line, sizeof(line), "dhcp6-",
+		    dhcp6_error_name((enum dhcp6_error)i), counters->dhcp6[i]);
 	if (line[0] != '\0')
 		log_info("counters:%s", line);
 }

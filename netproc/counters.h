@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "netproc/gateway/dhcp.h"
+#include "netproc/gateway/dhcp6.h"
 #include "netproc/link/shield.h"
 
 /*
@@ -39,11 +40,13 @@
 	X(UDP_IN,	"udp-in") \
 	X(ECHO_OUT,	"echo-out") \
 	X(DATAGRAMS_NO_ROOM, "datagrams-dropped-no-room") \
+	X(DATAGRAMS_FRAGMENTED, "datagrams-fragmented") \
 	X(DATAGRAM_ERRORS, "datagram-errors") \
 	X(RA_SENT,	"router-advertisements") \
 	X(DHCP6_REPLIES, "dhcp6-replies") \
 	X(DHCP_REPLIES,	"dhcp-replies") \
 	X(DNS_QUERIES,	"dns-queries") \
+	X(DNS_LOCAL,	"dns-answered-here") \
 	X(DNS_ANSWERS,	"dns-answers") \
 	X(DNS_MISMATCH,	"dns-answers-mismatched") \
 	X(DNS_TRUNCATED, "dns-truncated") \
@@ -63,6 +66,7 @@ struct counters {
 	uint64_t n[COUNT_N];
 	uint64_t shield[SHIELD_NVERDICTS];
 	uint64_t dhcp[DHCP_NERRORS];
+	uint64_t dhcp6[DHCP6_NERRORS];
 };
 
 /* Logs every counter that is not 0, several a line, at LOG_LEVEL_INFO. */

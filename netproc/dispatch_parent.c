@@ -5,6 +5,7 @@
 
 #include "ipc/log.h"
 #include "netproc/flow/tcp.h"
+#include "netproc/gateway/gateway.h"
 #include "netproc/link/link.h"
 #include "netproc/netproc.h"
 
@@ -42,10 +43,22 @@ search_is_valid(const struct ipc_config_netproc *cfg)
 	return (1);
 }
 
+/* 1 if there is no IPv6, or all of it is there. */
+static int
+config6_is_valid(const struct ipc_config_netproc *cfg)
+{
+	if (!addr_is_valid(&cfg->address6) || !addr_is_valid(&cfg->gateway6))
+		return (0);
+	if (cfg->gateway6.family == 0)
+		return (cfg->address6.family == 0);
+	return (cfg->gateway6.family == 6 && cfg->address6.family == 6 &&
+	    cfg->prefix_len6 == 64);
+}
+
 static enum ipc_error
 got_config(struct netproc *np, const struct ipc_config_netproc *cfg)
 {
-	if (!np->hello_done || np->nconfig > 0)
+	if (!np->hello_done || np->cfg.max_flows != 0)
 		return (IPC_E_STATE);
 	if (!addr_is_valid(&cfg->address) || cfg->address.family != 4 ||
 	    !addr_is_valid(&cfg->gateway) || cfg->gateway.family != 4 ||
@@ -56,10 +69,30 @@ got_config(struct netproc *np, const struct ipc_config_netproc *cfg)
 	    cfg->dns_in_flight > DNS_TABLE_MAX || cfg->lease_s == 0 ||
 	    !search_is_valid(cfg))
 		return (IPC_E_FIELD);
+	if (!config6_is_valid(cfg) || cfg->max_assocs == 0 ||
+	    cfg->max_assocs > FLOW_SLOTS_MAX ||
+	    cfg->max_assocs_in > FLOW_SLOTS_MAX)
+		return (IPC_E_FIELD);
 	np->cfg = *cfg;
 	np->guest_ip = addr_to_ip4(&cfg->address);
 	np->gateway_ip = addr_to_ip4(&cfg->gateway);
 	np->nconfig++;
+	return (IPC_OK);
+}
+
+static enum ipc_error
+got_host_route(struct netproc *np, const struct ipc_host_route *route)
+{
+	if (route->ip6 > 1)
+		return (IPC_E_FIELD);
+	if (!np->configured)
+		np->nconfig++;
+	if (np->ip6_on == (int)route->ip6)
+		return (IPC_OK);
+	np->ip6_on = (int)route->ip6;
+	log_info("the host has %s IPv6 route", np->ip6_on ? "an" : "no");
+	if (np->configured)
+		gateway_announce6(np);
 	return (IPC_OK);
 }
 
@@ -100,6 +133,8 @@ netproc_from_parent(struct channel *ch, struct ipc_msg *msg, void *arg)
 		return (got_config(np, msg->payload));
 	case IPC_CONFIG_DONE:
 		return (got_config_done(np, msg->payload));
+	case IPC_HOST_ROUTE:
+		return (got_host_route(np, msg->payload));
 	case IPC_FRAME:
 		return (got_frame(np, msg->payload, msg));
 	case IPC_STOP:

@@ -56,13 +56,13 @@ got_inbound(struct netproc *np, const struct ipc_flow_inbound *inbound,
 	const struct flow *flow = flow_by_wire_slot(&np->flows, wire);
 	int fd = msg->fd;
 
-	if (!addr_is_valid(&inbound->client) || inbound->guest_port == 0)
+	if (!addr_is_valid(&inbound->client) || inbound->client.family == 0 ||
+	    inbound->guest_port == 0 || inbound->preserve > 1)
 		return (IPC_E_FIELD);
 	if (flow == NULL || !flow->inbound || flow->state != FLOW_FREE)
 		return (IPC_E_STATE);
 	msg->fd = -1;
-	tcp_flow_inbound(np, wire, msg->hdr.generation, inbound->guest_port,
-	    fd);
+	tcp_flow_inbound(np, wire, msg->hdr.generation, inbound, fd);
 	return (IPC_OK);
 }
 
@@ -101,6 +101,10 @@ netproc_from_relay(struct channel *ch, struct ipc_msg *msg, void *arg)
 		gateway_dns_answer(np, msg->hdr.flow, msg->hdr.generation, NULL,
 		    0);
 		return (IPC_OK);
+	case IPC_ASSOC_RECV:
+		return (datagram_received(np, msg));
+	case IPC_ASSOC_ERROR:
+		return (datagram_failed(np, msg));
 	default:
 		return (IPC_E_TYPE);
 	}

@@ -19,6 +19,9 @@ netproc_libnetproc_a_SOURCES = \
 	netproc/gateway/dns.c netproc/gateway/dns.h \
 	netproc/gateway/dns_table.c netproc/gateway/dns_table.h \
 	netproc/gateway/gateway.c netproc/gateway/gateway.h \
+	netproc/gateway/gateway6.c \
+	netproc/gateway/gateway_dns.c \
+	netproc/gateway/gateway_icmp.c \
 	netproc/gateway/icmp.c netproc/gateway/icmp.h \
 	netproc/gateway/packet.c netproc/gateway/packet.h \
 	netproc/flow/assoc.c netproc/flow/assoc.h \

@@ -89,6 +89,10 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	np->tick_armed = 0;
 	turn_tick(np);
 	gateway_dns_expire(np);
+	datagram_expire(np);
+	fragment_expire(&np->fragments, np->now_ms);
+	if (fragment_deadline(&np->fragments) != UINT64_MAX)
+		netproc_need_tick(np);
 	if (np->dns.nused > 0)
 		netproc_need_tick(np);
 }
@@ -172,6 +176,8 @@ prepare(struct netproc *np)
 		IPC_DGRAM_MAX, 0) == -1 ||
 	    flows_init(&np->flows, cfg->max_flows, cfg->max_inbound, np) ==
 		-1 ||
+	    assocs_init(&np->assocs, cfg->max_assocs, cfg->max_assocs_in) ==
+		-1 ||
 	    demux_init(&np->demux, np->flows.nbuckets) == -1 ||
 	    blocks_init(&np->blocks, BLOCK_POOL_BYTES) == -1 ||
 	    link_init(np) == -1 || gateway_init(np) == -1 ||
@@ -213,6 +219,7 @@ run(struct netproc *np)
 			fatal("event loop");
 		netproc_wake(np);
 		turn_flush(np);
+		datagram_flush(np);
 		link_flush(np);
 		more = turn_requeue(np);
 		if (np->stopping)

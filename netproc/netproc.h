@@ -13,7 +13,10 @@
 #include "netproc/flow/demux.h"
 #include "netproc/flow/flow.h"
 #include "netproc/gateway/dhcp.h"
+#include "netproc/gateway/dhcp6.h"
 #include "netproc/gateway/dns_table.h"
+#include "netproc/gateway/ra.h"
+#include "netproc/link/fragment.h"
 #include "netproc/link/frame.h"
 #include "netproc/link/shield.h"
 #include "netproc/siphash.h"
@@ -45,16 +48,23 @@ struct netproc {
 	struct frame_reader reader;
 	struct frame_writer writer;
 	struct shield_config shield;
+	struct fragment_pool fragments;
 	uint16_t ip_id; /* of the gateway's own packets */
 
 	/* gateway */
 	struct dhcp_config dhcp;
 	struct dns_table dns;
-	int leased; /* a lease was acknowledged in this session */
-	int ip6_on; /* the host has a way to the IPv6 internet */
+	int leased;		/* a lease was acknowledged in this session */
+	int ip6_on;		/* the host has a way to the IPv6 internet */
 	struct ipc_addr guest6; /* the global address that the guest uses */
 	int guest6_seen;	/* ... and it has, in this session */
 	struct event *ev_ra;	/* the next periodic router advertisement */
+	int ip6_offered;	/* the last advertisement was no withdrawal */
+	uint64_t ra_ms;		/* when it was */
+	struct ra_config ra;
+	struct dhcp6_config dhcp6;
+	uint8_t *scratch, *scratch_fragment; /* GATEWAY_FRAME_MAX each */
+	uint32_t fragment_id;		     /* of IPv6 packets to the guest */
 
 	/* flow */
 	struct flow_table flows;
@@ -75,6 +85,9 @@ struct netproc {
 	struct log_limit icmp_limit;
 	int stopping;
 };
+
+/* An Ethernet header and the longest IPv6 packet. */
+#define GATEWAY_FRAME_MAX (14 + 40 + 65535)
 
 /* Counts one. */
 #define COUNT(np, name) ((np)->counters.n[COUNT_##name]++)

@@ -78,8 +78,8 @@ struct assoc *assoc_lookup(const struct assoc_table *table,
  * A free outbound slot, now in use under id.  NULL if there is none; then
  * assoc_oldest() says which could give way.
  */
-struct assoc *assoc_alloc(struct assoc_table *table,
-    const struct assoc_key *id, uint64_t hash);
+struct assoc *assoc_alloc(struct assoc_table *table, const struct assoc_key *id,
+    uint64_t hash);
 
 /* The outbound association that was idle longest, or NULL. */
 struct assoc *assoc_oldest(const struct assoc_table *table);

@@ -39,8 +39,8 @@ datagram_flush(struct netproc *np)
 		assoc_wire_slot(&np->assocs, assoc), assoc->generation,
 		&batch->data, sizeof(batch->data), batch->iov,
 		batch->niov) == -1)
-		np->counters.n[COUNT_DATAGRAMS_NO_ROOM] +=
-		    (uint64_t)batch->niov;
+		np->counters.n[COUNT_DATAGRAMS_NO_ROOM] += (uint64_t)
+							       batch->niov;
 }
 
 /* 1 if the datagram can be one more of the batch. */
@@ -173,8 +173,7 @@ datagram_udp(struct netproc *np, const uint8_t *frame,
 	};
 
 	COUNT(np, UDP_OUT);
-	send_out(np, frame, sf, &key, frame + sf->payload_off,
-	    sf->payload_len);
+	send_out(np, frame, sf, &key, frame + sf->payload_off, sf->payload_len);
 }
 
 void
@@ -262,7 +261,7 @@ static void
 deliver_udp(struct netproc *np, const struct assoc *assoc,
     const struct ipc_assoc_data *data, const uint8_t *bytes, size_t len)
 {
-	const struct packet_datagram d = {
+	const struct gateway_datagram d = {
 		.src = assoc->inbound ? assoc->key.peer : data->peer,
 		.dst = assoc->key.guest,
 		.sport = assoc->inbound ? assoc->key.peer_port :
@@ -299,8 +298,9 @@ datagram_received(struct netproc *np, const struct ipc_msg *msg)
 	if (assoc == NULL || !assoc->used ||
 	    assoc->generation != msg->hdr.generation)
 		return (IPC_OK);
-	if (!assoc->inbound && (data.proto != assoc->key.proto ||
-				   data.peer.family != assoc->key.guest.family))
+	if (!assoc->inbound &&
+	    (data.proto != assoc->key.proto ||
+		data.peer.family != assoc->key.guest.family))
 		return (IPC_E_FIELD);
 	assoc_use(&np->assocs, assoc, !assoc->inbound, 0, np->now_ms);
 	if (!link_has_room(np)) {
@@ -310,8 +310,9 @@ datagram_received(struct netproc *np, const struct ipc_msg *msg)
 	if (data.proto == IPPROTO_UDP)
 		deliver_udp(np, assoc, &data, msg->tail, msg->tail_len);
 	else if (msg->tail_len >= ICMP_ECHO_LEN &&
-	    msg->tail[0] == (data.proto == IPPROTO_ICMP ? ICMP4_ECHO_REPLY :
-							  ICMP6_ECHO_REPLY))
+	    msg->tail[0] ==
+		(data.proto == IPPROTO_ICMP ? ICMP4_ECHO_REPLY :
+					      ICMP6_ECHO_REPLY))
 		gateway_send_echo(np, &data.peer, &assoc->key.guest,
 		    assoc->key.guest_port, msg->tail, msg->tail_len);
 	return (IPC_OK);

@@ -89,7 +89,7 @@ struct flow_tuple {
 _Static_assert(sizeof(struct flow_tuple) == 44, "no padding: it is hashed");
 
 #define FLOW_SYN_MAX 100 /* IPv6 header and the longest TCP header */
-#define FLOW_IOV_MAX 64 /* pieces of one turn, then they are written */
+#define FLOW_IOV_MAX 64	 /* pieces of one turn, then they are written */
 
 TAILQ_HEAD(flow_list, flow);
 

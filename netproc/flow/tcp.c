@@ -280,20 +280,39 @@ guest_connect(struct flow *flow)
 	return (pcb);
 }
 
+/*
+ * What the guest sees of a client: the gateway, or the client itself where
+ * that was asked for and the families agree.  0 if no port is left.
+ */
+static int
+client_tuple(struct netproc *np, const struct ipc_flow_inbound *inbound,
+    struct flow_tuple *tuple)
+{
+	const int ip6 = inbound->client.family == 6 && np->guest6_seen;
+
+	memset(tuple, 0, sizeof(*tuple));
+	tuple->guest = ip6 ? np->guest6 : np->cfg.address;
+	tuple->guest_port = inbound->guest_port;
+	if (inbound->preserve &&
+	    inbound->client.family == tuple->guest.family) {
+		tuple->peer = inbound->client;
+		tuple->peer_port = inbound->client_port;
+		return (1);
+	}
+	tuple->peer = ip6 ? np->cfg.gateway6 : np->cfg.gateway;
+	return (port_pick(np, tuple) != 0);
+}
+
 void
 tcp_flow_inbound(struct netproc *np, uint32_t wire, uint32_t generation,
-    uint16_t guest_port, int fd)
+    const struct ipc_flow_inbound *inbound, int fd)
 {
 	struct ipc_flow_close refused = { .reason = FLOW_CLOSE_REFUSED };
-	struct flow_tuple tuple = {
-		.peer = np->cfg.gateway,
-		.guest = np->cfg.address,
-		.guest_port = guest_port,
-	};
+	struct flow_tuple tuple;
 	struct flow *flow = NULL;
 
 	COUNT(np, FLOWS_IN);
-	if (fd != -1 && np->frame_fd != -1 && port_pick(np, &tuple) != 0)
+	if (fd != -1 && np->frame_fd != -1 && client_tuple(np, inbound, &tuple))
 		flow = flow_take(&np->flows, wire, generation, &tuple,
 		    demux_hash(np->hash_key, &tuple));
 	if (flow == NULL) {

@@ -19,7 +19,7 @@ void tcp_flow_failed(struct flow *flow, enum flow_verdict verdict);
 
 /* A published port was connected to: asks the guest.  fd is owned. */
 void tcp_flow_inbound(struct netproc *np, uint32_t wire, uint32_t generation,
-    uint16_t guest_port, int fd);
+    const struct ipc_flow_inbound *inbound, int fd);
 
 /* The guest's MAC is known now: SYNs that went to nobody go again. */
 void tcp_guest_known(struct netproc *np);

@@ -6,19 +6,35 @@
 
 #include "ipc/proto.h"
 
+struct assoc_key;
 struct netproc;
 struct shield_frame;
 
-/* What the gateway itself answers.  frame passed the shield; see input.c. */
+/*
+ * What the gateway itself answers, and how it speaks to the guest.  A frame
+ * passed the shield; see link/input.c for who is called with which.
+ */
 
 /* Once, after the configuration came.  0, or -1 with errno ENOMEM. */
 int gateway_init(struct netproc *np);
 
+/* gateway.c */
 void gateway_dhcp(struct netproc *np, const uint8_t *frame,
     const struct shield_frame *sf);
 
-/* A DNS query over UDP: on to relayproc, as it is. */
-void gateway_dns_query(struct netproc *np, const uint8_t *frame,
+/* gateway6.c: neighbour discovery, DHCPv6 and ping of the gateway. */
+void gateway_nd(struct netproc *np, const struct shield_frame *sf);
+void gateway_dhcp6(struct netproc *np, const uint8_t *frame,
+    const struct shield_frame *sf);
+void gateway_echo6(struct netproc *np, const uint8_t *frame,
+    const struct shield_frame *sf);
+
+/* gateway6.c: a VMM has attached, or the host's route came or went. */
+void gateway_announce6(struct netproc *np);
+int gateway_init6(struct netproc *np);
+
+/* gateway_dns.c: a DNS query over UDP, on to relayproc.  EDNS is changed. */
+void gateway_dns_query(struct netproc *np, uint8_t *frame,
     const struct shield_frame *sf);
 
 /* What relayproc said of a query; answer NULL: every server failed. */
@@ -28,12 +44,29 @@ void gateway_dns_answer(struct netproc *np, uint32_t slot, uint32_t generation,
 /* Answers SERVFAIL to queries whose deadline has come. */
 void gateway_dns_expire(struct netproc *np);
 
-/* UDP that has nowhere to go: ICMP port unreachable or prohibited. */
-void gateway_udp_refuse(struct netproc *np, const uint8_t *frame,
-    const struct shield_frame *sf);
+/* A datagram to the guest, of either family, in fragments if need be. */
+struct gateway_datagram {
+	struct ipc_addr src, dst;
+	uint16_t sport, dport;
+};
 
-/* Tells the guest why its SYN failed; packet is its IP packet. */
+void gateway_send_udp(struct netproc *np, const struct gateway_datagram *d,
+    const uint8_t *payload, size_t len);
+
+/* An echo reply that relayproc's socket got, under the guest's identifier. */
+void gateway_send_echo(struct netproc *np, const struct ipc_addr *peer,
+    const struct ipc_addr *guest, uint16_t id, const uint8_t *message,
+    size_t len);
+
+/* A port of the gateway's for a client of a published UDP port; 0: none. */
+uint16_t gateway_udp_port(struct netproc *np, const struct assoc_key *key);
+
+/* gateway_icmp.c: tells the guest why its SYN failed; packet is its own. */
 void gateway_icmp_verdict(struct netproc *np, enum flow_verdict verdict,
     const uint8_t *packet, size_t len);
+
+/* ... or its datagram. */
+void gateway_datagram_error(struct netproc *np, const struct assoc_key *key,
+    const struct ipc_assoc_error *error);
 
 #endif

@@ -8,6 +8,7 @@
 #include "ipc/log.h"
 #include "netproc/flow/intercept.h"
 #include "netproc/flow/tcp.h"
+#include "netproc/flow/turn.h"
 #include "netproc/gateway/gateway.h"
 #include "netproc/link/link.h"
 #include "netproc/netproc.h"
@@ -27,8 +28,12 @@ static void
 input_icmp(struct netproc *np, const uint8_t *frame, size_t len,
     const struct shield_frame *sf)
 {
-	if (sf->dst_ip != np->gateway_ip) {
-		COUNT(np, ICMP_OTHER);
+	if (!sf->to_gateway) {
+		datagram_echo(np, frame, sf);
+		return;
+	}
+	if (sf->version == 6) {
+		gateway_echo6(np, frame, sf);
 		return;
 	}
 	COUNT(np, ICMP_GATEWAY);
@@ -36,13 +41,92 @@ input_icmp(struct netproc *np, const uint8_t *frame, size_t len,
 }
 
 static void
-input_udp(struct netproc *np, const uint8_t *frame,
-    const struct shield_frame *sf)
+input_udp(struct netproc *np, uint8_t *frame, const struct shield_frame *sf)
 {
-	if (sf->dst_ip == np->gateway_ip && sf->dport == DNS_PORT)
+	if (sf->to_gateway && sf->dport == DNS_PORT)
 		gateway_dns_query(np, frame, sf);
 	else
-		gateway_udp_refuse(np, frame, sf);
+		datagram_udp(np, frame, sf);
+}
+
+/* IPv6 clients of published ports are sent to the address it uses. */
+static void
+learn_address6(struct netproc *np, const struct shield_frame *sf)
+{
+	const struct ipc_addr src = shield_src(sf);
+
+	if (!addr_in_prefix(&src, &np->cfg.address6, np->cfg.prefix_len6))
+		return;
+	np->guest6 = src;
+	np->guest6_seen = 1;
+}
+
+static void input_checked(struct netproc *np, enum shield_verdict verdict,
+    uint8_t *frame, size_t len, const struct shield_frame *sf);
+
+/* Fragments are put together; the whole goes through the shield again. */
+static void
+input_fragment(struct netproc *np, const uint8_t *frame,
+    const struct shield_frame *sf)
+{
+	struct shield_config whole_cfg = np->shield;
+	struct shield_frame whole_sf;
+	enum shield_verdict verdict;
+	size_t whole_len;
+	uint8_t *whole;
+
+	netproc_need_tick(np);
+	if (fragment_add(&np->fragments, frame, sf, np->now_ms, &whole,
+		&whole_len) != FRAGMENT_WHOLE)
+		return;
+	whole_cfg.mtu = UINT16_MAX;
+	verdict = shield_check(whole, whole_len, &whole_cfg, &whole_sf);
+	np->counters.shield[verdict]++;
+	if (!SHIELD_IS_PASS(verdict) || verdict == SHIELD_FRAGMENT ||
+	    verdict == SHIELD_FRAGMENT6)
+		return;
+	input_checked(np, verdict, whole, whole_len, &whole_sf);
+	/* The buffer is used again for the next. */
+	turn_flush(np);
+	datagram_flush(np);
+}
+
+static void
+input_checked(struct netproc *np, enum shield_verdict verdict, uint8_t *frame,
+    size_t len, const struct shield_frame *sf)
+{
+	switch (verdict) {
+	case SHIELD_ARP:
+		if (sf->dst_ip == np->gateway_ip)
+			COUNT(np, ARP_GATEWAY);
+		netif_input_copy(np, frame, len);
+		break;
+	case SHIELD_TCP:
+		intercept_tcp(np, frame, sf);
+		break;
+	case SHIELD_DHCP:
+		gateway_dhcp(np, frame, sf);
+		break;
+	case SHIELD_UDP:
+		input_udp(np, frame, sf);
+		break;
+	case SHIELD_ICMP:
+	case SHIELD_ICMP6:
+		input_icmp(np, frame, len, sf);
+		break;
+	case SHIELD_ND:
+		gateway_nd(np, sf);
+		break;
+	case SHIELD_DHCP6:
+		gateway_dhcp6(np, frame, sf);
+		break;
+	case SHIELD_FRAGMENT:
+	case SHIELD_FRAGMENT6:
+		input_fragment(np, frame, sf);
+		break;
+	default:
+		fatalx("the shield passed a frame as %s", shield_name(verdict));
+	}
 }
 
 void
@@ -57,25 +141,7 @@ link_input(struct netproc *np, uint8_t *frame, size_t len)
 		return;
 	if (!np->shield.guest_mac_known)
 		pin_mac(np, sf.src_mac);
-	switch (verdict) {
-	case SHIELD_ARP:
-		if (sf.dst_ip == np->gateway_ip)
-			COUNT(np, ARP_GATEWAY);
-		netif_input_copy(np, frame, len);
-		break;
-	case SHIELD_TCP:
-		intercept_tcp(np, frame, &sf);
-		break;
-	case SHIELD_DHCP:
-		gateway_dhcp(np, frame, &sf);
-		break;
-	case SHIELD_UDP:
-		input_udp(np, frame, &sf);
-		break;
-	case SHIELD_ICMP:
-		input_icmp(np, frame, len, &sf);
-		break;
-	default:
-		fatalx("the shield passed a frame as %s", shield_name(verdict));
-	}
+	if (sf.version == 6)
+		learn_address6(np, &sf);
+	input_checked(np, verdict, frame, len, &sf);
 }

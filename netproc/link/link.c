@@ -16,6 +16,7 @@
 #include "ipc/log.h"
 #include "netproc/flow/end.h"
 #include "netproc/flow/turn.h"
+#include "netproc/gateway/gateway.h"
 #include "netproc/link/link.h"
 #include "netproc/netproc.h"
 
@@ -33,6 +34,15 @@ link_init(struct netproc *np)
 		np->shield.broadcast_ip = np->guest_ip |
 		    (0xffffffffu >> np->cfg.prefix_len);
 	np->shield.mtu = np->cfg.mtu;
+	if (np->cfg.gateway6.family == 6) {
+		np->shield.ip6_enabled = 1;
+		memcpy(np->shield.prefix6, np->cfg.address6.bytes, 16);
+		np->shield.prefix_len6 = np->cfg.prefix_len6;
+		memcpy(np->shield.gateway_ip6, np->cfg.gateway6.bytes, 16);
+		ra_link_local(np->cfg.gateway_mac, np->shield.gateway_ll6);
+	}
+	if (fragment_pool_init(&np->fragments) == -1)
+		return (-1);
 	return (netif_setup(np));
 }
 
@@ -63,6 +73,7 @@ on_frame_readable(evutil_socket_t fd, short what, void *arg)
 	}
 	/* Segments lie where they were read: pass them on before they go. */
 	turn_flush(np);
+	datagram_flush(np);
 	if (next == FRAME_NEXT_BAD)
 		link_detach(np, FRAME_GONE_BAD_LENGTH, (uint32_t)len);
 }
@@ -102,8 +113,12 @@ link_attach(struct netproc *np, int fd)
 	memcpy(np->shield.guest_mac, np->cfg.guest_mac, 6);
 	np->shield.guest_mac_known = !np->cfg.guest_mac_auto;
 	np->leased = 0;
+	np->guest6_seen = 0;
+	np->guest6 = np->cfg.address6;
+	np->ip6_offered = 0;
 	frame_reader_reset(&np->reader);
 	netif_announce(np);
+	gateway_announce6(np);
 	return (0);
 }
 
@@ -124,6 +139,8 @@ link_detach(struct netproc *np, enum frame_gone_reason reason, uint32_t detail)
 	close(np->frame_fd);
 	np->frame_fd = -1;
 	end_forget_all(np);
+	datagram_forget_all(np);
+	fragment_forget(&np->fragments);
 	frame_reader_reset(&np->reader);
 	frame_writer_reset(&np->writer);
 	np->writer.nsent = np->writer.nqueued;

@@ -120,8 +120,7 @@ netif_output_ip6(struct netif *netif, struct pbuf *p, const ip6_addr_t *dst)
 	struct checksum sum;
 
 	(void)dst;
-	if (IP6H_NEXTH(ip6) == IP6_NEXTH_TCP &&
-	    p->len >= IP6_HLEN + TCP_HLEN) {
+	if (IP6H_NEXTH(ip6) == IP6_NEXTH_TCP && p->len >= IP6_HLEN + TCP_HLEN) {
 		checksum_init(&sum);
 		checksum_pseudo6(&sum, (const uint8_t *)&ip6->src,
 		    (const uint8_t *)&ip6->dest, IPPROTO_TCP,
@@ -324,8 +323,8 @@ link_send_ip(struct netproc *np, const uint8_t *packet, size_t len)
 	p = pbuf_alloc(PBUF_RAW, (u16_t)len, PBUF_RAM);
 	if (p == NULL)
 		return;
-	ether_header(np, packet[0] >> 4 == 6 ? PACKET_ETHERTYPE_IP6 :
-					       PACKET_ETHERTYPE_IP4,
+	ether_header(np,
+	    packet[0] >> 4 == 6 ? PACKET_ETHERTYPE_IP6 : PACKET_ETHERTYPE_IP4,
 	    head);
 	if (pbuf_take(p, packet, (u16_t)len) == ERR_OK)
 		queue_frame(np, head, p);
