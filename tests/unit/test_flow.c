@@ -72,7 +72,8 @@ each_event_leads_where_the_theory_says_and_nowhere_else(void **state)
 }
 
 static const struct flow_tuple tuple = {
-	.peer_ip = 0xc6336401,
+	.peer = { .family = 4, .bytes = { 198, 51, 100, 1 } },
+	.guest = { .family = 4, .bytes = { 100, 96, 0, 2 } },
 	.peer_port = 443,
 	.guest_port = 40000,
 };
@@ -159,7 +160,7 @@ a_tuple_that_differs_in_one_field_is_another(void **state)
 
 	(void)state;
 	other = tuple;
-	other.peer_ip ^= 1;
+	other.peer.bytes[3] ^= 1;
 	assert_null(flow_lookup(&table, &other, 9));
 	other = tuple;
 	other.peer_port ^= 1;
