@@ -177,4 +177,19 @@ cursor_out_be32(struct cursor_out *c, uint32_t v)
 	cursor_out_bytes(c, b, sizeof(b));
 }
 
+/*
+ * Writes over two bytes that are written already: a length or a checksum that
+ * is known only when all behind it is there.
+ */
+static inline void
+cursor_out_patch16(struct cursor_out *c, size_t at, uint16_t v)
+{
+	if (c->error || c->len < 2 || at > c->len - 2) {
+		c->error = 1;
+		return;
+	}
+	c->base[at] = (uint8_t)(v >> 8);
+	c->base[at + 1] = (uint8_t)v;
+}
+
 #endif

@@ -9,21 +9,35 @@ netproc_libnetproc_a_SOURCES = \
 	netproc/netproc.c netproc/netproc.h \
 	netproc/siphash.c netproc/siphash.h \
 	netproc/link/checksum.c netproc/link/checksum.h \
+	netproc/link/fragment.c netproc/link/fragment.h \
+	netproc/link/fragment_split.c \
 	netproc/link/frame.c netproc/link/frame.h \
 	netproc/link/input.c \
 	netproc/link/link.c netproc/link/link.h \
 	netproc/link/netif.c \
 	netproc/link/shield.c netproc/link/shield.h \
+	netproc/link/shield_check.h \
+	netproc/link/shield_ip4.c \
+	netproc/link/shield_ip6.c \
+	netproc/link/shield_l4.c \
+	netproc/link/shield_nd.c \
 	netproc/gateway/dhcp.c netproc/gateway/dhcp.h \
+	netproc/gateway/dhcp6.c netproc/gateway/dhcp6.h \
+	netproc/gateway/dhcp6_message.c netproc/gateway/dhcp6_message.h \
 	netproc/gateway/dhcp_message.c netproc/gateway/dhcp_message.h \
 	netproc/gateway/dns.c netproc/gateway/dns.h \
+	netproc/gateway/dns_edns.c \
+	netproc/gateway/dns_local.c \
+	netproc/gateway/dns_name.c netproc/gateway/dns_name.h \
 	netproc/gateway/dns_table.c netproc/gateway/dns_table.h \
 	netproc/gateway/gateway.c netproc/gateway/gateway.h \
 	netproc/gateway/gateway6.c \
 	netproc/gateway/gateway_dns.c \
 	netproc/gateway/gateway_icmp.c \
 	netproc/gateway/icmp.c netproc/gateway/icmp.h \
+	netproc/gateway/icmp_datagram.c \
 	netproc/gateway/packet.c netproc/gateway/packet.h \
+	netproc/gateway/ra.c netproc/gateway/ra.h \
 	netproc/flow/assoc.c netproc/flow/assoc.h \
 	netproc/flow/blocks.c netproc/flow/blocks.h \
 	netproc/flow/datagram.c netproc/flow/datagram.h \

@@ -4,15 +4,14 @@
 
 #include "ipc/cursor.h"
 #include "netproc/gateway/dhcp_message.h"
+#include "netproc/gateway/dns_name.h"
 
-#define IP_UDP_LEN     28
-#define MESSAGE_MIN    300 /* BOOTP's size; some clients drop less */
-#define MAX_SIZE_MIN   576 /* RFC 2132 9.10 */
-#define LEASE_FOREVER  0xffffffffu
-#define LABEL_MAX      63 /* RFC 1035 2.3.4 */
-#define NAME_MAX_BYTES 255
-#define OPTION_MAX     255
-#define IP4_BROADCAST  0xffffffffu
+#define IP_UDP_LEN    28
+#define MESSAGE_MIN   300 /* BOOTP's size; some clients drop less */
+#define MAX_SIZE_MIN  576 /* RFC 2132 9.10 */
+#define LEASE_FOREVER 0xffffffffu
+#define OPTION_MAX    255
+#define IP4_BROADCAST 0xffffffffu
 
 /*
  * What a REQUEST asks for.  It names the address in option 50 (SELECTING,
@@ -118,31 +117,6 @@ put_option_be16(struct cursor_out *out, uint8_t code, uint32_t v)
 	put_option(out, code, b, sizeof(b));
 }
 
-/* Appends name in wire form (RFC 1035 3.1); nothing if it is no name. */
-static void
-put_name(struct cursor_out *out, const char *name)
-{
-	const size_t start = out->len;
-	size_t label;
-
-	while (*name != '\0') {
-		label = strcspn(name, ".");
-		if (label == 0 || label > LABEL_MAX) {
-			out->len = start;
-			return;
-		}
-		cursor_out_u8(out, (uint8_t)label);
-		cursor_out_bytes(out, name, label);
-		name += label;
-		if (*name == '.')
-			name++;
-	}
-	if (out->len > start)
-		cursor_out_u8(out, 0);
-	if (out->len - start > NAME_MAX_BYTES)
-		out->len = start;
-}
-
 static size_t
 split_len(size_t len)
 {
@@ -156,7 +130,7 @@ split_len(size_t len)
 static void
 put_search(struct cursor_out *out, const struct dhcp_config *cfg)
 {
-	uint8_t wire[DHCP_SEARCH_LIST * (NAME_MAX_BYTES + 2)];
+	uint8_t wire[DHCP_SEARCH_LIST * (DNS_NAME_MAX + 2)];
 	struct cursor_out list;
 	size_t at, n, len;
 	uint32_t i;
@@ -164,7 +138,7 @@ put_search(struct cursor_out *out, const struct dhcp_config *cfg)
 	cursor_out_init(&list, wire, sizeof(wire));
 	for (i = 0; i < cfg->nsearch && i < DHCP_SEARCH_LIST; i++) {
 		len = list.len;
-		put_name(&list, cfg->search[i]);
+		dns_name_put(&list, cfg->search[i]);
 		if (list.error || !has_room(out, split_len(list.len))) {
 			list.len = len;
 			break;

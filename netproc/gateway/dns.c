@@ -1,6 +1,7 @@
 #include "netproc/gateway/dns.h"
 
 #include "ipc/cursor.h"
+#include "netproc/gateway/dns_name.h"
 
 /* Header fields, RFC 1035 4.1.1. */
 #define FLAG_QR	       0x8000 /* a response */
@@ -11,8 +12,6 @@
 #define FLAG_CD	       0x0010 /* checking disabled, RFC 4035 3.2.2 */
 #define RCODE_SERVFAIL 2
 
-#define LABEL_MAX    63
-#define NAME_BYTES   255
 #define QTYPE_QCLASS 4
 
 struct dns_header {
@@ -56,18 +55,12 @@ dns_head_len(const uint8_t *message, size_t len)
 		label = cursor_u8(&c);
 		name_len += 1u + label;
 		/* A pointer has nothing before it to point at. */
-		if (label > LABEL_MAX || name_len > NAME_BYTES)
+		if (label > DNS_LABEL_MAX || name_len > DNS_NAME_MAX)
 			return (0);
 		cursor_skip(&c, label);
 	} while (label != 0 && !c.error);
 	cursor_skip(&c, QTYPE_QCLASS);
 	return (c.error ? 0 : len - c.left);
-}
-
-static uint8_t
-ascii_lower(uint8_t byte)
-{
-	return (byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte | 0x20) : byte);
 }
 
 int
@@ -76,7 +69,7 @@ dns_answer_matches(const uint8_t *query, size_t query_len,
 {
 	struct dns_header asked, answered;
 	struct cursor cq, ca;
-	size_t i, head_len;
+	size_t head_len, name_len;
 
 	cursor_init(&cq, query, query_len);
 	cursor_init(&ca, answer, answer_len);
@@ -90,12 +83,11 @@ dns_answer_matches(const uint8_t *query, size_t query_len,
 		return (1);
 	if (dns_head_len(answer, answer_len) != head_len)
 		return (0);
-	/* No label's length is a letter: it survives ascii_lower(). */
-	for (i = DNS_HEADER_LEN; i < head_len - QTYPE_QCLASS; i++) {
-		if (ascii_lower(query[i]) != ascii_lower(answer[i]))
-			return (0);
-	}
-	return (memcmp(query + i, answer + i, QTYPE_QCLASS) == 0);
+	name_len = head_len - QTYPE_QCLASS - DNS_HEADER_LEN;
+	return (dns_name_equal(query + DNS_HEADER_LEN, answer + DNS_HEADER_LEN,
+		    name_len) &&
+	    memcmp(query + head_len - QTYPE_QCLASS,
+		answer + head_len - QTYPE_QCLASS, QTYPE_QCLASS) == 0);
 }
 
 /* Writes a header with these flags, and source's question if max allows. */

@@ -54,11 +54,17 @@ size_t dns_truncate(const uint8_t *answer, size_t len, size_t max,
 #define DNS_UDP_MIN 512
 
 /*
+ * Offset of the one OPT record of a query; 0 if there is none, or if the
+ * query does not parse, is signed (a change would break the signature), is no
+ * plain question or has anything compressed.
+ */
+size_t dns_opt_offset(const uint8_t *query, size_t len);
+
+/*
  * Lowers the UDP payload size of a query's OPT record to max in place, and
  * returns the size that the asker takes: that of the record, at least
- * DNS_UDP_MIN; DNS_UDP_MIN without one.  A query that does not parse, has
- * two OPT records or anything compressed is not touched: DNS_UDP_MIN.
- * max: DNS_UDP_MIN or more.
+ * DNS_UDP_MIN; DNS_UDP_MIN where dns_opt_offset() finds none, and then nothing
+ * is touched.  max: DNS_UDP_MIN..65535.
  */
 size_t dns_clamp_edns(uint8_t *query, size_t len, size_t max);
 

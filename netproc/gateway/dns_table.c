@@ -31,7 +31,7 @@ dns_table_free(struct dns_table *table)
 }
 
 struct dns_slot *
-dns_table_add(struct dns_table *table, uint32_t guest_ip, uint16_t guest_port,
+dns_table_add(struct dns_table *table, const struct dns_client *client,
     const uint8_t *query, size_t len, uint64_t deadline_ms)
 {
 	struct dns_slot *slot;
@@ -44,8 +44,7 @@ dns_table_add(struct dns_table *table, uint32_t guest_ip, uint16_t guest_port,
 	} while (slot->used);
 	table->nused++;
 	slot->used = 1;
-	slot->guest_ip = guest_ip;
-	slot->guest_port = guest_port;
+	slot->client = *client;
 	slot->deadline_ms = deadline_ms;
 	slot->head_len = len < sizeof(slot->head) ? len : sizeof(slot->head);
 	if (slot->head_len > 0)

@@ -9,16 +9,34 @@
 #define ICMP_LEN	    8
 #define ICMP_CHECKSUM_OFF   2
 #define ICMP_TYPE_UNREACH   3
+#define ICMP_ECHO	    8
 #define ICMP_EMBED_LEN	    8 /* of what follows the IP header, RFC 792 */
 #define IP4_OFFSET	    0x1fff
 #define IP4_MULTICAST_BEGIN 0xe0000000u
+#define MTU4_MAX	    0xffff /* RFC 1191 4: it has 16 bits */
+
+/* RFC 4443 2.1, 4 */
+#define ICMP6_INFORMATION 128 /* lower types are errors */
+#define ICMP6_REDIRECT	  137
+#define IP6_MULTICAST	  0xff
+#define IP6_SRC_OFF	  8
+
+static const struct {
+	uint8_t type, code, type6, code6;
+} errors[] = {
+#define X(name, type, code, type6, code6) { type, code, type6, code6 },
+	ICMP_ERRORS(X)
+#undef X
+};
+_Static_assert(sizeof(errors) / sizeof(errors[0]) == ICMP_NERRORS,
+    "types and codes for every error");
 
 /* Types about which an error may be sent: those that ask for something. */
 static int
 icmp_is_query(uint8_t type)
 {
 	switch (type) {
-	case 8:	 /* echo, RFC 792 */
+	case ICMP_ECHO:
 	case 13: /* timestamp */
 	case 15: /* information */
 	case 17: /* address mask, RFC 950 */
@@ -33,7 +51,7 @@ icmp_is_query(uint8_t type)
  * one about which no error is sent (RFC 1122 3.2.2).
  */
 static size_t
-embed_len(const uint8_t *packet, size_t len, uint32_t *src_ip)
+embed_len4(const uint8_t *packet, size_t len, uint32_t *src_ip)
 {
 	struct cursor c;
 	size_t header_len, total_len;
@@ -70,30 +88,131 @@ embed_len(const uint8_t *packet, size_t len, uint32_t *src_ip)
 	return (total_len);
 }
 
-size_t
-icmp_build_unreachable(uint32_t gateway_ip, uint8_t code, uint16_t ip_id,
-    const uint8_t *packet, size_t len, uint8_t *out, size_t cap)
+/* The same for IPv6, where as much as fits is embedded (RFC 4443 2.4). */
+static size_t
+embed_len6(const uint8_t *packet, size_t len)
+{
+	static const uint8_t unspecified[16];
+	struct cursor c;
+	const uint8_t *src_ip6, *dst_ip6;
+	size_t payload_len;
+	uint8_t first, next, type;
+
+	cursor_init(&c, packet, len);
+	first = cursor_u8(&c);
+	cursor_skip(&c, 3);
+	payload_len = cursor_be16(&c);
+	next = cursor_u8(&c);
+	cursor_skip(&c, 1);
+	src_ip6 = cursor_bytes(&c, 16);
+	dst_ip6 = cursor_bytes(&c, 16);
+	if (c.error || first >> 4 != 6 || src_ip6[0] == IP6_MULTICAST ||
+	    dst_ip6[0] == IP6_MULTICAST ||
+	    memcmp(src_ip6, unspecified, sizeof(unspecified)) == 0 ||
+	    memcmp(dst_ip6, unspecified, sizeof(unspecified)) == 0)
+		return (0);
+	if (payload_len > c.left)
+		payload_len = c.left;
+	if (next == IPPROTO_FRAGMENT)
+		return (0);
+	if (next == IPPROTO_ICMPV6) {
+		type = cursor_u8(&c);
+		if (payload_len == 0 || type < ICMP6_INFORMATION ||
+		    type == ICMP6_REDIRECT)
+			return (0);
+	}
+	if (payload_len > ICMP_ERROR_MAX - 2 * PACKET_IP6_LEN - ICMP_LEN)
+		payload_len = ICMP_ERROR_MAX - 2 * PACKET_IP6_LEN - ICMP_LEN;
+	return (PACKET_IP6_LEN + payload_len);
+}
+
+static size_t
+build4(uint32_t from_ip, uint8_t type, uint8_t code, uint32_t rest,
+    uint16_t ip_id, const uint8_t *packet, size_t len, uint8_t *out, size_t cap)
 {
 	struct cursor_out c;
 	size_t embedded, total_len;
 	uint32_t src_ip;
-	uint16_t checksum;
-	uint8_t *icmp;
 
-	embedded = embed_len(packet, len, &src_ip);
+	embedded = embed_len4(packet, len, &src_ip);
 	total_len = PACKET_IP4_LEN + ICMP_LEN + embedded;
 	if (embedded == 0 || cap < total_len)
 		return (0);
 	cursor_out_init(&c, out, cap);
-	packet_put_ip4(&c, gateway_ip, src_ip, IPPROTO_ICMP, ip_id,
+	packet_put_ip4(&c, from_ip, src_ip, IPPROTO_ICMP, ip_id, 0,
 	    (uint16_t)total_len);
-	icmp = out + c.len;
-	cursor_out_u8(&c, ICMP_TYPE_UNREACH);
+	cursor_out_u8(&c, type);
 	cursor_out_u8(&c, code);
-	cursor_out_zero(&c, 2 + 4); /* checksum, unused */
+	cursor_out_be16(&c, 0); /* checksum */
+	cursor_out_be32(&c, rest);
 	cursor_out_bytes(&c, packet, embedded);
-	checksum = checksum_of(icmp, ICMP_LEN + embedded);
-	icmp[ICMP_CHECKSUM_OFF] = (uint8_t)(checksum >> 8);
-	icmp[ICMP_CHECKSUM_OFF + 1] = (uint8_t)checksum;
+	cursor_out_patch16(&c, PACKET_IP4_LEN + ICMP_CHECKSUM_OFF,
+	    checksum_of(out + PACKET_IP4_LEN, ICMP_LEN + embedded));
 	return (c.len);
+}
+
+/* Over a message of len bytes behind an IPv6 header. */
+static uint16_t
+checksum6(const uint8_t src_ip6[16], const uint8_t dst_ip6[16],
+    const uint8_t *message, size_t len)
+{
+	struct checksum sum;
+
+	checksum_init(&sum);
+	checksum_pseudo6(&sum, src_ip6, dst_ip6, IPPROTO_ICMPV6, (uint32_t)len);
+	checksum_add(&sum, message, len);
+	return (checksum_finish(&sum));
+}
+
+static size_t
+build6(const uint8_t from_ip6[16], uint8_t type, uint8_t code, uint32_t rest,
+    const uint8_t *packet, size_t len, uint8_t *out, size_t cap)
+{
+	const uint8_t *src_ip6;
+	struct cursor_out c;
+	size_t embedded, icmp_len;
+
+	embedded = embed_len6(packet, len);
+	icmp_len = ICMP_LEN + embedded;
+	if (embedded == 0 || cap < PACKET_IP6_LEN + icmp_len)
+		return (0);
+	src_ip6 = packet + IP6_SRC_OFF;
+	cursor_out_init(&c, out, cap);
+	packet_put_ip6(&c, from_ip6, src_ip6, IPPROTO_ICMPV6, PACKET_HOP_LIMIT,
+	    (uint16_t)icmp_len);
+	cursor_out_u8(&c, type);
+	cursor_out_u8(&c, code);
+	cursor_out_be16(&c, 0); /* checksum */
+	cursor_out_be32(&c, rest);
+	cursor_out_bytes(&c, packet, embedded);
+	cursor_out_patch16(&c, PACKET_IP6_LEN + ICMP_CHECKSUM_OFF,
+	    checksum6(from_ip6, src_ip6, out + PACKET_IP6_LEN, icmp_len));
+	return (c.len);
+}
+
+size_t
+icmp_build_unreachable(uint32_t gateway_ip, uint8_t code, uint16_t ip_id,
+    const uint8_t *packet, size_t len, uint8_t *out, size_t cap)
+{
+	return (build4(gateway_ip, ICMP_TYPE_UNREACH, code, 0, ip_id, packet,
+	    len, out, cap));
+}
+
+size_t
+icmp_build_error(enum icmp_error error, uint32_t mtu,
+    const struct ipc_addr *from, uint16_t ip_id, const uint8_t *packet,
+    size_t len, uint8_t *out, size_t cap)
+{
+	if ((unsigned int)error >= ICMP_NERRORS || cap < ICMP_ERROR_MAX)
+		return (0);
+	if (error != ICMP_ERR_TOO_BIG)
+		mtu = 0;
+	if (from->family == 6)
+		return (build6(from->bytes, errors[error].type6,
+		    errors[error].code6, mtu, packet, len, out, cap));
+	if (from->family == 4)
+		return (build4(addr_to_ip4(from), errors[error].type,
+		    errors[error].code, mtu > MTU4_MAX ? MTU4_MAX : mtu, ip_id,
+		    packet, len, out, cap));
+	return (0);
 }

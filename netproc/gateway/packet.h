@@ -62,9 +62,12 @@ size_t packet_build_udp6(const struct packet_udp6 *udp, const uint8_t *payload,
 void packet_put_ether(struct cursor_out *out, const uint8_t dst_mac[6],
     const uint8_t src_mac[6], uint16_t ethertype);
 
-/* Writes an IPv4 header (DF, TTL 64, checksum) for total_len bytes with it. */
+/*
+ * Writes an IPv4 header (TTL 64, checksum, DF unless may_fragment) for
+ * total_len bytes with it.
+ */
 void packet_put_ip4(struct cursor_out *out, uint32_t src_ip, uint32_t dst_ip,
-    uint8_t protocol, uint16_t ip_id, uint16_t total_len);
+    uint8_t protocol, uint16_t ip_id, int may_fragment, uint16_t total_len);
 
 /* Writes an IPv6 header for payload_len bytes behind it. */
 void packet_put_ip6(struct cursor_out *out, const uint8_t src_ip6[16],

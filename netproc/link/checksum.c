@@ -135,6 +135,17 @@ checksum_pseudo4(struct checksum *sum, uint32_t src_ip, uint32_t dst_ip,
 	checksum_add(sum, words, sizeof(words));
 }
 
+void
+checksum_pseudo6(struct checksum *sum, const uint8_t src_ip6[16],
+    const uint8_t dst_ip6[16], uint8_t protocol, uint32_t len)
+{
+	const uint32_t words[2] = { htonl(len), htonl(protocol) };
+
+	checksum_add(sum, src_ip6, 16);
+	checksum_add(sum, dst_ip6, 16);
+	checksum_add(sum, words, sizeof(words));
+}
+
 uint16_t
 checksum_finish(const struct checksum *sum)
 {

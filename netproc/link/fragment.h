@@ -29,6 +29,7 @@ struct fragment_slot;
 	X(DUPLICATE,	"duplicate") \
 	X(OVERLAP,	"overlap") \
 	X(INCONSISTENT,	"inconsistent") \
+	X(LATE,		"of-a-dropped-datagram") \
 	X(EVICTED,	"evicted") \
 	X(EXPIRED,	"expired")
 /* clang-format on */
@@ -42,6 +43,7 @@ enum fragment_event {
 
 struct fragment_pool {
 	struct fragment_slot *slots; /* one allocation of about 1 MiB */
+	uint64_t serial;
 	uint64_t count[FRAGMENT_NEVENTS];
 };
 
@@ -64,6 +66,7 @@ void fragment_forget(struct fragment_pool *pool);
  *	FRAGMENT_DUPLICATE	its bytes are there already; nothing changes
  *	FRAGMENT_OVERLAP	the whole datagram is dropped (RFC 5722 3), as
  *	FRAGMENT_INCONSISTENT	it is when two fragments disagree on its end
+ *	FRAGMENT_LATE		another one of a datagram that was so dropped
  *
  * Each is counted, and so is a datagram that must make room.
  */
