@@ -1,3 +1,5 @@
+#include <netinet/in.h>
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -77,11 +79,59 @@ check_addresses(const struct config *config, struct config_error *error)
 	return (0);
 }
 
+/* 1 if a host may have the address in its network of 64 bits. */
+static int
+is_host_address6(const struct ipc_addr *addr)
+{
+	static const uint8_t zero[8], mapped[12] = { [10] = 0xff, [11] = 0xff };
+	const uint8_t *bytes = addr->bytes;
+
+	/* RFC 4291: 2.5.2 and 2.5.3 (::, ::1), 2.5.5.2, 2.5.6, 2.7 */
+	if (memcmp(bytes, zero, 8) == 0 || memcmp(bytes, mapped, 12) == 0 ||
+	    (bytes[0] == 0xfe && bytes[1] >> 6 == 2) || bytes[0] == 0xff)
+		return (0);
+	/* 2.6.1: the subnet's anycast address */
+	return (memcmp(bytes + 8, zero, 8) != 0);
+}
+
+static int
+check_addresses6(const struct config *config, struct config_error *error)
+{
+	char addr[ADDR_STRLEN], hint[ADDR_STRLEN];
+	struct ipc_addr first = config->address6;
+
+	if (config->no_ipv6)
+		return (0);
+	addr_format(&config->address6, addr, sizeof(addr));
+	if (!is_host_address6(&config->address6))
+		return (wrong(config, error, OPT_ADDRESS6,
+		    "%s/%u: is no unicast address of a host; say one inside "
+		    "its network",
+		    addr, config->prefix_len6));
+	memset(first.bytes + 8, 0, 8);
+	first.bytes[15] = 1;
+	if (addr_equal(&first, &config->address6))
+		first.bytes[15] = 2;
+	addr_format(&first, hint, sizeof(hint));
+	addr_format(&config->gateway6, addr, sizeof(addr));
+	if (!addr_in_prefix(&config->gateway6, &config->address6,
+		config->prefix_len6) ||
+	    !is_host_address6(&config->gateway6))
+		return (wrong(config, error, OPT_GATEWAY6,
+		    "%s: is no host of the guest's network; say --gateway6 %s",
+		    addr, hint));
+	if (addr_equal(&config->gateway6, &config->address6))
+		return (wrong(config, error, OPT_GATEWAY6,
+		    "%s: is the guest's address; say --gateway6 %s", addr,
+		    hint));
+	return (0);
+}
+
 /* 1 if both would bind the same address and port. */
 static int
 publish_overlap(const struct config_publish *a, const struct config_publish *b)
 {
-	if (!addr_equal(&a->bind, &b->bind))
+	if (a->proto != b->proto || !addr_equal(&a->bind, &b->bind))
 		return (0);
 	return (a->host_port < b->host_port + b->count &&
 	    b->host_port < a->host_port + a->count);
@@ -166,10 +216,34 @@ pick_mtu(struct config *config)
 		config->mtu = CONFIG_MTU_VM_MAX;
 }
 
+static int
+publishes(const struct config *config, uint32_t proto)
+{
+	uint32_t i;
+
+	for (i = 0; i < config->npublish; i++) {
+		if (config->publish[i].proto == proto)
+			return (1);
+	}
+	return (0);
+}
+
 uint32_t
 config_max_inbound(const struct config *config)
 {
-	return (config->npublish > 0 ? config->max_flows : 0);
+	return (publishes(config, IPPROTO_TCP) ? config->max_flows : 0);
+}
+
+uint32_t
+config_max_assocs(const struct config *config)
+{
+	return (config->max_udp + CONFIG_MAX_ICMP);
+}
+
+uint32_t
+config_max_assocs_in(const struct config *config)
+{
+	return (publishes(config, IPPROTO_UDP) ? config->max_udp : 0);
 }
 
 int
@@ -185,6 +259,7 @@ config_check(struct config *config, struct config_error *error)
 		    config->ready_fd));
 	pick_mtu(config);
 	if (check_addresses(config, error) == -1 ||
+	    check_addresses6(config, error) == -1 ||
 	    check_publish(config, error) == -1 ||
 	    check_host_services(config, error) == -1)
 		return (-1);

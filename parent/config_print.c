@@ -50,6 +50,12 @@ print_link(const struct config *config, int fd)
 	bad |= print_value(fd, OPT_ADDRESS, text);
 	bad |= print_value(fd, OPT_GATEWAY,
 	    addr_format(&config->gateway, addr, sizeof(addr)));
+	addr_format(&config->address6, addr, sizeof(addr));
+	snprintf(text, sizeof(text), "%s/%u", addr, config->prefix_len6);
+	bad |= print_value(fd, OPT_ADDRESS6, text);
+	bad |= print_value(fd, OPT_GATEWAY6,
+	    addr_format(&config->gateway6, addr, sizeof(addr)));
+	bad |= print_value(fd, OPT_NO_IPV6, config->no_ipv6 ? "yes" : "no");
 	bad |= print_value(fd, OPT_MAC,
 	    config->mac_auto ?
 		"auto" :
@@ -94,6 +100,8 @@ print_policy(const struct config *config, int fd)
 		bad |= print_value(fd, OPT_PUBLISH,
 		    spec_format_publish(&config->publish[i], text,
 			sizeof(text)));
+	bad |= print_value(fd, OPT_PUBLISH_SOURCE,
+	    config->publish_preserve ? "preserve" : "gateway");
 	for (i = 0; i < config->nrules; i++)
 		bad |= print_value(fd, of_action[config->rules[i].action],
 		    spec_format_rule(&config->rules[i], text, sizeof(text)));
@@ -106,6 +114,9 @@ print_policy(const struct config *config, int fd)
 		    (unsigned int)service->host_port);
 		bad |= print_value(fd, OPT_HOST_SERVICE, text);
 	}
+	bad |= print_value(fd, OPT_UDP_FILTERING,
+	    config->udp_filter_open ? "endpoint-independent" :
+				      "address-and-port-dependent");
 	return (bad);
 }
 
@@ -115,6 +126,7 @@ print_limits(const struct config *config, int fd)
 	int bad = 0;
 
 	bad |= print_number(fd, OPT_MAX_FLOWS, config->max_flows);
+	bad |= print_number(fd, OPT_MAX_UDP, config->max_udp);
 	bad |= print_number(fd, OPT_MAX_PENDING, config->max_pending);
 	bad |= print_number(fd, OPT_CONNECT_RATE, config->connect_rate_per_s);
 	return (bad);

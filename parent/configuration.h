@@ -33,6 +33,7 @@
 #define CONFIG_DNS_TIMEOUT_MS	   2000
 #define CONFIG_CONNECT_TIMEOUT_MS  10000
 #define CONFIG_PENDING_PER_DST_MAX 16
+#define CONFIG_MAX_ICMP		   64 /* echo identifiers at once */
 
 enum origin {
 	ORIGIN_DEFAULT,
@@ -46,6 +47,7 @@ struct config_origin {
 };
 
 struct config_publish {
+	uint32_t proto;	      /* IPPROTO_TCP or IPPROTO_UDP */
 	struct ipc_addr bind; /* family 0: 127.0.0.1, and ::1 if it exists */
 	uint16_t host_port;   /* the first of the range */
 	uint16_t guest_port;
@@ -65,6 +67,10 @@ struct config {
 	struct ipc_addr address;
 	uint32_t prefix_len;
 	struct ipc_addr gateway;
+	struct ipc_addr address6;
+	uint32_t prefix_len6;
+	struct ipc_addr gateway6;
+	int no_ipv6;
 	uint8_t mac[6];
 	int mac_auto;
 	uint8_t gateway_mac[6];
@@ -77,13 +83,16 @@ struct config {
 
 	uint32_t npublish;
 	struct config_publish publish[CONFIG_PUBLISH_MAX];
+	int publish_preserve; /* the guest sees the client's address */
 	uint32_t nrules;
 	struct ipc_rule rules[CONFIG_RULES_MAX];
 	int default_allow;
 	uint32_t nhost_services;
 	struct ipc_host_service host_services[CONFIG_HOST_SERVICES_MAX];
 
+	int udp_filter_open; /* endpoint-independent (RFC 4787 5) */
 	uint32_t max_flows;
+	uint32_t max_udp;
 	uint32_t max_pending;
 	uint32_t connect_rate_per_s;
 
@@ -117,8 +126,12 @@ int config_error(struct config_error *error, int status, const char *fmt, ...)
  */
 int config_check(struct config *config, struct config_error *error);
 
-/* Inbound slots: as many as outbound, if something is published. */
+/* Inbound slots: as many as outbound, if a TCP port is published. */
 uint32_t config_max_inbound(const struct config *config);
+
+/* Associations: those of UDP and ICMP together; inbound as with flows. */
+uint32_t config_max_assocs(const struct config *config);
+uint32_t config_max_assocs_in(const struct config *config);
 
 /*
  * Reads a libconfuse file of the same option names into config; what the

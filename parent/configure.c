@@ -79,12 +79,20 @@ configure_netproc(struct peer *peer)
 {
 	const struct parent *parent = peer->parent;
 	const struct config *config = &parent->config;
+	const struct ipc_host_route route = {
+		.ip6 = parent->host_routes.ip6 ? 1 : 0,
+	};
 	struct ipc_config_netproc wire;
 
 	memset(&wire, 0, sizeof(wire));
 	wire.address = config->address;
 	wire.gateway = config->gateway;
 	wire.prefix_len = config->prefix_len;
+	if (!config->no_ipv6) {
+		wire.address6 = config->address6;
+		wire.gateway6 = config->gateway6;
+		wire.prefix_len6 = config->prefix_len6;
+	}
 	wire.mtu = config->mtu;
 	memcpy(wire.guest_mac, config->mac, sizeof(wire.guest_mac));
 	memcpy(wire.gateway_mac, config->gateway_mac, sizeof(wire.gateway_mac));
@@ -92,6 +100,8 @@ configure_netproc(struct peer *peer)
 	wire.lease_s = CONFIG_LEASE_S;
 	wire.max_flows = config->max_flows;
 	wire.max_inbound = config_max_inbound(config);
+	wire.max_assocs = config_max_assocs(config);
+	wire.max_assocs_in = config_max_assocs_in(config);
 	wire.dns_in_flight = CONFIG_DNS_IN_FLIGHT;
 	if (config->nsearch > 0) {
 		wire.nsearch = config->nsearch;
@@ -100,9 +110,10 @@ configure_netproc(struct peer *peer)
 		wire.nsearch = parent->resolv.nsearch;
 		memcpy(wire.search, parent->resolv.search, sizeof(wire.search));
 	}
-	if (say(peer, IPC_CONFIG_NETPROC, &wire, sizeof(wire)) == -1)
+	if (say(peer, IPC_CONFIG_NETPROC, &wire, sizeof(wire)) == -1 ||
+	    say(peer, IPC_HOST_ROUTE, &route, sizeof(route)) == -1)
 		return (-1);
-	return (say_done(peer, 1));
+	return (say_done(peer, 2));
 }
 
 static int
@@ -115,6 +126,14 @@ say_limits(struct peer *peer)
 	wire.gateway = config->gateway;
 	wire.address = config->address;
 	wire.prefix_len = config->prefix_len;
+	if (!config->no_ipv6) {
+		wire.gateway6 = config->gateway6;
+		wire.address6 = config->address6;
+		wire.prefix_len6 = config->prefix_len6;
+	}
+	wire.max_assocs = config_max_assocs(config);
+	wire.max_assocs_in = config_max_assocs_in(config);
+	wire.udp_filter_open = config->udp_filter_open ? 1 : 0;
 	wire.default_allow = config->default_allow ? 1 : 0;
 	wire.max_flows = config->max_flows;
 	wire.max_inbound = config_max_inbound(config);
@@ -256,4 +275,42 @@ configure_host_addr(const struct ipc_host_addr *change, void *arg)
 		peer_lost(peer, "does not take the host's addresses");
 	else
 		channel_event_kick(&peer->channel_event);
+}
+
+void
+configure_host_route(struct parent *parent)
+{
+	const struct ipc_host_route wire = {
+		.ip6 = parent->host_routes.ip6 ? 1 : 0,
+	};
+	struct peer *peer = &parent->netproc;
+
+	if (parent->state == PARENT_STOPPING)
+		return;
+	if (channel_send(&peer->channel, IPC_HOST_ROUTE, 0, 0, &wire,
+		sizeof(wire)) == -1)
+		peer_lost(peer, "does not take the host's routes");
+	else
+		channel_event_kick(&peer->channel_event);
+}
+
+void
+configure_resolvers(struct parent *parent)
+{
+	struct peer *peer = &parent->relayproc;
+	struct ipc_resolver wire;
+	uint32_t i;
+
+	if (parent->state == PARENT_STOPPING)
+		return;
+	for (i = 0; i < parent->resolv.nservers; i++) {
+		wire = parent->resolv.servers[i];
+		wire.first = i == 0 ? 1 : 0;
+		if (channel_send(&peer->channel, IPC_CONFIG_RESOLVER, 0, 0,
+			&wire, sizeof(wire)) == -1) {
+			peer_lost(peer, "does not take name servers");
+			return;
+		}
+	}
+	channel_event_kick(&peer->channel_event);
 }

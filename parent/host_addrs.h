@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "ipc/proto.h"
+#include "parent/rtnetlink.h"
 
 /*
  * The host's own addresses (rtnetlink(7)), which the egress floor denies:
@@ -22,17 +23,11 @@ struct host_addrs {
 
 typedef void host_addr_fn(const struct ipc_host_addr *change, void *arg);
 
-enum host_addrs_result {
-	HOST_ADDRS_MORE,  /* the dump goes on in the next datagram */
-	HOST_ADDRS_DONE,  /* NLMSG_DONE */
-	HOST_ADDRS_ERROR, /* NLMSG_ERROR with an errno */
-};
-
 /*
  * Parses one datagram of rtnetlink, calling fn for each RTM_NEWADDR and
- * RTM_DELADDR.  What does not parse ends the datagram.
+ * RTM_DELADDR.
  */
-enum host_addrs_result host_addrs_parse(const void *bytes, size_t len,
+enum rtnetlink_result host_addrs_parse(const void *bytes, size_t len,
     host_addr_fn *fn, void *arg);
 
 /* Subscribes, then takes the snapshot.  0, or -1 with errno. */

@@ -8,8 +8,10 @@ parent_libparent_a_SOURCES = \
 	parent/configure.c \
 	parent/control.c parent/control.h \
 	parent/dispatch_netproc.c parent/dispatch_relayproc.c \
+	parent/follow.c \
 	parent/frame_open.c parent/frame_open.h \
 	parent/host_addrs.c parent/host_addrs.h \
+	parent/host_routes.c parent/host_routes.h \
 	parent/launch.c parent/launch.h \
 	parent/notify.c parent/notify.h \
 	parent/option_ids.h parent/option_table.c \
@@ -18,6 +20,8 @@ parent_libparent_a_SOURCES = \
 	parent/peer.c \
 	parent/publish.c parent/publish.h \
 	parent/resolv_conf.c parent/resolv_conf.h \
+	parent/resolv_watch.c parent/resolv_watch.h \
+	parent/rtnetlink.c parent/rtnetlink.h \
 	parent/run.c \
 	parent/spawn.c parent/spawn.h \
 	parent/spec.c parent/spec.h \

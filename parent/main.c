@@ -21,8 +21,6 @@
 #include "sandbox/rules.h"
 #include "sandbox/stages.h"
 
-#define RESOLV_CONF_PATH "/etc/resolv.conf"
-
 /* Descriptors of a child beside its flows: channels, listeners, resolvers. */
 #define NOFILE_BESIDE_FLOWS 1024
 
@@ -122,12 +120,7 @@ open_system(struct parent *parent, struct config_error *error)
 	if (parent->exe_fd == -1)
 		return (config_error(error, EX_OSERR,
 		    "/proc/self/exe: %s; mount /proc", strerror(errno)));
-	if (host_addrs_open(&parent->host_addrs) == -1)
-		return (config_error(error, EX_OSERR,
-		    "the host's addresses cannot be read (rtnetlink): %s",
-		    strerror(errno)));
-	resolv_conf_read(RESOLV_CONF_PATH, &parent->resolv);
-	return (0);
+	return (follow_open(parent, error));
 }
 
 /* Everything that needs rights, while there are some. */
@@ -150,7 +143,7 @@ raise_nofile(struct parent *parent, struct config_error *error)
 {
 	const struct config *config = &parent->config;
 	rlim_t need = (rlim_t)config->max_flows + config_max_inbound(config) +
-	    NOFILE_BESIDE_FLOWS;
+	    config_max_assocs(config) + NOFILE_BESIDE_FLOWS;
 	struct rlimit rl;
 
 	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
@@ -162,9 +155,10 @@ raise_nofile(struct parent *parent, struct config_error *error)
 		rl.rlim_cur = rl.rlim_max = need;
 	if (setrlimit(RLIMIT_NOFILE, &rl) == -1)
 		return (config_error(error, EX_OSERR,
-		    "--max-flows %u: needs %llu descriptors; raise the hard "
-		    "limit (ulimit -Hn), or lower --max-flows",
-		    config->max_flows, (unsigned long long)need));
+		    "--max-flows %u, --max-udp %u: need %llu descriptors; "
+		    "raise the hard limit (ulimit -Hn), or lower them",
+		    config->max_flows, config->max_udp,
+		    (unsigned long long)need));
 	return (0);
 }
 
@@ -232,13 +226,17 @@ static int
 lock_self(struct parent *parent, uint32_t *missed)
 {
 	const char *dirs[3] = { NULL, NULL, NULL };
+	const struct landlock_files files = {
+		.unlink_dirs = dirs,
+		.read_paths = parent->resolv_watch.readable,
+	};
 	size_t n = 0;
 
 	if (parent->frame.listener.fd != -1)
 		dirs[n++] = parent->frame.listener.dir;
 	if (parent->control.listener.fd != -1)
 		dirs[n++] = parent->control.listener.dir;
-	if (sandbox_lock_parent(parent->config.strict, dirs, missed) == 0)
+	if (sandbox_lock_parent(parent->config.strict, &files, missed) == 0)
 		return (0);
 	parent->status = EX_NOPERM;
 	return (-1);
@@ -272,6 +270,8 @@ parent_init(struct parent *parent)
 	parent->exe_fd = -1;
 	parent->signal_fd = -1;
 	parent->host_addrs.fd = -1;
+	parent->host_routes.fd = -1;
+	resolv_watch_init(&parent->resolv_watch);
 	parent->notify.socket_fd = -1;
 	parent->notify.ready_fd = -1;
 	frame_init(&parent->frame);
@@ -335,6 +335,8 @@ main(int argc, char **argv)
 		return (end(&parent, &error));
 	if (control_watch(&parent.control, parent.base) == -1)
 		fatal("control socket");
+	if (follow_watch(&parent) == -1)
+		fatal("event loop");
 
 	/* 8. Lock ourselves down, then say so. */
 	if (lock_self(&parent, &missed) == -1)

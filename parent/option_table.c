@@ -83,6 +83,46 @@ set_gateway(struct config *config, const char *value)
 }
 
 static const char *
+set_address6(struct config *config, const char *value)
+{
+	struct ipc_addr addr;
+	unsigned int len;
+
+	if (strchr(value, '/') == NULL ||
+	    addr_parse_cidr(value, &addr, &len) == -1 || addr.family != 6)
+		return ("say IPv6/64, as in fd53:4d00::2/64");
+	if (len != 64)
+		return ("has another prefix length than 64, which SLAAC needs");
+	config->address6 = addr;
+	config->prefix_len6 = len;
+	return (NULL);
+}
+
+static const char *
+set_gateway6(struct config *config, const char *value)
+{
+	struct ipc_addr addr;
+
+	if (addr_parse(value, &addr) == -1 || addr.family != 6)
+		return ("say an IPv6 address, as in fd53:4d00::1");
+	config->gateway6 = addr;
+	return (NULL);
+}
+
+/* Without a value on the command line; a file cannot leave it out. */
+static const char *
+set_no_ipv6(struct config *config, const char *value)
+{
+	if (value[0] == '\0' || strcmp(value, "yes") == 0)
+		config->no_ipv6 = 1;
+	else if (strcmp(value, "no") == 0)
+		config->no_ipv6 = 0;
+	else
+		return ("must be yes or no");
+	return (NULL);
+}
+
+static const char *
 set_mac(struct config *config, const char *value)
 {
 	const char *why;
@@ -201,6 +241,21 @@ set_default_egress(struct config *config, const char *value)
 }
 
 static const char *
+set_publish_source(struct config *config, const char *value)
+{
+	return (set_choice(&config->publish_preserve, value, "preserve",
+	    "gateway", "must be gateway or preserve"));
+}
+
+static const char *
+set_udp_filtering(struct config *config, const char *value)
+{
+	return (set_choice(&config->udp_filter_open, value,
+	    "endpoint-independent", "address-and-port-dependent",
+	    "must be address-and-port-dependent or endpoint-independent"));
+}
+
+static const char *
 set_isolation(struct config *config, const char *value)
 {
 	return (set_choice(&config->strict, value, "strict", "best-effort",
@@ -226,6 +281,15 @@ set_max_flows(struct config *config, const char *value)
 {
 	if (spec_number(value, 1, FLOW_SLOTS_MAX, &config->max_flows) == -1)
 		return ("must be 1 to 65536 flows");
+	return (NULL);
+}
+
+static const char *
+set_max_udp(struct config *config, const char *value)
+{
+	if (spec_number(value, 1, FLOW_SLOTS_MAX - CONFIG_MAX_ICMP,
+		&config->max_udp) == -1)
+		return ("must be 1 to 65472 associations");
 	return (NULL);
 }
 
@@ -307,6 +371,12 @@ static const struct option_def table[OPT_N] = {
 	    "the guest's IPv4 address", IN_FILE, set_address },
 	[OPT_GATEWAY] = { "gateway", 0, "ADDR", "100.96.0.1",
 	    "the gateway's IPv4 address", IN_FILE, set_gateway },
+	[OPT_ADDRESS6] = { "address6", 0, "ADDR/64", "fd53:4d00::2/64",
+	    "the guest's IPv6 address", IN_FILE, set_address6 },
+	[OPT_GATEWAY6] = { "gateway6", 0, "ADDR", "fd53:4d00::1",
+	    "the gateway's IPv6 address", IN_FILE, set_gateway6 },
+	[OPT_NO_IPV6] = { "no-ipv6", 0, NULL, NULL,
+	    "IPv4 alone for the guest", IN_FILE, set_no_ipv6 },
 	[OPT_MAC] = { "mac", 0, "ADDR|auto", "auto",
 	    "the guest's MAC; auto: the first frame's", IN_FILE, set_mac },
 	[OPT_GATEWAY_MAC] = { "gateway-mac", 0, "ADDR", "02:53:4d:00:00:01",
@@ -318,7 +388,10 @@ static const struct option_def table[OPT_N] = {
 	[OPT_SEARCH] = { "search", 0, "DOMAIN", "the host's",
 	    "a search domain for the guest", REPEAT | SHOWN, set_search },
 	[OPT_PUBLISH] = { "publish", 'p', "SPEC", NULL,
-	    "[BIND:]HOST[-HOST]:GUEST[-GUEST][/tcp]", REPEAT, set_publish },
+	    "[BIND:]HOST[-HOST]:GUEST[-GUEST][/tcp|/udp]", REPEAT, set_publish },
+	[OPT_PUBLISH_SOURCE] = { "publish-source", 0, "gateway|preserve",
+	    "gateway", "whom the guest sees as the client",
+	    IN_FILE, set_publish_source },
 	[OPT_ALLOW] = { "allow", 0, "RULE", NULL,
 	    "let CIDR[:PORTS][/PROTO] out; first match wins",
 	    REPEAT, set_allow },
@@ -332,8 +405,14 @@ static const struct option_def table[OPT_N] = {
 	[OPT_HOST_SERVICE] = { "host-service", 0, "GWPORT:HOSTPORT", NULL,
 	    "gateway port that reaches host loopback",
 	    REPEAT, set_host_service },
+	[OPT_UDP_FILTERING] = { "udp-filtering", 0, "FILTERING",
+	    "address-and-port-dependent",
+	    "or endpoint-independent: anybody may answer",
+	    IN_FILE, set_udp_filtering },
 	[OPT_MAX_FLOWS] = { "max-flows", 0, "N", "1024",
 	    "TCP flows at once, each direction", IN_FILE, set_max_flows },
+	[OPT_MAX_UDP] = { "max-udp", 0, "N", "512",
+	    "UDP ports of the guest's in use at once", IN_FILE, set_max_udp },
 	[OPT_MAX_PENDING] = { "max-pending", 0, "N", "64",
 	    "connects under way", IN_FILE, set_max_pending },
 	[OPT_CONNECT_RATE] = { "connect-rate", 0, "N", "200",

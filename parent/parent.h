@@ -10,9 +10,11 @@
 #include "parent/control.h"
 #include "parent/frame_open.h"
 #include "parent/host_addrs.h"
+#include "parent/host_routes.h"
 #include "parent/notify.h"
 #include "parent/publish.h"
 #include "parent/resolv_conf.h"
+#include "parent/resolv_watch.h"
 #include "parent/spawn.h"
 
 struct event;
@@ -59,7 +61,9 @@ struct parent {
 	struct frame_source frame;
 	struct publish_set publish;
 	struct resolv_conf resolv;
+	struct resolv_watch resolv_watch;
 	struct host_addrs host_addrs;
+	struct host_routes host_routes;
 	struct notify notify;
 	struct control control;
 	struct peer netproc, relayproc;
@@ -68,8 +72,9 @@ struct parent {
 	int exe_fd;    /* our own program */
 	int signal_fd; /* every signal that we take */
 	struct command_env env;
-	struct event *ev_signal, *ev_timer, *ev_vmm, *ev_command,
-	    *ev_host_addrs, *ev_control;
+	struct event *ev_signal, *ev_timer, *ev_vmm, *ev_command, *ev_control;
+	struct event *ev_host_addrs, *ev_host_routes, *ev_resolv;
+	struct event *ev_routes_settled, *ev_resolv_settled; /* timers */
 	enum stop_stage stop_stage;
 	uint64_t stop_ms; /* when it began */
 };
@@ -81,6 +86,20 @@ int configure_child(struct peer *peer);
 
 /* configure.c: an address of the host came or went, while running. */
 void configure_host_addr(const struct ipc_host_addr *change, void *arg);
+
+/* configure.c: the way to the IPv6 internet came or went, while running. */
+void configure_host_route(struct parent *parent);
+
+/* configure.c: parent->resolv has other servers than before. */
+void configure_resolvers(struct parent *parent);
+
+/*
+ * follow.c: opens what tells of the host's changes; then, with both children
+ * ready, watches it.  Returns 0; or -1, with error filled or errno.
+ */
+int follow_open(struct parent *parent, struct config_error *error);
+int follow_watch(struct parent *parent);
+void follow_close(struct parent *parent);
 
 /* dispatch_netproc.c, dispatch_relayproc.c: arg is the struct peer. */
 channel_dispatch parent_from_netproc;
@@ -134,6 +153,10 @@ void run_someone_ended(struct parent *parent);
 
 /* run.c: takes down whatever is there, in any state. */
 void run_end(struct parent *parent);
+
+/* run.c: what a readable descriptor causes; NULL if there is no memory. */
+struct event *run_event_watch(struct parent *parent, int fd,
+    void (*fn)(int, short, void *));
 
 /* run.c: frees an event, if there is one, and forgets it. */
 void run_event_drop(struct event **ev);

@@ -5,7 +5,7 @@
 
 #include "parent/configuration.h"
 
-/* A listening socket of --publish. */
+/* A TCP listener or a bound UDP socket of --publish. */
 struct publish_listener {
 	int fd; /* owned, non-blocking; -1 once handed over */
 	struct ipc_listener what;
@@ -17,7 +17,7 @@ struct publish_set {
 };
 
 /*
- * Binds and listens for everything that config publishes.  0, or -1 with
+ * Opens and binds everything that config publishes.  0, or -1 with
  * error filled and nothing left open.
  */
 int publish_open(const struct config *config, struct publish_set *set,

@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -103,36 +102,48 @@ resolv_conf_parse(const char *bytes, size_t len, struct resolv_conf *conf)
 		parse_line(conf, at, eol);
 		at = eol < end ? eol + 1 : end;
 	}
-	if (conf->nservers == 0) {
+	conf->names_none = conf->nservers == 0;
+	if (conf->names_none) {
 		conf->servers[0].addr = addr_from_ip4(fallback_server);
 		conf->servers[0].port = DNS_PORT;
 		conf->nservers = 1;
 	}
 }
 
-void
-resolv_conf_read(const char *path, struct resolv_conf *conf)
+int
+resolv_conf_load(const char *path, struct resolv_conf *conf)
 {
+	static char bytes[RESOLV_CONF_BYTES];
 	size_t len = 0;
-	ssize_t n;
-	char *bytes;
-	int fd;
+	ssize_t n = 0;
+	int fd, error;
 
-	bytes = calloc(1, RESOLV_CONF_BYTES);
-	if (bytes == NULL)
-		fatal("resolv.conf");
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd == -1 && errno != ENOENT)
-		log_warn("%s: %s; name servers with --dns", path,
-		    strerror(errno));
-	while (fd != -1 && len < RESOLV_CONF_BYTES) {
-		n = read(fd, bytes + len, RESOLV_CONF_BYTES - len);
+	/* These flags, and no others, pass the parent's filter. */
+	fd = openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd == -1)
+		return (-1);
+	while (len < sizeof(bytes)) {
+		n = read(fd, bytes + len, sizeof(bytes) - len);
 		if (n <= 0)
 			break;
 		len += (size_t)n;
 	}
-	if (fd != -1)
-		close(fd);
+	error = errno;
+	close(fd);
+	errno = error;
+	if (n == -1)
+		return (-1);
 	resolv_conf_parse(bytes, len, conf);
-	free(bytes);
+	return (0);
+}
+
+void
+resolv_conf_read(const char *path, struct resolv_conf *conf)
+{
+	if (resolv_conf_load(path, conf) == 0)
+		return;
+	if (errno != ENOENT)
+		log_warn("%s: %s; name servers with --dns", path,
+		    strerror(errno));
+	resolv_conf_parse("", 0, conf);
 }

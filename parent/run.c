@@ -99,20 +99,8 @@ on_signal(evutil_socket_t fd, short what, void *arg)
 		on_one_signal(parent, &info);
 }
 
-static void
-on_host_addrs(evutil_socket_t fd, short what, void *arg)
-{
-	struct parent *parent = arg;
-
-	(void)fd;
-	(void)what;
-	if (host_addrs_read(&parent->host_addrs, configure_host_addr, parent) ==
-	    -1)
-		log_warn("host addresses changed too fast; reading all again");
-}
-
-static struct event *
-watch(struct parent *parent, int fd, event_callback_fn fn)
+struct event *
+run_event_watch(struct parent *parent, int fd, event_callback_fn fn)
 {
 	struct event *ev;
 
@@ -160,12 +148,10 @@ run_init(struct parent *parent)
 	parent->base = base_new();
 	if (parent->base == NULL)
 		return (-1);
-	parent->ev_signal = watch(parent, parent->signal_fd, on_signal);
-	parent->ev_host_addrs = watch(parent, parent->host_addrs.fd,
-	    on_host_addrs);
+	parent->ev_signal = run_event_watch(parent, parent->signal_fd,
+	    on_signal);
 	parent->ev_timer = event_new(parent->base, -1, 0, on_timer, parent);
-	if (parent->ev_signal == NULL || parent->ev_host_addrs == NULL ||
-	    parent->ev_timer == NULL) {
+	if (parent->ev_signal == NULL || parent->ev_timer == NULL) {
 		errno = ENOMEM;
 		return (-1);
 	}
@@ -316,14 +302,13 @@ run_end(struct parent *parent)
 	run_event_drop(&parent->ev_timer);
 	run_event_drop(&parent->ev_vmm);
 	run_event_drop(&parent->ev_command);
-	run_event_drop(&parent->ev_host_addrs);
+	follow_close(parent);
 	if (parent->base != NULL)
 		event_base_free(parent->base);
 	parent->base = NULL;
 	frame_close(&parent->frame);
 	publish_close(&parent->publish);
 	notify_close(&parent->notify);
-	host_addrs_close(&parent->host_addrs);
 	if (parent->signal_fd != -1)
 		close(parent->signal_fd);
 	parent->signal_fd = -1;

@@ -11,7 +11,7 @@
 	"say CIDR[:PORT[-PORT]][/tcp|/udp|/icmp], as in 10.1.0.0/16:443/tcp " \
 	"or [fd00::/8]:443"
 #define MEND_PUBLISH \
-	"say [BIND:]HOST[-HOST]:GUEST[-GUEST][/tcp], as in 8080:80 or " \
+	"say [BIND:]HOST[-HOST]:GUEST[-GUEST][/tcp|/udp], as in 8080:80 or " \
 	"0.0.0.0:8080:80"
 #define MEND_SERVER "say ADDR, ADDR:PORT or [ADDR]:PORT, as in 1.1.1.1:53"
 
@@ -251,9 +251,11 @@ spec_publish(const char *text, struct config_publish *publish)
 	if (strlcpy(copy, text, sizeof(copy)) >= sizeof(copy))
 		return (MEND_PUBLISH);
 	proto = cut_proto(copy);
-	if (proto != NULL && strcmp(proto, "udp") == 0)
-		return ("publishes UDP, which is not there yet; only tcp is");
-	if (proto != NULL && strcmp(proto, "tcp") != 0)
+	if (proto == NULL || strcmp(proto, "tcp") == 0)
+		publish->proto = IPPROTO_TCP;
+	else if (strcmp(proto, "udp") == 0)
+		publish->proto = IPPROTO_UDP;
+	else
 		return ("has an unknown protocol; " MEND_PUBLISH);
 	if (cut_bind(&rest, &publish->bind) == -1)
 		return ("has a bad bind address; " MEND_PUBLISH);
@@ -374,7 +376,7 @@ spec_format_publish(const struct config_publish *publish, char *buf,
 	strlcat(buf, ":", size);
 	append_ports(buf, size, publish->guest_port,
 	    publish->guest_port + more);
-	strlcat(buf, "/tcp", size);
+	strlcat(buf, publish->proto == IPPROTO_UDP ? "/udp" : "/tcp", size);
 	return (buf);
 }
 

@@ -24,7 +24,7 @@ const char *spec_server(const char *text, struct ipc_resolver *server);
 /* CIDR[:PORTS][/PROTO], an IPv6 CIDR in brackets when PORTS follow. */
 const char *spec_rule(const char *text, uint32_t action, struct ipc_rule *rule);
 
-/* [BIND:]HOST[-HOST]:GUEST[-GUEST][/tcp] */
+/* [BIND:]HOST[-HOST]:GUEST[-GUEST][/tcp|/udp]; without, tcp. */
 const char *spec_publish(const char *text, struct config_publish *publish);
 
 /* GATEWAYPORT:HOSTPORT */

@@ -320,7 +320,7 @@ parent_bounding(int strict, uint32_t *missed)
 }
 
 int
-sandbox_lock_parent(int strict, const char *const *socket_dirs,
+sandbox_lock_parent(int strict, const struct landlock_files *files,
     uint32_t *missed)
 {
 	static const struct fence fences[] = {
@@ -336,10 +336,11 @@ sandbox_lock_parent(int strict, const char *const *socket_dirs,
 		missed) == -1 ||
 	    parent_bounding(strict, missed) == -1)
 		return (-1);
-	if ((error = parent_caps(socket_dirs)) != 0 &&
+	if ((error = parent_caps(files != NULL ? files->unlink_dirs : NULL)) !=
+		0 &&
 	    stage_missed(STAGE_CAPS, error, strict, missed) == -1)
 		return (-1);
-	if (landlock_deny(ROLE_PARENT, socket_dirs, strict, missed) == -1 ||
+	if (landlock_deny(ROLE_PARENT, files, strict, missed) == -1 ||
 	    fences_put_up(last, 1, strict, missed) == -1)
 		return (-1);
 	return (lock_seccomp(ROLE_PARENT, strict, missed));

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "ipc/roles.h"
+#include "sandbox/landlock.h"
 
 /*
  * The fences that a process puts up around itself.  *missed collects a bit
@@ -36,11 +37,11 @@ int sandbox_lock(enum role role, int strict, uint32_t *missed);
 
 /*
  * The parent's own lock, after the children were attested: no capabilities
- * (but CAP_DAC_OVERRIDE when one of socket_dirs cannot be written without
- * it), no new privileges, Landlock leaves only unlinking in socket_dirs
- * (borrowed, ended by NULL; NULL: not even that), its filter.
+ * (but CAP_DAC_OVERRIDE when one of files->unlink_dirs cannot be written
+ * without it), no new privileges, Landlock leaves only files (borrowed; NULL:
+ * none), its filter.
  */
-int sandbox_lock_parent(int strict, const char *const *socket_dirs,
+int sandbox_lock_parent(int strict, const struct landlock_files *files,
     uint32_t *missed);
 
 #endif

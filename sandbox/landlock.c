@@ -65,15 +65,14 @@ landlock_attr(enum role role, int abi)
 	return (attr);
 }
 
+/* For path, and what is beneath it.  0, or -1 with errno. */
 static int
-landlock_allow_unlink(int ruleset, const char *dir)
+landlock_allow(int ruleset, const char *path, uint64_t access)
 {
-	struct landlock_path_beneath_attr attr = {
-		.allowed_access = LANDLOCK_ACCESS_FS_REMOVE_FILE
-	};
+	struct landlock_path_beneath_attr attr = { .allowed_access = access };
 	int error = 0;
 
-	attr.parent_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	attr.parent_fd = open(path, O_PATH | O_CLOEXEC);
 	if (attr.parent_fd == -1)
 		return (-1);
 	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH,
@@ -86,8 +85,26 @@ landlock_allow_unlink(int ruleset, const char *dir)
 
 /* 0, or -1 with errno. */
 static int
+landlock_allow_files(int ruleset, const struct landlock_files *files)
+{
+	const char *const *path;
+
+	for (path = files->unlink_dirs; path != NULL && *path != NULL; path++)
+		if (landlock_allow(ruleset, *path,
+			LANDLOCK_ACCESS_FS_REMOVE_FILE) == -1)
+			return (-1);
+	for (path = files->read_paths; path != NULL && *path != NULL; path++)
+		if (landlock_allow(ruleset, *path,
+			LANDLOCK_ACCESS_FS_READ_FILE) == -1 &&
+		    errno != ENOENT)
+			return (-1);
+	return (0);
+}
+
+/* 0, or -1 with errno. */
+static int
 landlock_restrict(const struct ruleset_attr *attr, int abi,
-    const char *const *unlink_dirs)
+    const struct landlock_files *files)
 {
 	size_t size;
 	int ruleset, error = 0;
@@ -99,9 +116,8 @@ landlock_restrict(const struct ruleset_attr *attr, int abi,
 	ruleset = (int)syscall(SYS_landlock_create_ruleset, attr, size, 0);
 	if (ruleset == -1)
 		return (-1);
-	for (; unlink_dirs != NULL && *unlink_dirs != NULL; unlink_dirs++)
-		if (landlock_allow_unlink(ruleset, *unlink_dirs) == -1)
-			error = errno;
+	if (files != NULL && landlock_allow_files(ruleset, files) == -1)
+		error = errno;
 	if (error == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) == -1)
 		error = errno;
 	close(ruleset);
@@ -110,7 +126,7 @@ landlock_restrict(const struct ruleset_attr *attr, int abi,
 }
 
 int
-landlock_deny(enum role role, const char *const *unlink_dirs, int strict,
+landlock_deny(enum role role, const struct landlock_files *files, int strict,
     uint32_t *missed)
 {
 	struct ruleset_attr attr;
@@ -120,7 +136,7 @@ landlock_deny(enum role role, const char *const *unlink_dirs, int strict,
 		error = abi == -1 ? errno : EOPNOTSUPP;
 	} else {
 		attr = landlock_attr(role, abi);
-		if (landlock_restrict(&attr, abi, unlink_dirs) == -1)
+		if (landlock_restrict(&attr, abi, files) == -1)
 			error = errno;
 	}
 	if (error != 0 &&

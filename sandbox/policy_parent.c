@@ -12,8 +12,10 @@
 
 /*
  * The parent after start: it watches.  Files, listeners, signalfd, pidfds
- * and the netlink socket are open by then, so it opens, makes, binds and
- * connects nothing more, starts no process and changes no signal handler.
+ * and the netlink socket are open by then, so it makes, binds and connects
+ * nothing more, starts no process and changes no signal handler.  The one file
+ * that it opens again is resolv.conf, for reading; which paths that row lets
+ * through is for Landlock to say (parent/resolv_watch.h).
  * Its descriptors have no fixed numbers, so most rows bind the other
  * arguments only.  It never reads the frame descriptor that it holds.
  */
@@ -33,21 +35,22 @@ static const struct filter_rule rules[] = {
 	{ CALL(epoll_ctl), { ANY },
 	    "libevent adds and removes descriptors" },
 	{ CALL(read), { ANY },
-	    "SIGTERM and SIGINT, from the signalfd" },
+	    "SIGTERM and SIGINT from the signalfd, changes from inotify, "
+	    "resolv.conf" },
 
 	/* channels, and the host's addresses from netlink */
 	{ CALL(recvmsg),
 	    { ANY, ANY, INT(MSG_DONTWAIT | MSG_CMSG_CLOEXEC) },
 	    "the children's messages, netlink's changes of the host's "
-	    "addresses, requests on the control socket" },
+	    "addresses and routes, requests on the control socket" },
 	{ CALL(sendmsg),
 	    { ANY, ANY, INT(MSG_DONTWAIT | MSG_NOSIGNAL) },
 	    "the frame descriptor to netproc, whether a VMM hung up "
 	    "(nothing is sent), a new dump from netlink, "
 	    "READY=1 to NOTIFY_SOCKET, answers on the control socket" },
 	{ CALL(writev), { ANY },
-	    "STOP and changes of host addresses to the children, READY=1 "
-	    "to --ready-fd" },
+	    "STOP and changes of the host's addresses, routes and name "
+	    "servers to the children, READY=1 to --ready-fd" },
 
 	/* the VMM */
 	{ CALL(accept4), { ANY, ANY, ANY, INT(SOCK_FLAGS) },
@@ -55,7 +58,13 @@ static const struct filter_rule rules[] = {
 	    "socket" },
 	{ CALL(getsockopt), { ANY, INT(SOL_SOCKET), INT(SO_PEERCRED) },
 	    "who connected: logged, and checked on the control socket" },
-	{ CALL(close), { ANY }, "a VMM that left or was refused" },
+	{ CALL(close), { ANY },
+	    "a VMM that left or was refused, resolv.conf once read" },
+
+	/* name servers */
+	{ CALL(openat),
+	    { INT(AT_FDCWD), ANY, INT(O_RDONLY | O_NONBLOCK | O_CLOEXEC) },
+	    "resolv.conf has changed" },
 
 	/* children */
 	{ CALL(waitid), { INT(P_PIDFD), ANY, ANY, BITS(WEXITED | WNOHANG) },

@@ -4,7 +4,9 @@ parent_tests = \
 	tests/unit/test_options_spec \
 	tests/unit/test_config_file \
 	tests/unit/test_resolv_conf \
+	tests/unit/test_resolv_watch \
 	tests/unit/test_host_addrs \
+	tests/unit/test_host_routes \
 	tests/unit/test_publish \
 	tests/unit/test_notify \
 	tests/unit/test_unix_listen \
@@ -29,6 +31,12 @@ tests_unit_test_resolv_conf_LDADD = $(parent_test_libs)
 
 tests_unit_test_host_addrs_SOURCES = tests/unit/test_host_addrs.c
 tests_unit_test_host_addrs_LDADD = $(parent_test_libs)
+
+tests_unit_test_resolv_watch_SOURCES = tests/unit/test_resolv_watch.c
+tests_unit_test_resolv_watch_LDADD = $(parent_test_libs)
+
+tests_unit_test_host_routes_SOURCES = tests/unit/test_host_routes.c
+tests_unit_test_host_routes_LDADD = $(parent_test_libs)
 
 tests_unit_test_publish_SOURCES = tests/unit/test_publish.c
 tests_unit_test_publish_LDADD = $(parent_test_libs)

@@ -98,6 +98,19 @@ a_file_sets_what_the_command_line_would(void **state)
 }
 
 static void
+ipv6_is_left_out_by_yes_and_kept_by_no(void **state)
+{
+	(void)state;
+	assert_int_equal(read_text("no-ipv6 = yes\n"), 0);
+	assert_true(config.no_ipv6);
+	assert_int_equal(read_text("no-ipv6 = no\n"), 0);
+	assert_false(config.no_ipv6);
+	assert_int_equal(read_text("\nno-ipv6 = 6\n"), -1);
+	assert_line(2);
+	assert_non_null(strstr(error.text, "yes or no"));
+}
+
+static void
 an_empty_file_changes_nothing(void **state)
 {
 	(void)state;
@@ -216,6 +229,9 @@ the_canonical_form_read_back_is_the_same_configuration(void **state)
 	set_argument(OPT_SOCKET, "dir with \"quotes\" \\ and ${HOME}/s");
 	set_argument(OPT_ADDRESS, "10.0.2.15/24");
 	set_argument(OPT_GATEWAY, "10.0.2.2");
+	set_argument(OPT_ADDRESS6, "2001:db8::15/64");
+	set_argument(OPT_GATEWAY6, "2001:db8::1");
+	set_argument(OPT_NO_IPV6, "");
 	set_argument(OPT_MAC, "02:00:00:00:00:07");
 	set_argument(OPT_GATEWAY_MAC, "02:00:00:00:00:08");
 	set_argument(OPT_MTU, "65520");
@@ -224,6 +240,10 @@ the_canonical_form_read_back_is_the_same_configuration(void **state)
 	set_argument(OPT_SEARCH, "example.org");
 	set_argument(OPT_PUBLISH, "8080-8089:80-89");
 	set_argument(OPT_PUBLISH, "[::]:443:443");
+	set_argument(OPT_PUBLISH, "5300-5309:53-62/udp");
+	set_argument(OPT_PUBLISH_SOURCE, "preserve");
+	set_argument(OPT_UDP_FILTERING, "endpoint-independent");
+	set_argument(OPT_MAX_UDP, "2000");
 	set_argument(OPT_DENY, "10.1.0.0/16");
 	set_argument(OPT_ALLOW, "10.0.0.0/8:1-1024/tcp");
 	set_argument(OPT_UNSAFE_ALLOW, "[fd00::/8]:80/udp");
@@ -286,6 +306,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_sets_what_the_command_line_would),
+		cmocka_unit_test(ipv6_is_left_out_by_yes_and_kept_by_no),
 		cmocka_unit_test(an_empty_file_changes_nothing),
 		cmocka_unit_test(a_wrong_value_is_told_with_file_line_and_mend),
 		cmocka_unit_test(

@@ -32,7 +32,7 @@ note(const struct ipc_host_addr *change, void *arg)
 		seen[nseen++] = *change;
 }
 
-static enum host_addrs_result
+static enum rtnetlink_result
 parse(void)
 {
 	nseen = 0;
@@ -107,7 +107,7 @@ addresses_that_come_and_go_are_told(void **state)
 	reset(state);
 	put_address(RTM_NEWADDR, 0xc0000201, 0xc0000201);
 	put_address(RTM_DELADDR, 0xc0000202, 0xc0000202);
-	assert_int_equal(parse(), HOST_ADDRS_MORE);
+	assert_int_equal(parse(), RTNETLINK_MORE);
 	assert_int_equal(nseen, 2);
 	assert_int_equal(addr_to_ip4(&seen[0].addr), 0xc0000201);
 	assert_int_equal(seen[0].present, 1);
@@ -180,7 +180,7 @@ the_end_of_a_dump_is_told(void **state)
 	reset(state);
 	put_address(RTM_NEWADDR, 0x0a000001, 0x0a000001);
 	put(&done, sizeof(done));
-	assert_int_equal(parse(), HOST_ADDRS_DONE);
+	assert_int_equal(parse(), RTNETLINK_DONE);
 	assert_int_equal(nseen, 1);
 }
 
@@ -196,7 +196,7 @@ an_error_of_the_kernel_is_told_with_its_errno(void **state)
 
 	reset(state);
 	put(&message, sizeof(message));
-	assert_int_equal(parse(), HOST_ADDRS_ERROR);
+	assert_int_equal(parse(), RTNETLINK_ERROR);
 	assert_int_equal(errno, EPERM);
 }
 

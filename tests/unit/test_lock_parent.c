@@ -110,13 +110,14 @@ lock_and_work(const void *arg)
 {
 	const struct parent_world *world = arg;
 	const char *dirs[] = { world->dir, NULL };
+	const struct landlock_files files = { .unlink_dirs = dirs };
 	struct child child[2];
 	uint32_t missed = 0;
 	int status = 0;
 
 	if (start(1, child) == -1)
 		return (2);
-	if (sandbox_lock_parent(1, dirs, &missed) == -1)
+	if (sandbox_lock_parent(1, &files, &missed) == -1)
 		return (3);
 	if (unlinkat(AT_FDCWD, world->outside, 0) != -1 || errno != EACCES)
 		return (4);
@@ -141,6 +142,88 @@ lock_and_open(const void *arg)
 	if (sandbox_lock_parent(1, NULL, &missed) == -1)
 		return (3);
 	return (open("/etc/passwd", O_RDONLY) == -1);
+}
+
+static int
+open_to_read(const char *path)
+{
+	return (openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+}
+
+/* One file, and a directory in which files are replaced. */
+static int
+lock_and_read(const void *arg)
+{
+	const struct parent_world *world = arg;
+	const char *paths[] = { world->socket, world->other, "/nonexistent",
+		NULL };
+	const struct landlock_files files = { .read_paths = paths };
+	char beside[112];
+	uint32_t missed = 0;
+
+	snprintf(beside, sizeof(beside), "%s2", world->socket);
+	touch(beside);
+	unlink(world->outside);
+	touch(world->outside);
+	if (sandbox_lock_parent(1, &files, &missed) == -1)
+		return (3);
+	if (open_to_read(world->socket) == -1)
+		return (4);
+	if (open_to_read(world->outside) == -1)
+		return (5);
+	if (open_to_read(beside) != -1 || errno != EACCES)
+		return (6);
+	if (open_to_read("/etc/passwd") != -1 || errno != EACCES)
+		return (7);
+	return (0);
+}
+
+static int
+lock_and_open_to_write(const void *arg)
+{
+	const struct parent_world *world = arg;
+	const char *paths[] = { world->socket, NULL };
+	const struct landlock_files files = { .read_paths = paths };
+	uint32_t missed = 0;
+
+	if (sandbox_lock_parent(1, &files, &missed) == -1)
+		return (3);
+	return (openat(AT_FDCWD, world->socket,
+		    O_WRONLY | O_NONBLOCK | O_CLOEXEC) == -1);
+}
+
+static void
+the_locked_parent_reads_the_paths_it_kept_and_no_other(void **state)
+{
+	struct parent_world world;
+	char beside[112];
+	int status;
+
+	(void)state;
+	world_make(&world);
+	status = forked(lock_and_read, &world);
+	if (!FORKED_EXITED(status, 0))
+		fail_msg("status %#x", status);
+	snprintf(beside, sizeof(beside), "%s2", world.socket);
+	unlink(beside);
+	world_end(&world);
+}
+
+static void
+the_locked_parent_that_opens_a_file_to_write_is_killed(void **state)
+{
+	struct parent_world world;
+	int status;
+
+	(void)state;
+#ifdef SALLYPORT_SANITIZERS
+	print_message("# SKIP: a sanitizer build may open files\n");
+	skip();
+#endif
+	world_make(&world);
+	status = forked(lock_and_open_to_write, &world);
+	world_end(&world);
+	assert_true(FORKED_SIGSYS(status));
 }
 
 static void
@@ -299,6 +382,10 @@ main(int argc, char **argv)
 		    the_parent_of_an_unprivileged_start_locks_itself),
 		cmocka_unit_test(the_locked_parent_has_no_rights_left),
 		cmocka_unit_test(the_locked_parent_that_opens_a_file_is_killed),
+		cmocka_unit_test(
+		    the_locked_parent_reads_the_paths_it_kept_and_no_other),
+		cmocka_unit_test(
+		    the_locked_parent_that_opens_a_file_to_write_is_killed),
 	};
 
 	jail_child_main(argc, argv);

@@ -60,6 +60,12 @@ static const struct bad bad_values[] = {
 	{ OPT_ADDRESS, "10.0.0.1/0", "1 to 30" },
 	{ OPT_GATEWAY, "10.0.0", "as in 100.96.0.1" },
 	{ OPT_GATEWAY, "::1", "as in 100.96.0.1" },
+	{ OPT_ADDRESS6, "fd53:4d00::2", "as in fd53:4d00::2/64" },
+	{ OPT_ADDRESS6, "10.0.2.15/24", "as in fd53:4d00::2/64" },
+	{ OPT_ADDRESS6, "fd53:4d00::2/48", "SLAAC" },
+	{ OPT_ADDRESS6, "fd53:4d00::2/65", "SLAAC" },
+	{ OPT_GATEWAY6, "10.0.2.2", "as in fd53:4d00::1" },
+	{ OPT_GATEWAY6, "fd53:4d00::1/64", "as in fd53:4d00::1" },
 	{ OPT_MAC, "01:00:00:00:00:01", "must be even" },
 	{ OPT_MAC, "02:00:00:00:00", "as in 02:53:4d:00:00:02" },
 	{ OPT_MAC, "00:00:00:00:00:00", "as in 02:53:4d:00:00:02" },
@@ -73,13 +79,17 @@ static const struct bad bad_values[] = {
 	{ OPT_DNS, "1.1.1.1:0", "1 to 65535" },
 	{ OPT_SEARCH, "a..b", "as in example.org" },
 	{ OPT_PUBLISH, "80", "as in 8080:80" },
-	{ OPT_PUBLISH, "53:53/udp", "only tcp" },
+	{ OPT_PUBLISH, "53:53/sctp", "[/tcp|/udp]" },
+	{ OPT_PUBLISH_SOURCE, "client", "gateway or preserve" },
 	{ OPT_ALLOW, "10.0.0.0/33", "say CIDR" },
 	{ OPT_DENY, "10.0.0.1/8", "bits set beyond" },
 	{ OPT_UNSAFE_ALLOW, "localhost", "say CIDR" },
 	{ OPT_DEFAULT_EGRESS, "yes", "allow or deny" },
 	{ OPT_HOST_SERVICE, "80", "GATEWAYPORT:HOSTPORT" },
 	{ OPT_HOST_SERVICE, "80-81:80-81", "GATEWAYPORT:HOSTPORT" },
+	{ OPT_UDP_FILTERING, "open", "or endpoint-independent" },
+	{ OPT_MAX_UDP, "0", "1 to 65472" },
+	{ OPT_MAX_UDP, "65473", "1 to 65472" },
 	{ OPT_MAX_FLOWS, "0", "1 to 65536" },
 	{ OPT_MAX_FLOWS, "65537", "1 to 65536" },
 	{ OPT_MAX_PENDING, "0", "1 to 65536" },
@@ -138,9 +148,21 @@ static void
 defaults_are_those_of_the_manual(void **state)
 {
 	static const uint8_t gateway_mac[] = { 2, 0x53, 0x4d, 0, 0, 1 };
+	char text[ADDR_STRLEN];
 
 	(void)state;
 	assert_int_equal(TAKE("--socket", "s"), 0);
+	assert_string_equal(addr_format(&config.address6, text, sizeof(text)),
+	    "fd53:4d00::2");
+	assert_int_equal(config.prefix_len6, 64);
+	assert_string_equal(addr_format(&config.gateway6, text, sizeof(text)),
+	    "fd53:4d00::1");
+	assert_false(config.no_ipv6);
+	assert_false(config.publish_preserve);
+	assert_false(config.udp_filter_open);
+	assert_int_equal(config.max_udp, 512);
+	assert_int_equal(config_max_assocs(&config), 576);
+	assert_int_equal(config_max_assocs_in(&config), 0);
 	assert_int_equal(addr_to_ip4(&config.address), 0x64600002);
 	assert_int_equal(config.prefix_len, 30);
 	assert_int_equal(addr_to_ip4(&config.gateway), 0x64600001);
@@ -203,9 +225,8 @@ rules_keep_the_order_of_the_command_line(void **state)
 static void
 what_is_no_option_is_refused_by_name(void **state)
 {
-	static const char *const none[] = { "--address6", "--no-ipv6",
-		"--relay", "--netns", "--pcap", "--audit", "--evidence",
-		"--allow-host", "--rate-up", "-x" };
+	static const char *const none[] = { "--relay", "--netns", "--pcap",
+		"--audit", "--evidence", "--allow-host", "--rate-up", "-x" };
 	size_t i;
 
 	(void)state;
@@ -296,6 +317,54 @@ a_guest_address_that_no_host_can_have_is_refused(void **state)
 		assert_int_equal(TAKE("-n", "--address", none[i]), -1);
 		assert_non_null(strstr(error.text, "no address of a host"));
 	}
+}
+
+static void
+an_ipv6_gateway_outside_the_network_is_refused_with_a_better_one(void **state)
+{
+	(void)state;
+	assert_int_equal(TAKE("-n", "--address6", "fd00:1::15/64"), -1);
+	assert_int_equal(error.status, EX_USAGE);
+	assert_non_null(strstr(error.text, "say --gateway6 fd00:1::1"));
+	assert_int_equal(TAKE("-n", "--address6", "fd53:4d00::1/64"), -1);
+	assert_non_null(strstr(error.text, "say --gateway6 fd53:4d00::2"));
+	/* The subnet's anycast address is every router's. */
+	assert_int_equal(TAKE("-n", "--gateway6", "fd53:4d00::"), -1);
+	assert_int_equal(TAKE("-n", "--address6", "2001:db8::2/64",
+			     "--gateway6", "2001:db8::1"),
+	    0);
+	assert_int_equal(TAKE("-n", "--no-ipv6", "--gateway6", "fd00::1"), 0);
+	assert_true(config.no_ipv6);
+}
+
+static void
+an_ipv6_address_that_no_host_can_have_is_refused(void **state)
+{
+	static const char *const none[] = { "fd53:4d00::/64", "::2/64",
+		"::1/64", "fe80::2/64", "ff02::2/64", "::ffff:10.0.0.1/64" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+		assert_int_equal(TAKE("-n", "--address6", none[i]), -1);
+		assert_non_null(strstr(error.text, "no unicast address"));
+	}
+}
+
+static void
+udp_and_tcp_may_have_the_same_port(void **state)
+{
+	(void)state;
+	assert_int_equal(TAKE("-n", "-p", "8053:53", "-p", "8053:53/udp"), 0);
+	assert_int_equal(config_max_inbound(&config), 1024);
+	assert_int_equal(config_max_assocs_in(&config), 512);
+	assert_int_equal(TAKE("-n", "-p", "8053:53/udp", "-p", "8053:5/udp"),
+	    -1);
+	assert_non_null(strstr(error.text, "published twice"));
+	assert_int_equal(TAKE("-n", "-p", "8053:53/udp"), 0);
+	assert_int_equal(config_max_inbound(&config), 0);
+	assert_int_equal(TAKE("-n", "-p", "8053:53"), 0);
+	assert_int_equal(config_max_assocs_in(&config), 0);
 }
 
 static void
@@ -421,6 +490,11 @@ main(void)
 		    a_gateway_outside_the_network_is_refused_with_a_better_one),
 		cmocka_unit_test(
 		    a_guest_address_that_no_host_can_have_is_refused),
+		cmocka_unit_test(
+		    an_ipv6_gateway_outside_the_network_is_refused_with_a_better_one),
+		cmocka_unit_test(
+		    an_ipv6_address_that_no_host_can_have_is_refused),
+		cmocka_unit_test(udp_and_tcp_may_have_the_same_port),
 		cmocka_unit_test(one_mac_for_guest_and_gateway_is_refused),
 		cmocka_unit_test(a_host_port_published_twice_is_refused),
 		cmocka_unit_test(

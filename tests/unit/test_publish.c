@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include <netinet/in.h>
+#include <netinet/udp.h>
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -132,7 +133,8 @@ an_address_that_the_host_has_not_is_refused(void **state)
 static void
 a_range_has_a_listener_for_each_port(void **state)
 {
-	struct config_publish publish = { .bind = addr_from_ip4(0x7f000001),
+	struct config_publish publish = { .proto = IPPROTO_TCP,
+		.bind = addr_from_ip4(0x7f000001),
 		.guest_port = 80,
 		.count = 3 };
 	int tries, result = -1;
@@ -154,6 +156,79 @@ a_range_has_a_listener_for_each_port(void **state)
 	publish_close(&set);
 }
 
+static int
+option_of(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	assert_int_equal(getsockopt(fd, level, name, &value, &len), 0);
+	return (value);
+}
+
+static void
+a_udp_port_is_bound_and_hears_of_errors(void **state)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	uint32_t i;
+	int fd;
+
+	(void)state;
+	config_init(&config);
+	config.publish[config.npublish++] = (struct config_publish){
+		.proto = IPPROTO_UDP,
+		.host_port = some_port(NULL),
+		.guest_port = 53,
+		.count = 1,
+	};
+	config.publish_preserve = 1;
+	assert_int_equal(publish_open(&config, &set, &error), 0);
+	assert_in_range(set.n, 1, 2);
+	for (i = 0; i < set.n; i++) {
+		fd = set.list[i].fd;
+		assert_int_equal(set.list[i].what.proto, IPPROTO_UDP);
+		assert_int_equal(set.list[i].what.preserve, 1);
+		assert_int_equal(option_of(fd, SOL_SOCKET, SO_TYPE),
+		    SOCK_DGRAM);
+		assert_int_equal(option_of(fd, SOL_SOCKET, SO_REUSEADDR), 0);
+		assert_int_equal(option_of(fd, IPPROTO_UDP, UDP_GRO), 1);
+		assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
+		if (i == 0) {
+			assert_int_equal(option_of(fd, IPPROTO_IP, IP_RECVERR),
+			    1);
+			continue;
+		}
+		assert_int_equal(option_of(fd, IPPROTO_IPV6, IPV6_RECVERR), 1);
+		assert_int_equal(option_of(fd, IPPROTO_IPV6, IPV6_V6ONLY), 1);
+	}
+	assert_int_equal(getsockname(set.list[0].fd, (struct sockaddr *)&ss,
+			     &len),
+	    0);
+	publish_close(&set);
+}
+
+static void
+a_busy_udp_port_is_told_with_its_protocol(void **state)
+{
+	static struct publish_set again;
+
+	(void)state;
+	config_init(&config);
+	config.publish[config.npublish++] = (struct config_publish){
+		.proto = IPPROTO_UDP,
+		.bind = addr_from_ip4(0x7f000001),
+		.host_port = some_port(NULL),
+		.guest_port = 53,
+		.count = 1,
+	};
+	assert_int_equal(publish_open(&config, &set, &error), 0);
+	assert_int_equal(publish_open(&config, &again, &error), -1);
+	assert_int_equal(error.status, EX_UNAVAILABLE);
+	assert_non_null(strstr(error.text, "/udp: Address already in use"));
+	publish_close(&set);
+}
+
 int
 main(void)
 {
@@ -164,6 +239,8 @@ main(void)
 		    a_busy_port_is_told_with_the_mend_and_leaves_nothing_open),
 		cmocka_unit_test(an_address_that_the_host_has_not_is_refused),
 		cmocka_unit_test(a_range_has_a_listener_for_each_port),
+		cmocka_unit_test(a_udp_port_is_bound_and_hears_of_errors),
+		cmocka_unit_test(a_busy_udp_port_is_told_with_its_protocol),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

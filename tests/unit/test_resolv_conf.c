@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -159,6 +160,22 @@ a_file_that_is_not_there_counts_as_empty(void **state)
 	assert_server(0, "1.1.1.1:53");
 }
 
+static void
+a_file_that_cannot_be_loaded_changes_nothing(void **state)
+{
+	(void)state;
+	parse("nameserver 9.9.9.9\n");
+	assert_false(conf.names_none);
+	assert_int_equal(resolv_conf_load("/nonexistent/resolv.conf", &conf),
+	    -1);
+	assert_int_equal(errno, ENOENT);
+	assert_int_equal(resolv_conf_load("/", &conf), -1);
+	assert_int_equal(errno, EISDIR);
+	assert_server(0, "9.9.9.9:53");
+	assert_int_equal(resolv_conf_load("/dev/null", &conf), 0);
+	assert_true(conf.names_none);
+}
+
 int
 main(void)
 {
@@ -175,6 +192,7 @@ main(void)
 		    every_prefix_of_a_file_is_parsed_without_reading_beyond_it),
 		cmocka_unit_test(nul_bytes_are_blanks),
 		cmocka_unit_test(a_file_that_is_not_there_counts_as_empty),
+		cmocka_unit_test(a_file_that_cannot_be_loaded_changes_nothing),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
