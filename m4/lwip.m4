@@ -50,6 +50,7 @@ lwIP 2.2.1, not of $LWIP_VERSION.  Mend: tools/fetch-lwip DIR])])
 	LWIP_CFLAGS=
 	SP_TRY_CFLAG([LWIP_CFLAGS], [-fno-strict-aliasing])
 	SP_TRY_CFLAG([LWIP_CFLAGS], [-Wno-address])
+	SP_TRY_CFLAG([LWIP_CFLAGS], [-Wno-unused-variable])
 	SP_TRY_CFLAG([LWIP_CFLAGS],
 	    [-Wno-tautological-constant-out-of-range-compare])
 	# It reads a timestamp with shifts into the sign bit.

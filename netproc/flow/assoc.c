@@ -39,7 +39,7 @@ assocs_init(struct assoc_table *table, uint32_t nout, uint32_t nin)
 }
 
 uint64_t
-assoc_hash(const uint8_t *key, const struct assoc_key *id)
+assocs_hash(const uint8_t *key, const struct assoc_key *id)
 {
 	return (siphash24(key, id, sizeof(*id)));
 }
@@ -51,7 +51,7 @@ bucket_of(const struct assoc_table *table, uint64_t hash)
 }
 
 struct assoc *
-assoc_lookup(const struct assoc_table *table, const struct assoc_key *id,
+assocs_lookup(const struct assoc_table *table, const struct assoc_key *id,
     uint64_t hash)
 {
 	struct assoc *assoc;
@@ -80,7 +80,7 @@ begin(struct assoc_table *table, struct assoc *assoc,
 }
 
 struct assoc *
-assoc_alloc(struct assoc_table *table, const struct assoc_key *id,
+assocs_alloc(struct assoc_table *table, const struct assoc_key *id,
     uint64_t hash)
 {
 	struct assoc *assoc = TAILQ_FIRST(&table->free);
@@ -93,7 +93,7 @@ assoc_alloc(struct assoc_table *table, const struct assoc_key *id,
 }
 
 struct assoc *
-assoc_oldest(const struct assoc_table *table)
+assocs_oldest(const struct assoc_table *table)
 {
 	struct assoc *assoc;
 
@@ -105,23 +105,23 @@ assoc_oldest(const struct assoc_table *table)
 }
 
 struct assoc *
-assoc_take(struct assoc_table *table, uint32_t wire, uint32_t generation,
+assocs_take(struct assoc_table *table, uint32_t wire, uint32_t generation,
     const struct assoc_key *id, uint64_t hash)
 {
-	struct assoc *assoc = assoc_by_wire_slot(table, wire);
+	struct assoc *assoc = assocs_by_wire_slot(table, wire);
 
 	if (assoc == NULL || !assoc->inbound)
 		return (NULL);
 	if (assoc->used && assoc->generation == generation)
 		return (assoc);
 	if (assoc->used)
-		assoc_release(table, assoc);
+		assocs_release(table, assoc);
 	begin(table, assoc, id, hash, generation);
 	return (assoc);
 }
 
 uint32_t
-assoc_wire_slot(const struct assoc_table *table, const struct assoc *assoc)
+assocs_wire_slot(const struct assoc_table *table, const struct assoc *assoc)
 {
 	if (assoc->inbound)
 		return (FLOW_INBOUND_BIT | (assoc->slot - table->nout));
@@ -129,7 +129,7 @@ assoc_wire_slot(const struct assoc_table *table, const struct assoc *assoc)
 }
 
 struct assoc *
-assoc_by_wire_slot(struct assoc_table *table, uint32_t wire)
+assocs_by_wire_slot(struct assoc_table *table, uint32_t wire)
 {
 	const uint32_t index = wire & ~FLOW_INBOUND_BIT;
 
@@ -141,7 +141,7 @@ assoc_by_wire_slot(struct assoc_table *table, uint32_t wire)
 }
 
 void
-assoc_use(struct assoc_table *table, struct assoc *assoc, int answer, int dns,
+assocs_use(struct assoc_table *table, struct assoc *assoc, int answer, int dns,
     uint64_t now_ms)
 {
 	uint64_t idle_ms = ASSOC_IDLE_MS;
@@ -156,7 +156,7 @@ assoc_use(struct assoc_table *table, struct assoc *assoc, int answer, int dns,
 }
 
 void
-assoc_release(struct assoc_table *table, struct assoc *assoc)
+assocs_release(struct assoc_table *table, struct assoc *assoc)
 {
 	LIST_REMOVE(assoc, by_key);
 	TAILQ_REMOVE(&table->active, assoc, entry);
@@ -168,7 +168,7 @@ assoc_release(struct assoc_table *table, struct assoc *assoc)
 }
 
 struct assoc *
-assoc_expired(const struct assoc_table *table, uint64_t now_ms)
+assocs_expired(const struct assoc_table *table, uint64_t now_ms)
 {
 	struct assoc *assoc;
 

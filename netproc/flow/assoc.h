@@ -68,42 +68,42 @@ struct assoc_table {
 /* 0, or -1 with errno ENOMEM. */
 int assocs_init(struct assoc_table *table, uint32_t nout, uint32_t nin);
 
-uint64_t assoc_hash(const uint8_t *key, const struct assoc_key *id);
+uint64_t assocs_hash(const uint8_t *key, const struct assoc_key *id);
 
 /* Returns borrowed, or NULL. */
-struct assoc *assoc_lookup(const struct assoc_table *table,
+struct assoc *assocs_lookup(const struct assoc_table *table,
     const struct assoc_key *id, uint64_t hash);
 
 /*
  * A free outbound slot, now in use under id.  NULL if there is none; then
- * assoc_oldest() says which could give way.
+ * assocs_oldest() says which could give way.
  */
-struct assoc *assoc_alloc(struct assoc_table *table, const struct assoc_key *id,
-    uint64_t hash);
+struct assoc *assocs_alloc(struct assoc_table *table,
+    const struct assoc_key *id, uint64_t hash);
 
 /* The outbound association that was idle longest, or NULL. */
-struct assoc *assoc_oldest(const struct assoc_table *table);
+struct assoc *assocs_oldest(const struct assoc_table *table);
 
 /*
  * The inbound slot that relayproc names, in that generation: as it is, or
  * taken for id anew.  NULL if the slot is out of range.
  */
-struct assoc *assoc_take(struct assoc_table *table, uint32_t wire,
+struct assoc *assocs_take(struct assoc_table *table, uint32_t wire,
     uint32_t generation, const struct assoc_key *id, uint64_t hash);
 
 /* Slot as it crosses IPC, and back (NULL: out of range). */
-uint32_t assoc_wire_slot(const struct assoc_table *table,
+uint32_t assocs_wire_slot(const struct assoc_table *table,
     const struct assoc *assoc);
-struct assoc *assoc_by_wire_slot(struct assoc_table *table, uint32_t wire);
+struct assoc *assocs_by_wire_slot(struct assoc_table *table, uint32_t wire);
 
 /* A datagram went out, or (answer) came in: sets the deadline. */
-void assoc_use(struct assoc_table *table, struct assoc *assoc, int answer,
+void assocs_use(struct assoc_table *table, struct assoc *assoc, int answer,
     int dns, uint64_t now_ms);
 
 /* The slot is free again. */
-void assoc_release(struct assoc_table *table, struct assoc *assoc);
+void assocs_release(struct assoc_table *table, struct assoc *assoc);
 
 /* An association whose deadline has come, or NULL. */
-struct assoc *assoc_expired(const struct assoc_table *table, uint64_t now_ms);
+struct assoc *assocs_expired(const struct assoc_table *table, uint64_t now_ms);
 
 #endif

@@ -36,7 +36,7 @@ datagram_flush(struct netproc *np)
 		return;
 	batch->assoc = NULL;
 	if (channel_send_tailv(&np->dgram, IPC_ASSOC_SEND,
-		assoc_wire_slot(&np->assocs, assoc), assoc->generation,
+		assocs_wire_slot(&np->assocs, assoc), assoc->generation,
 		&batch->data, sizeof(batch->data), batch->iov,
 		batch->niov) == -1)
 		np->counters.n[COUNT_DATAGRAMS_NO_ROOM] += (uint64_t)
@@ -90,9 +90,9 @@ assoc_end(struct netproc *np, struct assoc *assoc)
 		datagram_flush(np);
 	/* If this is lost, relayproc's own timer ends it there. */
 	channel_send(&np->dgram, IPC_ASSOC_CLOSE,
-	    assoc_wire_slot(&np->assocs, assoc), assoc->generation, &empty,
+	    assocs_wire_slot(&np->assocs, assoc), assoc->generation, &empty,
 	    sizeof(empty));
-	assoc_release(&np->assocs, assoc);
+	assocs_release(&np->assocs, assoc);
 }
 
 /* The association of what the guest sends, made if need be. */
@@ -104,22 +104,22 @@ assoc_of(struct netproc *np, const struct assoc_key *full)
 	uint64_t hash;
 
 	if (np->assocs.nactive_in > 0) {
-		assoc = assoc_lookup(&np->assocs, full,
-		    assoc_hash(np->hash_key, full));
+		assoc = assocs_lookup(&np->assocs, full,
+		    assocs_hash(np->hash_key, full));
 		if (assoc != NULL)
 			return (assoc);
 	}
 	memset(&key.peer, 0, sizeof(key.peer));
 	key.peer_port = 0;
-	hash = assoc_hash(np->hash_key, &key);
-	assoc = assoc_lookup(&np->assocs, &key, hash);
+	hash = assocs_hash(np->hash_key, &key);
+	assoc = assocs_lookup(&np->assocs, &key, hash);
 	if (assoc != NULL)
 		return (assoc);
-	assoc = assoc_alloc(&np->assocs, &key, hash);
+	assoc = assocs_alloc(&np->assocs, &key, hash);
 	if (assoc == NULL) {
 		COUNT(np, ASSOCS_EVICTED);
-		assoc_end(np, assoc_oldest(&np->assocs));
-		assoc = assoc_alloc(&np->assocs, &key, hash);
+		assoc_end(np, assocs_oldest(&np->assocs));
+		assoc = assocs_alloc(&np->assocs, &key, hash);
 	}
 	COUNT(np, ASSOCS);
 	netproc_need_tick(np);
@@ -155,7 +155,7 @@ send_out(struct netproc *np, const uint8_t *frame,
 		data.peer = assoc->client;
 		data.peer_port = assoc->client_port;
 	}
-	assoc_use(&np->assocs, assoc, 0, key->peer_port == DNS_PORT,
+	assocs_use(&np->assocs, assoc, 0, key->peer_port == DNS_PORT,
 	    np->now_ms);
 	batch_add(np, assoc, &data, payload, len);
 }
@@ -238,7 +238,7 @@ static struct assoc *
 assoc_inbound(struct netproc *np, const struct ipc_hdr *hdr,
     const struct ipc_assoc_data *data)
 {
-	struct assoc *assoc = assoc_by_wire_slot(&np->assocs, hdr->flow);
+	struct assoc *assoc = assocs_by_wire_slot(&np->assocs, hdr->flow);
 	struct assoc_key key;
 
 	if (assoc == NULL || data->proto != IPPROTO_UDP)
@@ -247,8 +247,8 @@ assoc_inbound(struct netproc *np, const struct ipc_hdr *hdr,
 		return (assoc);
 	if (!client_name(np, data, &key))
 		return (NULL);
-	assoc = assoc_take(&np->assocs, hdr->flow, hdr->generation, &key,
-	    assoc_hash(np->hash_key, &key));
+	assoc = assocs_take(&np->assocs, hdr->flow, hdr->generation, &key,
+	    assocs_hash(np->hash_key, &key));
 	if (assoc == NULL)
 		return (NULL);
 	assoc->client = data->peer;
@@ -293,7 +293,7 @@ datagram_received(struct netproc *np, const struct ipc_msg *msg)
 	if ((msg->hdr.flow & FLOW_INBOUND_BIT) != 0)
 		assoc = assoc_inbound(np, &msg->hdr, &data);
 	else
-		assoc = assoc_by_wire_slot(&np->assocs, msg->hdr.flow);
+		assoc = assocs_by_wire_slot(&np->assocs, msg->hdr.flow);
 	/* It may have crossed our ASSOC_CLOSE. */
 	if (assoc == NULL || !assoc->used ||
 	    assoc->generation != msg->hdr.generation)
@@ -302,7 +302,7 @@ datagram_received(struct netproc *np, const struct ipc_msg *msg)
 	    (data.proto != assoc->key.proto ||
 		data.peer.family != assoc->key.guest.family))
 		return (IPC_E_FIELD);
-	assoc_use(&np->assocs, assoc, !assoc->inbound, 0, np->now_ms);
+	assocs_use(&np->assocs, assoc, !assoc->inbound, 0, np->now_ms);
 	if (!link_has_room(np)) {
 		COUNT(np, DATAGRAMS_NO_ROOM);
 		return (IPC_OK);
@@ -328,7 +328,7 @@ datagram_failed(struct netproc *np, const struct ipc_msg *msg)
 	if (!addr_is_valid(&error.peer) || !addr_is_valid(&error.router) ||
 	    error.verdict >= VERDICT_N || error.pad != 0)
 		return (IPC_E_FIELD);
-	assoc = assoc_by_wire_slot(&np->assocs, msg->hdr.flow);
+	assoc = assocs_by_wire_slot(&np->assocs, msg->hdr.flow);
 	if (assoc == NULL || !assoc->used ||
 	    assoc->generation != msg->hdr.generation)
 		return (IPC_OK);
@@ -343,7 +343,7 @@ datagram_expire(struct netproc *np)
 {
 	struct assoc *assoc;
 
-	while ((assoc = assoc_expired(&np->assocs, np->now_ms)) != NULL)
+	while ((assoc = assocs_expired(&np->assocs, np->now_ms)) != NULL)
 		assoc_end(np, assoc);
 	if (np->assocs.nactive > 0)
 		netproc_need_tick(np);

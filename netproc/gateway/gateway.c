@@ -136,8 +136,8 @@ gateway_udp_port(struct netproc *np, const struct assoc_key *key)
 		if (++np->next_port < PORT_LOW)
 			np->next_port = PORT_LOW;
 		try.peer_port = np->next_port;
-		if (assoc_lookup(&np->assocs, &try,
-			assoc_hash(np->hash_key, &try)) == NULL)
+		if (assocs_lookup(&np->assocs, &try,
+			assocs_hash(np->hash_key, &try)) == NULL)
 			return (np->next_port);
 	}
 	return (0);

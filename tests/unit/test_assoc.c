@@ -30,7 +30,7 @@ teardown(void **state)
 
 	(void)state;
 	while ((assoc = TAILQ_FIRST(&table.active)) != NULL)
-		assoc_release(&table, assoc);
+		assocs_release(&table, assoc);
 	return (0);
 }
 
@@ -51,7 +51,7 @@ alloc(uint16_t guest_port)
 {
 	struct assoc_key key = key_of(guest_port);
 
-	return (assoc_alloc(&table, &key, guest_port));
+	return (assocs_alloc(&table, &key, guest_port));
 }
 
 static void
@@ -61,12 +61,12 @@ a_port_has_one_association_and_another_protocol_its_own(void **state)
 	struct assoc *assoc = alloc(5000);
 
 	(void)state;
-	assert_ptr_equal(assoc_lookup(&table, &key, 5000), assoc);
+	assert_ptr_equal(assocs_lookup(&table, &key, 5000), assoc);
 	key.proto = IPPROTO_ICMP;
-	assert_null(assoc_lookup(&table, &key, 5000));
+	assert_null(assocs_lookup(&table, &key, 5000));
 	key = key_of(5000);
 	key.guest.bytes[3] ^= 1;
-	assert_null(assoc_lookup(&table, &key, 5000));
+	assert_null(assocs_lookup(&table, &key, 5000));
 }
 
 static void
@@ -75,20 +75,22 @@ an_unanswered_one_ends_sooner_than_one_that_was_answered(void **state)
 	struct assoc *once = alloc(1), *dns = alloc(2), *answered = alloc(3);
 
 	(void)state;
-	assoc_use(&table, once, 0, 0, 1000);
-	assoc_use(&table, dns, 0, 1, 1000);
-	assoc_use(&table, answered, 0, 1, 1000);
-	assoc_use(&table, answered, 1, 0, 1000);
-	assert_null(assoc_expired(&table, 1000 + ASSOC_DNS_MS - 1));
-	assert_ptr_equal(assoc_expired(&table, 1000 + ASSOC_DNS_MS), dns);
-	assoc_release(&table, dns);
-	assert_null(assoc_expired(&table, 1000 + ASSOC_ONE_SHOT_MS - 1));
-	assert_ptr_equal(assoc_expired(&table, 1000 + ASSOC_ONE_SHOT_MS), once);
-	assoc_release(&table, once);
+	assocs_use(&table, once, 0, 0, 1000);
+	assocs_use(&table, dns, 0, 1, 1000);
+	assocs_use(&table, answered, 0, 1, 1000);
+	assocs_use(&table, answered, 1, 0, 1000);
+	assert_null(assocs_expired(&table, 1000 + ASSOC_DNS_MS - 1));
+	assert_ptr_equal(assocs_expired(&table, 1000 + ASSOC_DNS_MS), dns);
+	assocs_release(&table, dns);
+	assert_null(assocs_expired(&table, 1000 + ASSOC_ONE_SHOT_MS - 1));
+	assert_ptr_equal(assocs_expired(&table, 1000 + ASSOC_ONE_SHOT_MS),
+	    once);
+	assocs_release(&table, once);
 	/* Once answered it stays so, DNS or not. */
-	assoc_use(&table, answered, 0, 1, 2000);
-	assert_null(assoc_expired(&table, 2000 + ASSOC_IDLE_MS - 1));
-	assert_ptr_equal(assoc_expired(&table, 2000 + ASSOC_IDLE_MS), answered);
+	assocs_use(&table, answered, 0, 1, 2000);
+	assert_null(assocs_expired(&table, 2000 + ASSOC_IDLE_MS - 1));
+	assert_ptr_equal(assocs_expired(&table, 2000 + ASSOC_IDLE_MS),
+	    answered);
 }
 
 static void
@@ -103,11 +105,11 @@ the_one_that_was_idle_longest_gives_way(void **state)
 		assert_non_null(assocs[i]);
 	}
 	assert_null(alloc(100));
-	assoc_use(&table, assocs[0], 0, 0, 10);
-	assert_ptr_equal(assoc_oldest(&table), assocs[1]);
-	assoc_release(&table, assocs[1]);
+	assocs_use(&table, assocs[0], 0, 0, 10);
+	assert_ptr_equal(assocs_oldest(&table), assocs[1]);
+	assocs_release(&table, assocs[1]);
 	assert_ptr_equal(alloc(100), assocs[1]);
-	assert_ptr_equal(assoc_oldest(&table), assocs[2]);
+	assert_ptr_equal(assocs_oldest(&table), assocs[2]);
 }
 
 static void
@@ -117,7 +119,7 @@ a_slot_comes_back_in_another_generation(void **state)
 	const uint32_t generation = first->generation;
 
 	(void)state;
-	assoc_release(&table, first);
+	assocs_release(&table, first);
 	assert_ptr_equal(alloc(1), first);
 	assert_int_equal(first->generation, generation + 1);
 }
@@ -130,19 +132,19 @@ relayproc_names_inbound_slots_and_replaces_old_generations(void **state)
 	struct assoc *assoc;
 
 	(void)state;
-	assert_null(assoc_take(&table, 0, 1, &one, 1));
-	assert_null(assoc_take(&table, FLOW_INBOUND_BIT | NIN, 1, &one, 1));
-	assert_null(assoc_by_wire_slot(&table, NOUT));
-	assoc = assoc_take(&table, wire, 7, &one, 1);
+	assert_null(assocs_take(&table, 0, 1, &one, 1));
+	assert_null(assocs_take(&table, FLOW_INBOUND_BIT | NIN, 1, &one, 1));
+	assert_null(assocs_by_wire_slot(&table, NOUT));
+	assoc = assocs_take(&table, wire, 7, &one, 1);
 	assert_non_null(assoc);
-	assert_int_equal(assoc_wire_slot(&table, assoc), wire);
+	assert_int_equal(assocs_wire_slot(&table, assoc), wire);
 	assert_int_equal(table.nactive_in, 1);
-	assert_ptr_equal(assoc_take(&table, wire, 7, &one, 1), assoc);
-	assert_ptr_equal(assoc_take(&table, wire, 8, &two, 2), assoc);
+	assert_ptr_equal(assocs_take(&table, wire, 7, &one, 1), assoc);
+	assert_ptr_equal(assocs_take(&table, wire, 8, &two, 2), assoc);
 	assert_int_equal(table.nactive_in, 1);
-	assert_null(assoc_lookup(&table, &one, 1));
-	assert_ptr_equal(assoc_lookup(&table, &two, 2), assoc);
-	assert_null(assoc_oldest(&table)); /* an inbound one is not evicted */
+	assert_null(assocs_lookup(&table, &one, 1));
+	assert_ptr_equal(assocs_lookup(&table, &two, 2), assoc);
+	assert_null(assocs_oldest(&table)); /* an inbound one is not evicted */
 }
 
 int
