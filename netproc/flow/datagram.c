@@ -76,8 +76,10 @@ batch_add(struct netproc *np, struct assoc *assoc,
 	batch->iov[batch->niov].iov_len = len;
 	batch->niov++;
 	batch->bytes += len;
+	if (data->proto != IPPROTO_UDP)
+		batch->data.segment_len = 0; /* always alone */
 	/* A shorter one ends the record (udp(7), UDP_SEGMENT). */
-	if (len < batch->data.segment_len || len == 0)
+	if (len < batch->data.segment_len || batch->data.segment_len == 0)
 		datagram_flush(np);
 }
 

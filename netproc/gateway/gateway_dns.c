@@ -81,7 +81,9 @@ gateway_dns_query(struct netproc *np, uint8_t *frame,
 	}
 	if (answer_here(np, &client, query, sf->payload_len))
 		return;
-	client.udp_max = dns_clamp_edns(query, sf->payload_len, edns_max(np));
+	/* Without EDNS the server keeps to 512 bytes, or knows better. */
+	client.udp_max = edns_max(np);
+	dns_clamp_edns(query, sf->payload_len, edns_max(np));
 	slot = dns_table_add(&np->dns, &client, query, sf->payload_len,
 	    np->now_ms + DNS_DEADLINE_MS);
 	if (slot == NULL) {

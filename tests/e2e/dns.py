@@ -107,11 +107,16 @@ def _():
         sock.close()
 
 
-@tap.case("an answer of 1,400 bytes passes whole")
+@tap.case("an answer of 1,200 bytes passes whole, one of 1,400 is cut")
 def _():
-    FIRST.answer = lambda query: [FIRST.usual(query)[0].ljust(1400, b"x")]
+    FIRST.answer = lambda query: [FIRST.usual(query)[0].ljust(1200, b"x")]
     try:
-        tap.equal(len(ask(question("long.example.org"))), 1400, "length")
+        tap.equal(len(ask(question("long.example.org"))), 1200, "length")
+        FIRST.answer = lambda query: [
+            FIRST.usual(query)[0].ljust(1400, b"x")]
+        cut = ask(question("longer.example.org"))
+        tap.equal(cut[2] & 0x02, 0x02, "TC")
+        tap.ok(len(cut) < 512, "the length of what was cut: %d" % len(cut))
     finally:
         FIRST.answer = FIRST.usual
 
