@@ -44,30 +44,26 @@ take_attr(unsigned int type, const uint8_t *at, size_t len, void *arg)
 }
 
 /*
- * 1 if the route is a way to the IPv6 internet.  Flags that are set in
- * without disqualify it: one that goes may be marked as dead already.
+ * Fills rtm and route.  1 if the route's prefix covers 2000::/3: it has the
+ * first bits of that, and at most three.
  */
 static int
-is_way_out(const uint8_t *at, size_t len, unsigned int without)
+covers_internet(const uint8_t *at, size_t len, struct rtmsg *rtm,
+    struct route *route)
 {
-	struct route route;
-	struct rtmsg rtm;
 	uint8_t mask;
 
-	if (len < sizeof(rtm))
+	if (len < sizeof(*rtm))
 		return (0);
-	memcpy(&rtm, at, sizeof(rtm));
-	/* What covers 2000::/3 has its first bits, and at most three. */
-	if (rtm.rtm_family != AF_INET6 || rtm.rtm_type != RTN_UNICAST ||
-	    rtm.rtm_dst_len > 3 || rtm.rtm_src_len != 0 ||
-	    (rtm.rtm_flags & without) != 0)
+	memcpy(rtm, at, sizeof(*rtm));
+	if (rtm->rtm_family != AF_INET6 || rtm->rtm_dst_len > 3 ||
+	    (rtm->rtm_flags & RTM_F_CLONED) != 0)
 		return (0);
-	memset(&route, 0, sizeof(route));
-	route.table = rtm.rtm_table;
-	rtnetlink_attrs(at, len, sizeof(rtm), take_attr, &route);
-	mask = (uint8_t)(0xff00u >> rtm.rtm_dst_len);
-	return (route.table == RT_TABLE_MAIN && route.by_interface &&
-	    (route.dst[0] & mask) == (0x20 & mask));
+	memset(route, 0, sizeof(*route));
+	route->table = rtm->rtm_table;
+	rtnetlink_attrs(at, len, sizeof(*rtm), take_attr, route);
+	mask = (uint8_t)(0xff00u >> rtm->rtm_dst_len);
+	return ((route->dst[0] & mask) == (0x20 & mask));
 }
 
 static void
@@ -75,17 +71,23 @@ take_message(const struct nlmsghdr *hdr, const uint8_t *at, size_t len,
     void *arg)
 {
 	struct host_routes *routes = arg;
+	struct route route;
+	struct rtmsg rtm;
 
 	/* The routes changed while they were dumped. */
 	if ((hdr->nlmsg_flags & NLM_F_DUMP_INTR) != 0)
 		routes->stale = 1;
-	if (hdr->nlmsg_type != RTM_NEWROUTE && hdr->nlmsg_type != RTM_DELROUTE)
+	if ((hdr->nlmsg_type != RTM_NEWROUTE &&
+		hdr->nlmsg_type != RTM_DELROUTE) ||
+	    !covers_internet(at, len, &rtm, &route))
 		return;
-	if ((hdr->nlmsg_flags & NLM_F_MULTI) != 0)
-		routes->found |= is_way_out(at, len,
-		    RTM_F_CLONED | RTNH_F_DEAD);
-	else
-		routes->stale |= is_way_out(at, len, RTM_F_CLONED);
+	/* Of whatever kind it is: it may have replaced a way out. */
+	if ((hdr->nlmsg_flags & NLM_F_MULTI) == 0)
+		routes->stale = 1;
+	else if (rtm.rtm_type == RTN_UNICAST && rtm.rtm_src_len == 0 &&
+	    (rtm.rtm_flags & RTNH_F_DEAD) == 0 &&
+	    route.table == RT_TABLE_MAIN && route.by_interface)
+		routes->found = 1;
 }
 
 enum rtnetlink_result

@@ -185,6 +185,19 @@ an_announcement_of_a_default_route_calls_for_a_new_dump(void **state)
 }
 
 static void
+an_unreachable_route_that_replaces_a_way_out_calls_for_a_new_dump(void **state)
+{
+	struct told told = default_route;
+
+	(void)state;
+	told.nlmsg_flags = NLM_F_REPLACE;
+	told.rtm_type = RTN_UNREACHABLE;
+	told.oif = 1;
+	assert_false(found(&told));
+	assert_true(routes.stale);
+}
+
+static void
 an_announcement_of_another_route_calls_for_nothing(void **state)
 {
 	struct told told = default_route;
@@ -259,6 +272,8 @@ main(void)
 		cmocka_unit_test(other_tables_and_families_do_not_count),
 		cmocka_unit_test(
 		    an_announcement_of_a_default_route_calls_for_a_new_dump),
+		cmocka_unit_test(
+		    an_unreachable_route_that_replaces_a_way_out_calls_for_a_new_dump),
 		cmocka_unit_test(
 		    an_announcement_of_another_route_calls_for_nothing),
 		cmocka_unit_test(
