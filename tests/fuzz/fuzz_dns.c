@@ -67,9 +67,55 @@ check_truncate(const uint8_t *answer, size_t len)
 	free(out);
 }
 
+/* The first byte says how much is let through. */
+static void
+check_clamp(const uint8_t *query, size_t len)
+{
+	const size_t max = DNS_UDP_MIN + (len > 0 ? query[0] * 8u : 0u);
+	const size_t at = dns_opt_offset(query, len);
+	uint8_t *clamped = exact_copy(query, len);
+	size_t size, i;
+
+	size = dns_clamp_edns(clamped, len, max);
+	FUZZ_CHECK(size >= DNS_UDP_MIN && size <= max);
+	FUZZ_CHECK(at != 0 || size == DNS_UDP_MIN);
+	FUZZ_CHECK(at == 0 || (at >= 17 && at + 11 <= len));
+	for (i = 0; i < len; i++)
+		FUZZ_CHECK(clamped[i] == query[i] ||
+		    (at != 0 && (i == at + 3 || i == at + 4)));
+	FUZZ_CHECK(dns_opt_offset(clamped, len) == at);
+	FUZZ_CHECK(dns_clamp_edns(clamped, len, max) == size);
+	free(clamped);
+}
+
+static void
+check_local(const uint8_t *query, size_t len)
+{
+	const struct dns_local names[] = {
+		{ "host.internal", { 4, { 0 }, { 100, 96, 0, 1 } },
+		    { 6, { 0 }, { 0xfd, [15] = 1 } } },
+		{ "w", { .family = 0 }, { .family = 0 } },
+	};
+	uint8_t *out = malloc(DNS_LOCAL_MAX);
+	size_t n;
+
+	if (out == NULL)
+		abort();
+	n = dns_answer_local(names, 2, query, len, out, DNS_LOCAL_MAX);
+	FUZZ_CHECK(n <= DNS_LOCAL_MAX);
+	if (n > 0) {
+		FUZZ_CHECK(dns_answer_matches(query, len, out, n));
+		FUZZ_CHECK(n >= dns_head_len(query, len));
+		FUZZ_CHECK((out[3] & 0x0f) == 0 && (out[2] & 0x02) == 0);
+		FUZZ_CHECK(out[6] == 0 && out[7] <= 2 && out[11] <= 1);
+	}
+	free(out);
+}
+
 static void
 check_table(const uint8_t *query, size_t len)
 {
+	const struct dns_client client = { .guest_port = 2 };
 	struct dns_table table;
 	struct dns_slot *slot;
 	size_t i;
@@ -77,7 +123,7 @@ check_table(const uint8_t *query, size_t len)
 	if (dns_table_init(&table, 3) == -1)
 		abort();
 	for (i = 0; i < 5; i++) {
-		slot = dns_table_add(&table, 1, 2, query, len, i);
+		slot = dns_table_add(&table, &client, query, len, i);
 		FUZZ_CHECK((slot != NULL) == (i < 3));
 	}
 	while ((slot = dns_table_expired(&table, 1)) != NULL) {
@@ -111,6 +157,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size -= query_len;
 	check_servfail(query, query_len);
 	check_truncate(answer, size);
+	check_clamp(query, query_len);
+	check_local(query, query_len);
 	matches = dns_answer_matches(query, query_len, answer, size);
 	FUZZ_CHECK(!matches || memcmp(query, answer, 2) == 0);
 	if (query_len > 0)

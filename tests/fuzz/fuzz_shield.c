@@ -3,6 +3,8 @@
  * that a fuzzer cannot guess, so that it gets to those behind them.
  */
 
+#include <netinet/in.h>
+
 #include <string.h>
 
 #include "netproc/gateway/icmp.h"
@@ -17,6 +19,7 @@
 #define FIX_LENGTH   0x10
 #define NO_BROADCAST 0x20
 #define SMALL_MTU    0x40
+#define AS_IP6	     0x80 /* FIX_* and the frame are IPv6 */
 
 const char fuzz_name[] = "shield";
 
@@ -28,7 +31,49 @@ static const struct shield_config config = {
 	.gateway_ip = 0x64600001,
 	.broadcast_ip = 0x64600003,
 	.mtu = 65520,
+	.ip6_enabled = 1,
+	.prefix6 = { 0xfd, 0x53, 0x4d },
+	.prefix_len6 = 64,
+	.gateway_ip6 = { 0xfd, 0x53, 0x4d, [15] = 1 },
+	.gateway_ll6 = { 0xfe, 0x80, [9] = 0x53, 0x4d, 0xff, 0xfe, [15] = 1 },
 };
+
+static uint16_t
+icmp6_checksum(const uint8_t *frame, size_t len)
+{
+	struct checksum sum;
+
+	checksum_init(&sum);
+	checksum_pseudo6(&sum, frame + 22, frame + 38, IPPROTO_ICMPV6,
+	    (uint32_t)len);
+	checksum_add(&sum, frame + 54, len);
+	return (checksum_finish(&sum));
+}
+
+static void
+fix6(uint8_t choices, uint8_t *frame, size_t len)
+{
+	uint16_t sum;
+
+	if (len < 54)
+		return;
+	memcpy(frame + 12, "\x86\xdd\x60", 3);
+	if ((choices & FIX_LENGTH) != 0) {
+		frame[18] = (uint8_t)((len - 54) >> 8);
+		frame[19] = (uint8_t)(len - 54);
+	}
+	if ((choices & FIX_SOURCE) != 0) {
+		memcpy(frame + 22, config.prefix6, 16);
+		frame[37] = 2;
+	}
+	if ((choices & FIX_CHECKSUM) != 0 && frame[20] == IPPROTO_ICMPV6 &&
+	    len >= 58) {
+		frame[56] = frame[57] = 0;
+		sum = icmp6_checksum(frame, len - 54);
+		frame[56] = (uint8_t)(sum >> 8);
+		frame[57] = (uint8_t)sum;
+	}
+}
 
 static void
 fix(uint8_t choices, uint8_t *frame, size_t len)
@@ -38,6 +83,10 @@ fix(uint8_t choices, uint8_t *frame, size_t len)
 	if ((choices & FIX_MACS) != 0 && len >= 12) {
 		memcpy(frame, config.gateway_mac, 6);
 		memcpy(frame + 6, config.guest_mac, 6);
+	}
+	if ((choices & AS_IP6) != 0) {
+		fix6(choices, frame, len);
+		return;
 	}
 	if (len < 34)
 		return;
@@ -80,31 +129,101 @@ check_tcp(const uint8_t *tcp, const struct shield_frame *sf)
 	FUZZ_CHECK(at <= end);
 }
 
+/* An error about any packet that passed is itself whole and right. */
+static void
+check_error(const uint8_t *packet, const struct shield_frame *sf)
+{
+	const struct ipc_addr from = shield_dst(sf);
+	uint8_t *out = malloc(ICMP_ERROR_MAX);
+	size_t n, head_len = sf->version == 6 ? 40 : 20;
+
+	if (out == NULL)
+		abort();
+	n = icmp_build_error(ICMP_ERR_TOO_BIG, 1280, &from, 1, packet,
+	    sf->l3_len, out, ICMP_ERROR_MAX);
+	FUZZ_CHECK(n <= ICMP_ERROR_MAX);
+	if (n > 0) {
+		FUZZ_CHECK(n > 2 * head_len + 8);
+		FUZZ_CHECK(memcmp(out + head_len + 8, packet,
+			       n - head_len - 8) == 0);
+	}
+	if (n > 0 && sf->version == 4) {
+		FUZZ_CHECK(checksum_of(out, 20) == 0);
+		FUZZ_CHECK(checksum_of(out + 20, n - 20) == 0);
+	}
+	free(out);
+}
+
+static void
+check_pass6(enum shield_verdict verdict, const uint8_t *frame,
+    const struct shield_frame *sf)
+{
+	const size_t payload_len = (size_t)frame[18] << 8 | frame[19];
+
+	FUZZ_CHECK(frame[14] >> 4 == 6 && sf->l3_len == 40 + payload_len);
+	FUZZ_CHECK(memcmp(sf->src6, frame + 22, 16) == 0);
+	FUZZ_CHECK(memcmp(sf->dst6, frame + 38, 16) == 0);
+	FUZZ_CHECK(frame[22] != 0xff);
+	FUZZ_CHECK(memcmp(sf->src6, config.gateway_ip6, 16) != 0);
+	FUZZ_CHECK(memcmp(sf->src6, config.gateway_ll6, 16) != 0);
+	FUZZ_CHECK(verdict == SHIELD_ND ||
+	    memcmp(sf->src6, config.prefix6, 8) == 0 ||
+	    (sf->src6[0] == 0xfe && (sf->src6[1] & 0xc0) == 0x80));
+	FUZZ_CHECK(verdict == SHIELD_ND || verdict == SHIELD_DHCP6 ||
+	    frame[38] != 0xff);
+	if (verdict == SHIELD_ND) {
+		FUZZ_CHECK(frame[21] == 255 && frame[20] == IPPROTO_ICMPV6);
+		FUZZ_CHECK(icmp6_checksum(frame, payload_len) == 0);
+		FUZZ_CHECK(sf->icmp_type != 136 || !sf->nd_for_gateway);
+	}
+}
+
+static void
+check_fragment(const uint8_t *frame, const struct shield_frame *sf)
+{
+	const uint8_t *field = frame + (sf->version == 6 ? 56 : 20);
+	const size_t raw = (size_t)field[0] << 8 | field[1];
+
+	FUZZ_CHECK(sf->l4_len > 0 && sf->frag_off % 8 == 0);
+	FUZZ_CHECK(sf->frag_off + sf->l4_len <= 65535);
+	FUZZ_CHECK(!sf->frag_more || sf->l4_len % 8 == 0);
+	FUZZ_CHECK(sf->frag_off ==
+	    (sf->version == 6 ? raw & 0xfff8 : (raw & 0x1fff) * 8));
+	FUZZ_CHECK(sf->l4_off + sf->l4_len == 14 + sf->l3_len);
+	FUZZ_CHECK(sf->payload_len == 0 && sf->sport == 0);
+}
+
 static void
 check_pass(enum shield_verdict verdict, const uint8_t *frame, size_t len,
     const struct shield_frame *sf)
 {
-	uint8_t icmp[ICMP_UNREACH_MAX];
-	size_t n;
-
 	FUZZ_CHECK((frame[6] & 1) == 0);
 	FUZZ_CHECK(memcmp(frame + 6, config.gateway_mac, 6) != 0);
 	FUZZ_CHECK(sf->l3_off == 14 && sf->l3_len <= len - 14);
-	FUZZ_CHECK(sf->src_ip == config.guest_ip || sf->src_ip == 0);
-	if (verdict == SHIELD_ARP)
+	if (verdict == SHIELD_ARP) {
+		FUZZ_CHECK(sf->src_ip == config.guest_ip || sf->src_ip == 0);
 		return;
-	FUZZ_CHECK(frame[14] == 0x45 && checksum_of(frame + 14, 20) == 0);
-	FUZZ_CHECK(sf->l4_off == 34);
+	}
+	if (sf->version == 6) {
+		check_pass6(verdict, frame, sf);
+	} else {
+		FUZZ_CHECK(frame[14] == 0x45);
+		FUZZ_CHECK(checksum_of(frame + 14, 20) == 0);
+		FUZZ_CHECK(sf->l4_off == 34);
+		FUZZ_CHECK(sf->src_ip == config.guest_ip ||
+		    (sf->src_ip == 0 && verdict == SHIELD_DHCP));
+	}
+	check_error(frame + 14, sf);
+	if (verdict == SHIELD_FRAGMENT || verdict == SHIELD_FRAGMENT6) {
+		check_fragment(frame, sf);
+		return;
+	}
 	FUZZ_CHECK(sf->l4_off + sf->l4_len <= sf->l3_off + sf->l3_len);
 	FUZZ_CHECK(sf->payload_off > sf->l4_off);
-	FUZZ_CHECK(sf->payload_off + sf->payload_len == 34 + sf->l4_len);
-	FUZZ_CHECK(sf->src_ip != 0 || verdict == SHIELD_DHCP);
+	FUZZ_CHECK(sf->payload_off + sf->payload_len ==
+	    sf->l4_off + sf->l4_len);
 	if (verdict == SHIELD_TCP)
-		check_tcp(frame + 34, sf);
-	n = icmp_build_unreachable(config.gateway_ip, 1, 0, frame + 14,
-	    sf->l3_len, icmp, sizeof(icmp));
-	FUZZ_CHECK(n <= sizeof(icmp));
-	FUZZ_CHECK(n == 0 || checksum_of(icmp + 20, n - 20) == 0);
+		check_tcp(frame + sf->l4_off, sf);
 }
 
 int

@@ -59,6 +59,37 @@ def arp(operation=1, sender=GUEST, mac=GUEST_MAC, lengths=0x0604):
             b"\0" * 6 + GATEWAY)
 
 
+PREFIX6 = bytes.fromhex("fd534d0000000000") + b"\0" * 7
+GUEST6, GATEWAY6 = PREFIX6 + b"\2", PREFIX6 + b"\1"
+REMOTE6 = bytes.fromhex("20010db8") + b"\0" * 11 + b"\7"
+GATEWAY_LL = bytes.fromhex("fe80000000000000 0053 4dfffe00 0001")
+GUEST_LL = bytes.fromhex("fe80000000000000 0053 4dfffe00 0002")
+NONE6 = b"\0" * 16
+ALL_NODES = bytes.fromhex("ff02") + b"\0" * 13 + b"\1"
+ALL_ROUTERS = ALL_NODES[:15] + b"\2"
+
+
+def ip6(proto, payload, src=GUEST6, dst=REMOTE6, hops=64, length=None):
+    length = len(payload) if length is None else length
+    return (struct.pack(">IHBB", 0x60000000, length, proto, hops) + src + dst +
+            payload)
+
+
+def icmp6(kind, body, src=GUEST6, dst=REMOTE6, hops=64, code=0):
+    head = bytes([kind, code])
+    pseudo = src + dst + struct.pack(">II", 4 + len(body), 58)
+    sum16 = checksum(pseudo + head + b"\0\0" + body)
+    return ip6(58, head + struct.pack(">H", sum16) + body, src, dst, hops)
+
+
+def solicited(target):
+    return bytes.fromhex("ff02") + b"\0" * 9 + b"\1\xff" + target[13:]
+
+
+def frag6(proto, off, more, payload, ident=7):
+    return struct.pack(">BBHI", proto, 0, off | more, ident) + payload
+
+
 SYN_OPTIONS = bytes.fromhex("020405b40402080a010203040000000001030307")
 
 
@@ -90,6 +121,97 @@ def shield():
                                        options=b"\1\1\1\0")))
     put("ip-fragment", ether(0x800, ip4(17, udp(b"x"), frag=0x2000)))
     put("choices-all", ether(0x800, ip4(6, tcp(2, SYN_OPTIONS))), 0x1e)
+    put("ip-fragment-last", ether(0x800, ip4(17, b"x" * 21, frag=5)))
+    put("ip-fragment-past-64k", ether(0x800, ip4(17, b"x" * 8, frag=0x1fff)))
+    put("ip-fragment-empty", ether(0x800, ip4(17, b"", frag=0x2003)))
+    shield6(put)
+
+
+def shield6(put):
+    def six(title, packet, choices=0):
+        put("ip6-" + title, ether(0x86dd, packet), choices)
+
+    def neighbour(title, kind, body, src=GUEST_LL, dst=GATEWAY_LL, hops=255,
+                  code=0):
+        six(title, icmp6(kind, body, src, dst, hops, code))
+
+    source = b"\1\1" + GUEST_MAC
+    target = b"\2\1" + GUEST_MAC
+    six("tcp-syn", ip6(6, tcp(2, SYN_OPTIONS)))
+    six("tcp-fixed", ip6(6, tcp(2, SYN_OPTIONS)), 0x9e)
+    six("udp-dns", ip6(17, udp(b"query"), dst=GATEWAY6))
+    six("udp-dns-link-local", ip6(17, udp(b"query"), GUEST_LL, GATEWAY_LL))
+    six("udp-from-link-local", ip6(17, udp(b"x"), GUEST_LL))
+    six("udp-multicast", ip6(17, udp(b"x"), dst=ALL_NODES))
+    six("length-past-the-end", ip6(17, udp(b"x"), length=99))
+    six("dhcp6", ip6(17, udp(b"\1\1\2\3", 546, 547), GUEST_LL,
+                     ALL_NODES[:13] + b"\1\0\2"))
+    six("echo", icmp6(128, b"\0\1\0\1data"))
+    six("echo-fixed", icmp6(128, b"\0\1\0\1data"), 0x9e)
+    six("unreachable", icmp6(1, b"\0" * 48))
+    six("hop-by-hop", ip6(0, b"\x06\0\1\4\0\0\0\0" + tcp(2)))
+    six("mld", ip6(0, b"\x3a\0\5\2\0\0\1\0" + b"\x8f" + b"\0" * 27, NONE6,
+                   ALL_NODES[:15] + b"\x16", 1))
+    six("routing", ip6(43, b"\x06\0\0\0\0\0\0\0" + tcp(2)))
+    six("fragment-first", ip6(44, frag6(17, 0, 1, udp(b"x" * 16))))
+    six("fragment-last", ip6(44, frag6(17, 24, 0, b"end")))
+    six("fragment-atomic", ip6(44, frag6(17, 0, 0, udp(b"x"))))
+    six("fragment-odd", ip6(44, frag6(17, 0, 1, b"x" * 9)))
+    six("fragment-past-64k", ip6(44, frag6(17, 0xfff8, 0, b"x" * 8)))
+    six("fragment-of-fragment", ip6(44, frag6(44, 0, 0, b"x" * 16)))
+    six("fragment-of-nd", ip6(44, frag6(58, 0, 0, b"\x87" + b"\0" * 23)))
+    neighbour("rs", 133, b"\0" * 4 + source, dst=ALL_ROUTERS)
+    neighbour("rs-unspecified", 133, b"\0" * 4, NONE6, ALL_ROUTERS)
+    neighbour("ns", 135, b"\0" * 4 + GATEWAY6 + source, GUEST6,
+              solicited(GATEWAY6))
+    neighbour("ns-dad", 135, b"\0" * 4 + GUEST6, NONE6, solicited(GUEST6))
+    neighbour("ns-dad-nonce", 135, b"\0" * 4 + GUEST6 + b"\x0e\1nonces", NONE6,
+              solicited(GUEST6))
+    neighbour("ns-dad-gateway", 135, b"\0" * 4 + GATEWAY6, NONE6,
+              solicited(GATEWAY6))
+    neighbour("ns-option-length-0", 135, b"\0" * 4 + GATEWAY6 + b"\1\0" +
+              GUEST_MAC)
+    neighbour("ns-option-past-the-end", 135, b"\0" * 4 + GATEWAY6 + b"\1\2" +
+              GUEST_MAC)
+    neighbour("ns-other-mac", 135, b"\0" * 4 + GATEWAY6 + b"\1\1" +
+              GATEWAY_MAC)
+    neighbour("na", 136, b"\x60\0\0\0" + GUEST6 + target)
+    neighbour("na-gateway", 136, b"\x60\0\0\0" + GATEWAY6 + target)
+    neighbour("na-all-nodes", 136, b"\x20\0\0\0" + GUEST6 + target, GUEST6,
+              ALL_NODES)
+    neighbour("ra", 134, b"\0" * 12, dst=ALL_NODES)
+    neighbour("redirect", 137, b"\0" * 36)
+    neighbour("ns-hop-limit", 135, b"\0" * 4 + GATEWAY6, hops=254)
+
+
+def fragment():
+    def piece(which, off, length, last=False, choices=0):
+        units = (length + 7) // 8
+        return struct.pack(">HBB", off // 8 | (0x8000 if last else 0),
+                           units - 1, which | choices | (units * 8 - length
+                                                         if last else 0) << 2)
+
+    def put(title, *pieces):
+        write("fragment", title, b"".join(pieces))
+
+    for which, version in ((0, "4"), (2, "6")):
+        first, second = piece(which, 0, 1480), piece(which, 1480, 1480)
+        last = piece(which, 2960, 101, True)
+        put("in-order-" + version, first, second, last)
+        put("backwards-" + version, last, second, first)
+        put("twice-" + version, first, first, last, last, second)
+        put("overlap-" + version, first, piece(which, 1472, 16), last)
+        put("teardrop-" + version, first, piece(which, 8, 13, True), last)
+        put("two-ends-" + version, last, piece(which, 1480, 8, True))
+        put("past-the-end-" + version, last, piece(which, 3064, 8))
+        put("late-" + version, first, *[
+            piece(which + 1, 0, 8, choices=0x80)] * 8, last, second)
+        put("longest-" + version, *[
+            piece(which, at, 2048) for at in range(0, 63488, 2048)],
+            piece(which, 63488, 2047, True))
+        put("atomic-" + version, piece(which, 0, 13, True))
+    put("two-datagrams", piece(0, 0, 8), piece(1, 0, 8), piece(2, 0, 8),
+        piece(1, 8, 5, True), piece(0, 8, 1, True), piece(2, 8, 8, True))
 
 
 def bootp(options, flags=0, ciaddr=b"\0" * 4, sname=b"", file=b"",
@@ -146,6 +268,59 @@ def dhcp():
         .replace(GUEST_MAC, b"......"), 1)
 
 
+def dhcp6():
+    def put(title, kind, *options, choices=0):
+        write("dhcp6", title, bytes([choices, kind, 1, 2, 3]) +
+              b"".join(options))
+
+    def opt(code, value=b""):
+        return struct.pack(">HH", code, len(value)) + value
+
+    def ia(*options, code=3):
+        return opt(code, struct.pack(">I", 9) + (b"" if code == 4 else
+                                                 b"\0" * 8) +
+                   b"".join(options))
+
+    def addr(address=GUEST6):
+        return opt(5, address + struct.pack(">II", 3600, 3600))
+
+    client = opt(1, b"\0\1\0\1\x2b\1\2\3" + GUEST_MAC)
+    server = opt(2, b"\0\3\0\1" + GATEWAY_MAC)
+    oro, elapsed = opt(6, b"\0\x17\0\x18"), opt(8, b"\0\0")
+    put("solicit", 1, client, elapsed, oro, ia())
+    put("solicit-rapid", 1, client, elapsed, oro, opt(14), ia())
+    put("solicit-hint", 1, client, ia(addr()), ia(code=4), ia(code=25))
+    put("solicit-nothing", 1, client)
+    put("request", 3, client, server, oro, ia(addr()))
+    put("request-no-server", 3, client, ia(addr()))
+    put("request-other-server", 3, client, opt(2, b"\0\3\0\1" + GUEST_MAC),
+        ia(addr()))
+    put("confirm", 4, client, ia(addr()))
+    put("confirm-elsewhere", 4, client, ia(addr(REMOTE6)))
+    put("confirm-nothing", 4, client, ia())
+    put("renew", 5, client, server, ia(addr(), addr(REMOTE6)))
+    put("rebind", 6, client, ia(addr()))
+    put("release", 8, client, server, ia(addr()))
+    put("release-unbound", 8, client, server, ia(addr(REMOTE6)), ia(code=4))
+    put("decline", 9, client, server, ia(addr()))
+    put("information", 11, oro)
+    put("information-client", 11, client, server, oro, choices=2)
+    put("information-with-ia", 11, ia())
+    put("reply", 7, client, server)
+    put("relay", 12, b"\0" * 30)
+    put("ias-8", 1, client, *[ia(addr())] * 8)
+    put("ias-9", 1, client, *[ia()] * 9)
+    put("addresses-9", 1, client, ia(*[addr()] * 9))
+    put("option-past-the-end", 1, client, b"\0\x08\0\3\0")
+    put("ia-option-past-the-end", 1, client, ia(b"\0\5\0\x19"))
+    put("ia-short", 1, client, opt(3, b"\0" * 11))
+    put("address-short", 1, client, ia(opt(5, b"\0" * 23)))
+    put("duid-130", 1, opt(1, b"d" * 130), ia(), choices=2)
+    put("duid-131", 1, opt(1, b"d" * 131), ia())
+    put("duid-empty", 1, opt(1), ia())
+    put("choices", 5, client, server, ia(addr(), addr(GATEWAY6)), choices=14)
+
+
 def name(*labels):
     return b"".join(bytes([len(x)]) + x for x in labels) + b"\0"
 
@@ -177,6 +352,31 @@ def dns():
     put("too-long-name", message(0x0100, b"\1x" * 126 + b"\2xx\0\0\1\0\1"))
     put("label-past-the-end", message(0x0100, b"\x3fabc"))
     put("response-as-query", message(0x8180, www))
+    big = b"\x40" + query[1:]
+    put("edns-lowered", big[:11] + b"\1" + big[12:] + opt)
+    put("edns-small", message(0x0100, www, ar=1, rest=b"\0\0\x29\0\x64" +
+                              b"\0" * 6))
+    put("edns-options", message(0x0100, www, ar=1, rest=opt[:-2] +
+                                b"\0\x08\0\x0a\0\4cook"))
+    put("edns-twice", message(0x0100, www, ar=2, rest=opt * 2))
+    put("edns-named", message(0x0100, www, ar=1, rest=b"\1a" + opt))
+    put("edns-compressed", message(0x0100, www, ar=1, rest=b"\xc0\x0c" +
+                                   opt[1:]))
+    put("edns-past-the-end", message(0x0100, www, ar=1, rest=opt[:-1] + b"\1"))
+    put("edns-behind-another", message(
+        0x0100, www, ar=2, rest=b"\1x\0\0\x10\0\1\0\0\0\0\0\1x" + opt))
+    put("edns-signed", message(
+        0x0100, www, ar=2, rest=opt + b"\1k\0\0\xfa\0\xff\0\0\0\0\0\0"))
+    for kind, title in ((1, "a"), (28, "aaaa"), (255, "any"), (16, "txt")):
+        put("local-" + title, message(0x0110, name(b"Host", b"INTERNAL") +
+                                      struct.pack(">HH", kind, 1)))
+    put("local-edns", message(0x0100, name(b"host", b"internal") +
+                              b"\0\1\0\1", ar=1, rest=opt))
+    put("local-chaos", message(0x0100, name(b"host", b"internal") +
+                               b"\0\1\0\3"))
+    put("local-no-addresses", message(0x0100, name(b"w") + b"\0\xff\0\1"))
+    put("local-below", message(0x0100, name(b"a", b"host", b"internal") +
+                               b"\0\1\0\1"))
 
 
 def frame():
@@ -311,5 +511,5 @@ def lwip():
         segment(0x11, 101, ISN + 2), segment(2, 9000, choices=tick))
 
 
-for target in (shield, dhcp, dns, frame, channel, lwip):
+for target in (shield, fragment, dhcp, dhcp6, dns, frame, channel, lwip):
     target()
