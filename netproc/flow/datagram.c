@@ -22,10 +22,6 @@
 #define ICMP6_ECHO_REPLY   129
 #define ICMP_ECHO_LEN	   8
 
-/* IPv4 flags and offset, RFC 791 3.1. */
-#define IP4_FRAG_OFF 6
-#define IP4_DF	     0x40
-
 void
 datagram_flush(struct netproc *np)
 {
@@ -128,18 +124,9 @@ assoc_of(struct netproc *np, const struct assoc_key *full)
 	return (assoc);
 }
 
-static uint8_t
-flags_of(const uint8_t *frame, const struct shield_frame *sf)
-{
-	if (sf->version == 6)
-		return (ASSOC_DF); /* nobody on the way fragments, RFC 8200 5 */
-	return (frame[sf->l3_off + IP4_FRAG_OFF] & IP4_DF ? ASSOC_DF : 0);
-}
-
 static void
-send_out(struct netproc *np, const uint8_t *frame,
-    const struct shield_frame *sf, const struct assoc_key *key,
-    const uint8_t *payload, size_t len)
+send_out(struct netproc *np, const struct shield_frame *sf,
+    const struct assoc_key *key, const uint8_t *payload, size_t len)
 {
 	struct assoc *assoc = assoc_of(np, key);
 	struct ipc_assoc_data data = {
@@ -147,7 +134,7 @@ send_out(struct netproc *np, const uint8_t *frame,
 		.peer_port = key->peer_port,
 		.guest_port = key->guest_port,
 		.proto = (uint8_t)key->proto,
-		.flags = flags_of(frame, sf),
+		.flags = sf->df ? ASSOC_DF : 0,
 	};
 
 	if (assoc == NULL)
@@ -175,7 +162,7 @@ datagram_udp(struct netproc *np, const uint8_t *frame,
 	};
 
 	COUNT(np, UDP_OUT);
-	send_out(np, frame, sf, &key, frame + sf->payload_off, sf->payload_len);
+	send_out(np, sf, &key, frame + sf->payload_off, sf->payload_len);
 }
 
 void
@@ -197,7 +184,7 @@ datagram_echo(struct netproc *np, const uint8_t *frame,
 		return;
 	}
 	COUNT(np, ECHO_OUT);
-	send_out(np, frame, sf, &key, echo, sf->l4_len);
+	send_out(np, sf, &key, echo, sf->l4_len);
 }
 
 /* 1 if what relayproc says of an association can be. */

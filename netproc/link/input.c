@@ -85,6 +85,8 @@ input_fragment(struct netproc *np, const uint8_t *frame,
 	if (!SHIELD_IS_PASS(verdict) || verdict == SHIELD_FRAGMENT ||
 	    verdict == SHIELD_FRAGMENT6)
 		return;
+	/* What its sender has fragmented may be so again, in IPv6 too. */
+	whole_sf.df = 0;
 	input_checked(np, verdict, whole, whole_len, &whole_sf);
 	/* The buffer is used again for the next. */
 	turn_flush(np);
