@@ -6,6 +6,7 @@
 #include "relayproc/lend.h"
 #include "relayproc/outbound.h"
 #include "relayproc/relayproc.h"
+#include "relayproc/udp_assoc.h"
 
 static enum ipc_error
 on_flow_open(struct relayproc *rp, const struct ipc_hdr *hdr,
@@ -64,14 +65,32 @@ on_dns_query(struct relayproc *rp, const struct ipc_msg *msg)
 	    dns.guest_port, msg->tail, msg->tail_len, clock_now_ms()));
 }
 
+static enum ipc_error
+on_assoc_close(struct relayproc *rp, const struct ipc_hdr *hdr,
+    const void *payload)
+{
+	struct ipc_empty msg;
+
+	memcpy(&msg, payload, sizeof(msg));
+	if (msg.reserved != 0)
+		return (IPC_E_FIELD);
+	return (udp_assoc_close(rp, hdr));
+}
+
+/* The table does not know of two channels to one peer. */
+static int
+is_dgram(uint32_t type)
+{
+	return (type == IPC_DNS_QUERY || type == IPC_DNS_DONE ||
+	    type == IPC_ASSOC_SEND || type == IPC_ASSOC_CLOSE);
+}
+
 enum ipc_error
 dispatch_netproc(struct channel *ch, struct ipc_msg *msg, void *arg)
 {
 	struct relayproc *rp = arg;
 
-	/* The table does not know of two channels to one peer. */
-	if ((ch == &rp->dgram) !=
-	    (msg->hdr.type == IPC_DNS_QUERY || msg->hdr.type == IPC_DNS_DONE))
+	if ((ch == &rp->dgram) != is_dgram(msg->hdr.type))
 		return (IPC_E_DIRECTION);
 	switch (msg->hdr.type) {
 	case IPC_FLOW_OPEN:
@@ -84,6 +103,10 @@ dispatch_netproc(struct channel *ch, struct ipc_msg *msg, void *arg)
 		return (on_dns_query(rp, msg));
 	case IPC_DNS_DONE:
 		return (resolver_done(rp, msg->hdr.flow, msg->hdr.generation));
+	case IPC_ASSOC_SEND:
+		return (udp_assoc_send(rp, msg, clock_now_ms()));
+	case IPC_ASSOC_CLOSE:
+		return (on_assoc_close(rp, &msg->hdr, msg->payload));
 	default:
 		return (IPC_E_TYPE);
 	}

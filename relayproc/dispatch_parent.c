@@ -56,6 +56,19 @@ on_hello(struct relayproc *rp, const void *payload)
 	return (IPC_OK);
 }
 
+/* Both addresses of the guest's IPv6 link, or neither. */
+static int
+is_link6(const struct ipc_config_relayproc *config)
+{
+	if (config->gateway6.family == 0)
+		return (addr_is_valid(&config->gateway6) &&
+		    addr_is_valid(&config->address6) &&
+		    config->address6.family == 0);
+	return (config->gateway6.family == 6 &&
+	    config->address6.family == 6 && is_address(&config->address6) &&
+	    is_prefix(&config->gateway6, config->prefix_len6));
+}
+
 static enum ipc_error
 on_config(struct relayproc *rp, const void *payload)
 {
@@ -66,6 +79,9 @@ on_config(struct relayproc *rp, const void *payload)
 	memcpy(config, payload, sizeof(*config));
 	if (!is_prefix(&config->gateway, config->prefix_len) ||
 	    !is_address(&config->address) || config->default_allow > 1 ||
+	    !is_link6(config) || config->udp_filter_open > 1 ||
+	    !in_range(config->max_assocs, 0, FLOW_SLOTS_MAX) ||
+	    !in_range(config->max_assocs_in, 0, FLOW_SLOTS_MAX) ||
 	    !in_range(config->max_flows, 1, FLOW_SLOTS_MAX) ||
 	    !in_range(config->max_inbound, 0, FLOW_SLOTS_MAX) ||
 	    !in_range(config->max_pending, 1, FLOW_SLOTS_MAX) ||
@@ -102,8 +118,10 @@ on_resolver(struct relayproc *rp, const void *payload)
 	struct ipc_resolver msg;
 
 	memcpy(&msg, payload, sizeof(msg));
-	if (!is_address(&msg.addr) || msg.port == 0 || msg.pad != 0)
+	if (!is_address(&msg.addr) || msg.port == 0 || msg.first > 1)
 		return (IPC_E_FIELD);
+	if (msg.first)
+		resolver_clear(&rp->resolver);
 	return (resolver_add(&rp->resolver, &msg) == -1 ? IPC_E_QUOTA : IPC_OK);
 }
 
@@ -126,13 +144,18 @@ on_listener(struct relayproc *rp, struct ipc_msg *msg)
 	int fd = msg->fd;
 
 	memcpy(&listener, msg->payload, sizeof(listener));
-	if (!is_address(&listener.bind) || listener.proto != IPPROTO_TCP ||
-	    listener.guest_port == 0)
+	if (!is_address(&listener.bind) || listener.guest_port == 0 ||
+	    listener.preserve > 1 ||
+	    (listener.proto != IPPROTO_TCP && listener.proto != IPPROTO_UDP))
 		return (IPC_E_FIELD);
 	if (fd == -1)
 		fatalx("a listener did not fit under the descriptor limit; "
 		       "raise ulimit -n");
 	msg->fd = -1;
+	if (listener.proto == IPPROTO_UDP)
+		return (udp_publish_add(rp, &listener, fd) == -1 ?
+			IPC_E_QUOTA :
+			IPC_OK);
 	return (publish_add(rp, &listener, fd) == -1 ? IPC_E_QUOTA : IPC_OK);
 }
 
@@ -203,7 +226,8 @@ dispatch_parent(struct channel *ch, struct ipc_msg *msg, void *arg)
 		rp->stop = 1;
 		return (IPC_OK);
 	default:
-		if (rp->config_done && msg->hdr.type != IPC_HOST_ADDR)
+		if (rp->config_done && msg->hdr.type != IPC_HOST_ADDR &&
+		    msg->hdr.type != IPC_CONFIG_RESOLVER)
 			return (IPC_E_STATE);
 		return (dispatch_config(rp, msg));
 	}

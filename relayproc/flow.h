@@ -34,6 +34,10 @@ struct flow {
 	struct ipc_addr peer; /* whom the socket talks to */
 	uint16_t peer_port;
 	uint16_t guest_port;  /* inbound: what the guest listens on */
+	uint32_t preserve;    /* inbound: said to netproc */
+	struct ipc_addr charged; /* outbound: whose place in the budget */
+	int to_resolver;	 /* outbound: any configured server will do */
+	unsigned int server, tried;
 	uint16_t mss;	      /* of the guest, bytes */
 	uint64_t deadline_ms; /* of WAITING and CONNECTING */
 };

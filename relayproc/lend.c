@@ -26,6 +26,7 @@ lend_one(struct relayproc *rp, const struct flow *flow)
 	inbound.client = flow->peer;
 	inbound.client_port = flow->peer_port;
 	inbound.guest_port = flow->guest_port;
+	inbound.preserve = flow->preserve;
 	return (channel_lend_fd(&rp->peer, IPC_FLOW_INBOUND, flow->slot,
 	    flow->generation, &inbound, sizeof(inbound), flow->fd));
 }
@@ -57,7 +58,7 @@ lend_socket_drop(struct relayproc *rp, struct flow *flow)
 	if (flow->state == FLOW_CONNECTING) {
 		if (flow->fd != -1 && event_initialized(&flow->ev))
 			event_del(&flow->ev);
-		budget_release(&rp->budget, &flow->peer);
+		budget_release(&rp->budget, &flow->charged);
 	}
 	if (flow->fd != -1)
 		close(flow->fd);

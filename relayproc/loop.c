@@ -11,6 +11,7 @@
 #include "relayproc/lend.h"
 #include "relayproc/outbound.h"
 #include "relayproc/relayproc.h"
+#include "relayproc/udp_assoc.h"
 
 /*
  * A round of the loop is: wait, let every handler do its own, then settle
@@ -98,7 +99,8 @@ relayproc_ready(struct relayproc *rp, uint32_t missed)
 	    channel_event_start(&rp->peer_ev, rp->base, &rp->peer,
 		dispatch_netproc, on_netproc_lost, rp) == -1 ||
 	    channel_event_start(&rp->dgram_ev, rp->base, &rp->dgram,
-		dispatch_netproc, on_netproc_lost, rp) == -1)
+		dispatch_netproc, on_netproc_lost, rp) == -1 ||
+	    assoc_records_start(rp) == -1)
 		fatalx("no memory for the events of the channels");
 	if (channel_send(&rp->parent, IPC_READY, 0, 0, &ready, sizeof(ready)) ==
 	    -1)
@@ -108,6 +110,7 @@ relayproc_ready(struct relayproc *rp, uint32_t missed)
 	rp->peer.phase = IPC_RUN;
 	rp->dgram.phase = IPC_RUN;
 	publish_start(rp);
+	udp_publish_start(rp);
 }
 
 /* No word of netproc is heard any more, and nothing that it holds works. */
@@ -129,6 +132,7 @@ netproc_disown(struct relayproc *rp)
 	rp->accusation = IPC_OK;
 	rp->peer_lost = 1;
 	resolver_stop(rp);
+	udp_assoc_stop(rp);
 	lend_reset_all(rp);
 }
 
@@ -139,6 +143,8 @@ netproc_deafen(struct relayproc *rp)
 	channel_event_stop(&rp->peer_ev);
 	channel_event_stop(&rp->dgram_ev);
 	event_del(rp->ev_lend);
+	udp_assoc_stop(rp);
+	udp_publish_stop(rp);
 	publish_stop(rp);
 }
 
@@ -174,6 +180,7 @@ timer_set(struct relayproc *rp, uint64_t now_ms)
 
 	deadline_ms = min_ms(outbound_deadline_ms(rp, now_ms),
 	    resolver_deadline_ms(&rp->resolver));
+	deadline_ms = min_ms(deadline_ms, assoc_deadline_ms(&rp->assocs));
 	/* A pause that waits for the channel has no time, but 0. */
 	if (rp->publish.resume_ms > now_ms)
 		deadline_ms = min_ms(deadline_ms, rp->publish.resume_ms);
@@ -205,6 +212,7 @@ settle(struct relayproc *rp)
 		netproc_deafen(rp);
 	outbound_expire(rp, now_ms);
 	resolver_expire(rp, now_ms);
+	udp_assoc_expire(rp, now_ms);
 	if (!rp->peer_lost) {
 		outbound_admit(rp, now_ms);
 		lend_pump(rp);
@@ -222,20 +230,33 @@ relayproc_turn(struct relayproc *rp, int evloop_flags)
 	settle(rp);
 }
 
+/* As many lines as it takes. */
+static void
+counters_log(const struct relayproc *rp)
+{
+	char line[LOG_LINE_MAX / 2] = "";
+	char one[64];
+
+#define X(name) \
+	snprintf(one, sizeof(one), " " #name "=%" PRIu64, rp->counters.name); \
+	if (strlcat(line, one, sizeof(line)) >= sizeof(line) - sizeof(one)) { \
+		log_info("counters:%s", line); \
+		line[0] = '\0'; \
+	}
+	RELAY_COUNTERS(X)
+#undef X
+	if (line[0] != '\0')
+		log_info("counters:%s", line);
+}
+
 void
 relayproc_end(struct relayproc *rp)
 {
-	char line[LOG_LINE_MAX] = "counters:";
-	char one[64];
-
 	resolver_stop(rp);
+	udp_assoc_stop(rp);
+	udp_publish_stop(rp);
 	lend_reset_all(rp);
 	publish_stop(rp);
-#define X(name) \
-	snprintf(one, sizeof(one), " " #name "=%" PRIu64, rp->counters.name); \
-	strlcat(line, one, sizeof(line));
-	RELAY_COUNTERS(X)
-#undef X
-	log_info("%s", line);
+	counters_log(rp);
 	(void)channel_flush(&rp->parent);
 }

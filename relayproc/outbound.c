@@ -27,6 +27,8 @@
  */
 #define ADMIT_SCAN_MAX 256
 
+#define DNS_PORT 53
+
 static void
 outbound_fail(struct relayproc *rp, struct flow *flow,
     enum flow_verdict verdict, int error)
@@ -52,6 +54,60 @@ outbound_refused(struct relayproc *rp, struct flow *flow, int error)
 	outbound_fail(rp, flow, tcp_connect_verdict(error), error);
 }
 
+static void on_writable(evutil_socket_t fd, short what, void *arg);
+
+/* Starts the connect to flow->peer.  0, or an errno value. */
+static int
+socket_start(struct relayproc *rp, struct flow *flow)
+{
+	flow->fd = tcp_connect_start(&flow->peer, flow->peer_port, flow->mss);
+	if (flow->fd == -1)
+		return (errno);
+	event_assign(&flow->ev, rp->base, flow->fd, EV_WRITE | EV_PERSIST,
+	    on_writable, flow);
+	if (event_add(&flow->ev, NULL) == 0)
+		return (0);
+	close(flow->fd);
+	flow->fd = -1;
+	return (ENOMEM);
+}
+
+/*
+ * DNS over TCP: the servers in turn, as for datagrams, beginning with the one
+ * that answered last.  0, or the last errno value; ECONNREFUSED without any.
+ */
+static int
+resolver_dial(struct relayproc *rp, struct flow *flow)
+{
+	const struct resolver *resolver = &rp->resolver;
+	const struct ipc_resolver *server;
+	int error = ECONNREFUSED;
+
+	while (flow->tried < resolver->nservers) {
+		flow->server = (resolver->preferred + flow->tried++) %
+		    resolver->nservers;
+		server = &resolver->servers[flow->server];
+		flow->peer = server->addr;
+		flow->peer_port = server->port;
+		error = socket_start(rp, flow);
+		if (error == 0)
+			break;
+	}
+	return (error);
+}
+
+/* 1 if another server is asked now, within the time of the first. */
+static int
+resolver_turn(struct relayproc *rp, struct flow *flow)
+{
+	if (!flow->to_resolver || flow->tried >= rp->resolver.nservers)
+		return (0);
+	event_del(&flow->ev);
+	close(flow->fd);
+	flow->fd = -1;
+	return (resolver_dial(rp, flow) == 0);
+}
+
 static void
 on_writable(evutil_socket_t fd, short what, void *arg)
 {
@@ -61,12 +117,14 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 
 	(void)what;
 	error = tcp_connect_result(fd, &flow->peer, flow->peer_port);
+	if (error != 0 && resolver_turn(rp, flow))
+		return;
 	if (error != 0) {
 		outbound_refused(rp, flow, error);
 		return;
 	}
 	event_del(&flow->ev);
-	budget_release(&rp->budget, &flow->peer);
+	budget_release(&rp->budget, &flow->charged);
 	flow_move(&rp->flows, flow, FLOW_LENDING, 0);
 	lend_pump(rp);
 }
@@ -75,17 +133,28 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 static void
 outbound_dial(struct relayproc *rp, struct flow *flow, uint64_t now_ms)
 {
+	int error;
+
 	flow_move(&rp->flows, flow, FLOW_CONNECTING,
 	    now_ms + rp->config.connect_timeout_ms);
-	flow->fd = tcp_connect_start(&flow->peer, flow->peer_port, flow->mss);
-	if (flow->fd == -1) {
-		outbound_refused(rp, flow, errno);
-		return;
-	}
-	event_assign(&flow->ev, rp->base, flow->fd, EV_WRITE | EV_PERSIST,
-	    on_writable, flow);
-	if (event_add(&flow->ev, NULL) == -1)
-		outbound_refused(rp, flow, ENOMEM);
+	if (flow->to_resolver)
+		error = resolver_dial(rp, flow);
+	else
+		error = socket_start(rp, flow);
+	if (error != 0)
+		outbound_refused(rp, flow, error);
+}
+
+/*
+ * The gateway answers DNS.  Its servers were configured, and are exempt from
+ * the floor: 127.0.0.53 is one of them.
+ */
+static int
+is_to_resolver(const struct relayproc *rp, const struct ipc_flow_open *req,
+    const struct policy_answer *answer)
+{
+	return (answer->kind == POLICY_GATEWAY &&
+	    req->dst_port == DNS_PORT && rp->resolver.nservers > 0);
 }
 
 enum ipc_error
@@ -104,8 +173,11 @@ outbound_open(struct relayproc *rp, uint32_t slot, uint32_t generation,
 	    &answer);
 	flow->peer = answer.dial;
 	flow->peer_port = answer.dial_port;
+	flow->charged = answer.dial;
 	flow->mss = req->mss;
-	if (answer.kind != POLICY_ALLOWED) {
+	flow->tried = 0;
+	flow->to_resolver = is_to_resolver(rp, req, &answer);
+	if (answer.kind != POLICY_ALLOWED && !flow->to_resolver) {
 		denial_log(rp, "tcp", &req->dst, req->dst_port, &answer,
 		    now_ms);
 		rp->counters.denied++;
@@ -128,7 +200,7 @@ outbound_admit(struct relayproc *rp, uint64_t now_ms)
 	for (flow = TAILQ_FIRST(&rp->flows.list[FLOW_WAITING]);
 	     flow != NULL && scanned < ADMIT_SCAN_MAX; flow = next) {
 		next = TAILQ_NEXT(flow, entry);
-		result = budget_take(&rp->budget, &flow->peer, now_ms);
+		result = budget_take(&rp->budget, &flow->charged, now_ms);
 		if (result == BUDGET_OK)
 			outbound_dial(rp, flow, now_ms);
 		else if (result == BUDGET_DST)
@@ -138,6 +210,17 @@ outbound_admit(struct relayproc *rp, uint64_t now_ms)
 	}
 }
 
+/* A server that is silent is not the first to be asked next time. */
+static void
+resolver_avoid(struct relayproc *rp, const struct flow *flow)
+{
+	struct resolver *resolver = &rp->resolver;
+
+	if (flow->to_resolver && resolver->nservers > 0 &&
+	    flow->server == resolver->preferred)
+		resolver->preferred = (flow->server + 1) % resolver->nservers;
+}
+
 void
 outbound_expire(struct relayproc *rp, uint64_t now_ms)
 {
@@ -145,6 +228,7 @@ outbound_expire(struct relayproc *rp, uint64_t now_ms)
 
 	while ((flow = flow_expired(&rp->flows, now_ms)) != NULL) {
 		if (flow->state == FLOW_CONNECTING) {
+			resolver_avoid(rp, flow);
 			outbound_refused(rp, flow, ETIMEDOUT);
 			continue;
 		}

@@ -29,8 +29,11 @@ void
 policy_configure(struct policy *policy,
     const struct ipc_config_relayproc *config)
 {
+	policy->generation++;
 	policy->gateway = config->gateway;
 	policy->prefix_len = config->prefix_len;
+	policy->gateway6 = config->gateway6;
+	policy->prefix_len6 = config->prefix_len6;
 	policy->default_allow = config->default_allow != 0;
 }
 
@@ -41,6 +44,7 @@ policy_add_rule(struct policy *policy, const struct ipc_rule *rule)
 		errno = ENOSPC;
 		return (-1);
 	}
+	policy->generation++;
 	policy->rules[policy->nrules++] = *rule;
 	return (0);
 }
@@ -53,6 +57,7 @@ policy_add_service(struct policy *policy,
 		errno = ENOSPC;
 		return (-1);
 	}
+	policy->generation++;
 	policy->services[policy->nservices++] = *service;
 	return (0);
 }
@@ -75,6 +80,7 @@ policy_host_addr(struct policy *policy, const struct ipc_addr *addr,
 {
 	size_t i = host_addr_find(policy, addr);
 
+	policy->generation++;
 	if (!present) {
 		if (i < policy->nhost_addrs)
 			policy->host_addrs[i] =
@@ -156,6 +162,32 @@ is_host_addr(const struct policy *policy, const struct addr_forms *forms)
 	    host_addr_find(policy, &forms->inner) < policy->nhost_addrs);
 }
 
+static int
+is_gateway(const struct policy *policy, const struct addr_forms *forms)
+{
+	return (addr_equal(&forms->inner, &policy->gateway) ||
+	    (policy->gateway6.family != 0 &&
+		addr_equal(&forms->inner, &policy->gateway6)));
+}
+
+int
+policy_is_gateway(const struct policy *policy, const struct ipc_addr *addr)
+{
+	struct addr_forms forms;
+
+	addr_canonicalise(addr, &forms);
+	return (is_gateway(policy, &forms));
+}
+
+static int
+is_link(const struct policy *policy, const struct addr_forms *forms)
+{
+	return (addr_in_prefix(&forms->inner, &policy->gateway,
+		    policy->prefix_len) ||
+	    addr_in_prefix(&forms->inner, &policy->gateway6,
+		policy->prefix_len6));
+}
+
 /* A host service is dialled on the loopback of the host, and nowhere else. */
 static void
 check_gateway(const struct policy *policy, unsigned int proto, uint16_t port,
@@ -164,7 +196,7 @@ check_gateway(const struct policy *policy, unsigned int proto, uint16_t port,
 	size_t i;
 
 	answer_set(answer, POLICY_GATEWAY, NULL);
-	if (proto != IPPROTO_TCP)
+	if (proto != IPPROTO_TCP && proto != IPPROTO_UDP)
 		return;
 	for (i = 0; i < policy->nservices; i++) {
 		if (policy->services[i].gateway_port != port)
@@ -190,9 +222,9 @@ policy_check(const struct policy *policy, unsigned int proto,
 	answer->dial_port = port;
 	row = class_of(&forms);
 	rule = rule_find(policy, 0, proto, &forms, port);
-	if (port == 0 && proto != IPPROTO_ICMP)
+	if (port == 0 && (proto == IPPROTO_TCP || proto == IPPROTO_UDP))
 		answer_set(answer, POLICY_PORT_ZERO, NULL);
-	else if (addr_equal(&forms.inner, &policy->gateway))
+	else if (is_gateway(policy, &forms))
 		check_gateway(policy, proto, port, answer);
 	else if (rule_find(policy, 1, proto, &forms, port) != NULL)
 		answer_set(answer, POLICY_ALLOWED, NULL);
@@ -200,8 +232,7 @@ policy_check(const struct policy *policy, unsigned int proto,
 		answer_set(answer, POLICY_FLOOR, row);
 	else if (is_host_addr(policy, &forms))
 		answer_set(answer, POLICY_HOST_ADDR, NULL);
-	else if (addr_in_prefix(&forms.inner, &policy->gateway,
-		     policy->prefix_len))
+	else if (is_link(policy, &forms))
 		answer_set(answer, POLICY_LINK, NULL);
 	else if (rule != NULL)
 		answer_set(answer,

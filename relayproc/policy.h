@@ -55,8 +55,9 @@ struct policy_answer {
 };
 
 struct policy {
-	struct ipc_addr gateway;
-	unsigned int prefix_len; /* of the gateway's link */
+	uint32_t generation; /* grows with every change; never 0 in use */
+	struct ipc_addr gateway, gateway6;
+	unsigned int prefix_len, prefix_len6; /* of the gateways' links */
 	int default_allow;
 	struct ipc_rule rules[POLICY_RULES_MAX];
 	size_t nrules;
@@ -71,6 +72,9 @@ struct policy {
 void policy_configure(struct policy *policy,
     const struct ipc_config_relayproc *config);
 
+/* 1 if addr, in any form, is the gateway's IPv4 or IPv6 address. */
+int policy_is_gateway(const struct policy *policy, const struct ipc_addr *addr);
+
 /* Copies the record.  0, or -1 with errno ENOSPC. */
 int policy_add_rule(struct policy *policy, const struct ipc_rule *rule);
 int policy_add_service(struct policy *policy,
@@ -84,8 +88,9 @@ int policy_host_addr(struct policy *policy, const struct ipc_addr *addr,
     int present);
 
 /*
- * Judges one connection of the guest.  proto is IPPROTO_*, port in host byte
- * order.  Fills answer wholly.
+ * Judges one connection of the guest, or its datagrams to one peer.  proto is
+ * IPPROTO_*, port in host byte order.  Fills answer wholly; it holds while
+ * policy->generation is the same.
  */
 void policy_check(const struct policy *policy, unsigned int proto,
     const struct ipc_addr *dst, uint16_t port, struct policy_answer *answer);

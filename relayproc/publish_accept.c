@@ -44,6 +44,7 @@ publish_add(struct relayproc *rp, const struct ipc_listener *msg, int fd)
 	listener->owner = rp;
 	listener->fd = fd;
 	listener->guest_port = msg->guest_port;
+	listener->preserve = msg->preserve;
 	return (0);
 }
 
@@ -104,6 +105,7 @@ client_take(struct relayproc *rp, const struct listener *listener, int fd,
 	flow->peer = forms.dial;
 	flow->peer_port = port;
 	flow->guest_port = listener->guest_port;
+	flow->preserve = listener->preserve;
 }
 
 static void

@@ -23,6 +23,7 @@ struct listener {
 	struct event ev;
 	int fd; /* owned */
 	uint16_t guest_port;
+	uint32_t preserve; /* for netproc */
 };
 
 struct publish {

@@ -8,14 +8,15 @@
 #include "relayproc/relayproc.h"
 #include "sandbox/isolate.h"
 
-/* Descriptors beside flows, queries and listeners: the fixed, one to spare. */
+/* Descriptors beside those of flows, associations, queries, listeners: the fixed, one to spare. */
 #define NOFILE_SPARE (FD_FIRST_DYNAMIC + 1)
 
 static rlim_t
 descriptors_needed(const struct relayproc *rp)
 {
 	return ((rlim_t)rp->config.max_flows + rp->config.max_inbound +
-	    rp->config.dns_in_flight + rp->publish.n + NOFILE_SPARE);
+	    rp->config.max_assocs + rp->config.dns_in_flight + rp->publish.n +
+	    rp->udp_publish.n + NOFILE_SPARE);
 }
 
 _Noreturn void

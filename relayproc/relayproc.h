@@ -6,15 +6,19 @@
 #include "ipc/channel_event.h"
 #include "ipc/log.h"
 #include "ipc/proto.h"
+#include "relayproc/assoc.h"
+#include "relayproc/assoc_record.h"
 #include "relayproc/budget.h"
 #include "relayproc/flow.h"
 #include "relayproc/policy.h"
 #include "relayproc/publish_accept.h"
 #include "relayproc/resolver.h"
+#include "relayproc/udp_publish.h"
 
 /*
  * relayproc owns the host's sockets.  It judges netproc's requests, connects,
- * lends, resets and closes; it never reads what a TCP flow carries.
+ * lends, resets and closes; it never reads what a TCP flow carries,
+ * and of datagrams no more than their addresses.
  */
 
 /* Printed when relayproc ends, in this order. */
@@ -29,6 +33,15 @@
 	X(dns_queries)	/* from the guest */ \
 	X(dns_answers)	/* from resolvers */ \
 	X(dns_failed)	/* queries that no resolver answered */ \
+	X(assocs)	/* sockets for UDP ports and echo identifiers */ \
+	X(dgrams_out)	/* datagrams sent, UDP and ICMP echo */ \
+	X(dgrams_in)	/* ... and told to netproc */ \
+	X(dgrams_denied) /* records that the policy refused */ \
+	X(dgrams_filtered) /* from peers that the guest has not sent to */ \
+	X(dgrams_lost)	/* for want of room, descriptors or a route */ \
+	X(dgram_errors)	/* told to netproc */ \
+	X(errors_lost)	/* ... and not, because there were too many */ \
+	X(pings_refused) /* echo sockets that the host refused */ \
 	X(logs_lost)	/* lines for which the parent's channel was full */
 
 struct relay_counters {
@@ -56,6 +69,9 @@ struct relayproc {
 	struct flow_table flows;
 	struct publish publish;
 	struct resolver resolver;
+	struct assoc_table assocs;
+	struct assoc_records records;
+	struct udp_publish udp_publish;
 
 	int peer_paused; /* netproc does not take what we say: back-pressure */
 	int peer_lost;	 /* nothing is read from netproc any more */
@@ -63,6 +79,8 @@ struct relayproc {
 	uint32_t accusation_type;
 	int stop; /* leave the loop */
 
+	struct log_limit assoc_error_limit;
+	int ping_refusal_told;
 	struct log_limit denial_limit;
 	uint32_t denial_kinds; /* bit per policy_kind: its mend was told */
 	struct relay_counters counters;

@@ -36,6 +36,22 @@ resolver_add(struct resolver *resolver, const struct ipc_resolver *msg)
 	return (0);
 }
 
+void
+resolver_clear(struct resolver *resolver)
+{
+	struct dns_query *query;
+
+	resolver->nservers = 0;
+	resolver->preferred = 0;
+	/* Before the queries are set up there is no list either. */
+	if (resolver->queries == NULL)
+		return;
+	TAILQ_FOREACH (query, &resolver->in_flight, entry) {
+		query->server = 0;
+		query->tried = 0;
+	}
+}
+
 int
 resolver_init(struct resolver *resolver, uint32_t nqueries, uint32_t timeout_ms,
     struct relayproc *owner)
@@ -118,6 +134,31 @@ query_answer(struct relayproc *rp, struct dns_query *query, size_t len)
 	query_fail(rp, query);
 }
 
+/* The filter knows no send(2): one call is enough for all datagrams. */
+static int
+datagram_send(int fd, const uint8_t *data, size_t len)
+{
+	struct iovec iov = { (void *)(uintptr_t)data, len };
+	struct mmsghdr msg = {
+		.msg_hdr = { .msg_iov = &iov, .msg_iovlen = 1 },
+	};
+
+	return (sendmmsg(fd, &msg, 1, MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+static ssize_t
+datagram_recv(int fd, uint8_t *data, size_t size)
+{
+	struct iovec iov = { data, size };
+	struct mmsghdr msg = {
+		.msg_hdr = { .msg_iov = &iov, .msg_iovlen = 1 },
+	};
+
+	if (recvmmsg(fd, &msg, 1, MSG_DONTWAIT, NULL) == -1)
+		return (-1);
+	return ((ssize_t)msg.msg_len);
+}
+
 static void on_answer(evutil_socket_t fd, short what, void *arg);
 
 /* Sends the query to its current server.  0, or -1 with errno. */
@@ -138,8 +179,7 @@ query_send(struct relayproc *rp, struct dns_query *query)
 	event_assign(&query->ev, rp->base, query->fd, EV_READ | EV_PERSIST,
 	    on_answer, query);
 	if (connect(query->fd, (struct sockaddr *)&ss, len) == 0 &&
-	    send(query->fd, query->data, query->len,
-		MSG_DONTWAIT | MSG_NOSIGNAL) != -1 &&
+	    datagram_send(query->fd, query->data, query->len) != -1 &&
 	    event_add(&query->ev, NULL) == 0)
 		return (0);
 	error = errno;
@@ -183,7 +223,7 @@ on_answer(evutil_socket_t fd, short what, void *arg)
 	ssize_t n;
 
 	(void)what;
-	n = recv(fd, rp->resolver.answer, IPC_DNS_TAIL_MAX, MSG_DONTWAIT);
+	n = datagram_recv(fd, rp->resolver.answer, IPC_DNS_TAIL_MAX);
 	if (n == 0 || (n == -1 && (errno == EAGAIN || errno == EINTR)))
 		return;
 	if (n == -1) {

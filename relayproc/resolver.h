@@ -63,6 +63,9 @@ struct resolver {
 	uint8_t *answer; /* IPC_DNS_TAIL_MAX bytes */
 };
 
+/* The servers so far are no more; queries in flight turn to the new ones. */
+void resolver_clear(struct resolver *resolver);
+
 /* Copies the record.  0, or -1 with errno ENOSPC. */
 int resolver_add(struct resolver *resolver, const struct ipc_resolver *msg);
 

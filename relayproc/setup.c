@@ -1,3 +1,5 @@
+#include <sys/random.h>
+
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -46,18 +48,27 @@ tables_init(struct relayproc *rp)
 	const struct ipc_config_relayproc *config = &rp->config;
 	const size_t ring = (size_t)config->max_flows + config->max_inbound +
 	    PEER_RING_HIGH + CHANNEL_BATCH;
+	uint64_t seed;
+
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		fatal("getrandom");
 
 	if (channel_init(&rp->peer, rp->peer.fd, ROLE_RELAYPROC, ROLE_NETPROC,
 		IPC_RECORD_MAX, ring) == -1 ||
 	    channel_init(&rp->dgram, rp->dgram.fd, ROLE_RELAYPROC, ROLE_NETPROC,
-		IPC_DGRAM_MAX, config->dns_in_flight + CHANNEL_BATCH) == -1 ||
+		IPC_DGRAM_MAX,
+		config->dns_in_flight + PEER_RING_HIGH + CHANNEL_BATCH) ==
+		-1 ||
 	    flow_table_init(&rp->flows, config->max_flows, config->max_inbound,
 		rp) == -1 ||
 	    budget_init(&rp->budget, config->connect_rate_per_s,
 		config->connect_burst, config->max_pending,
 		config->max_pending_per_dst, clock_now_ms()) == -1 ||
 	    resolver_init(&rp->resolver, config->dns_in_flight,
-		config->dns_timeout_ms, rp) == -1)
+		config->dns_timeout_ms, rp) == -1 ||
+	    assoc_table_init(&rp->assocs, config->max_assocs,
+		config->max_assocs_in, seed, rp) == -1 ||
+	    assoc_records_init(&rp->records) == -1)
 		fatal("tables");
 }
 
@@ -108,6 +119,8 @@ relayproc_free(struct relayproc *rp)
 	channel_close(&rp->peer);
 	channel_close(&rp->dgram);
 	resolver_free(&rp->resolver);
+	assoc_records_free(&rp->records);
+	assoc_table_free(&rp->assocs);
 	budget_free(&rp->budget);
 	flow_table_free(&rp->flows);
 	event_base_free(rp->base);

@@ -4,6 +4,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <time.h>
 
 #include "sandbox/rules.h"
@@ -11,10 +12,18 @@
 /*
  * relayproc owns the host's sockets, and nothing else: Internet sockets of
  * exactly the kinds below, connected, never bound or listening (listeners
- * come from the parent).  No read and no recvmsg on a TCP socket's payload:
- * the only receive on a dynamic descriptor is a DNS answer's.  No file, no
+ * come from the parent).  No read and no recvmsg: the only receives on a
+ * dynamic descriptor are a DNS answer's and those of datagrams.  No file, no
  * AF_UNIX, AF_NETLINK or AF_PACKET socket, no process.
  */
+
+/* Linux 6.3 and 4.18; not in the C library's headers yet. */
+#ifndef IP_LOCAL_PORT_RANGE
+#define IP_LOCAL_PORT_RANGE 51
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
 
 #define SOCK_FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
 
@@ -40,15 +49,22 @@ static const struct filter_rule rules[] = {
 	    "a TCP flow over IPv6" },
 	{ CALL(socket),
 	    { INT(AF_INET), INT(SOCK_DGRAM | SOCK_FLAGS), INT(IPPROTO_UDP) },
-	    "a DNS query to a resolver at an IPv4 address" },
+	    "a UDP port of the guest's, or a DNS query, over IPv4" },
 	{ CALL(socket),
 	    { INT(AF_INET6), INT(SOCK_DGRAM | SOCK_FLAGS), INT(IPPROTO_UDP) },
-	    "a DNS query to a resolver at an IPv6 address" },
+	    "a UDP port of the guest's, or a DNS query, over IPv6" },
+	{ CALL(socket),
+	    { INT(AF_INET), INT(SOCK_DGRAM | SOCK_FLAGS), INT(IPPROTO_ICMP) },
+	    "the guest's pings" },
+	{ CALL(socket),
+	    { INT(AF_INET6), INT(SOCK_DGRAM | SOCK_FLAGS),
+		INT(IPPROTO_ICMPV6) },
+	    "the guest's pings over IPv6" },
 	{ CALL(connect), { DYNAMIC },
 	    "to a destination that the policy lets through; to AF_UNSPEC "
 	    "to revoke a lent socket" },
 	{ CALL(close), { DYNAMIC },
-	    "the end of a flow or a query" },
+	    "the end of a flow, an association or a query" },
 
 	/*
 	 * These and the options below do not compare the descriptor: none has
@@ -69,15 +85,30 @@ static const struct filter_rule rules[] = {
 	    "small send buffers do not stall on one large segment" },
 	{ CALL(setsockopt), { ANY, INT(SOL_SOCKET), INT(SO_OOBINLINE) },
 	    "urgent bytes stay in the stream" },
+	{ CALL(setsockopt), { ANY, INT(IPPROTO_UDP), INT(UDP_GRO) },
+	    "many datagrams of one peer arrive as one message" },
+	{ CALL(setsockopt), { ANY, INT(IPPROTO_IP), INT(IP_RECVERR) },
+	    "ICMP errors reach the guest" },
+	{ CALL(setsockopt), { ANY, INT(IPPROTO_IPV6), INT(IPV6_RECVERR) },
+	    "ICMPv6 errors reach the guest" },
+	{ CALL(setsockopt), { ANY, INT(IPPROTO_IP), INT(IP_MTU_DISCOVER) },
+	    "the guest's own choice of DF" },
+	{ CALL(setsockopt), { ANY, INT(IPPROTO_IPV6), INT(IPV6_MTU_DISCOVER) },
+	    "the guest's own choice to fragment or not" },
+	{ CALL(setsockopt), { ANY, INT(IPPROTO_IPV6), INT(IPV6_V6ONLY) },
+	    "one port number for IPv4 and for IPv6, each its own socket" },
+	{ CALL(setsockopt), { ANY, INT(IPPROTO_IP), INT(IP_LOCAL_PORT_RANGE) },
+	    "the guest's own port is kept without bind" },
 
-	/* DNS: connected sockets, no address */
-	{ CALL(sendto),
-	    { DYNAMIC, ANY, ANY, INT(MSG_DONTWAIT | MSG_NOSIGNAL), LONG(0),
-		INT(0) },
-	    "a DNS query to the resolver" },
-	{ CALL(recvfrom),
-	    { DYNAMIC, ANY, ANY, INT(MSG_DONTWAIT), LONG(0), LONG(0) },
-	    "its answer" },
+	/* datagrams, many a call */
+	{ CALL(sendmmsg),
+	    { DYNAMIC, ANY, ANY, INT(MSG_DONTWAIT | MSG_NOSIGNAL) },
+	    "the guest's datagrams, and DNS queries" },
+	{ CALL(recvmmsg), { DYNAMIC, ANY, ANY, INT(MSG_DONTWAIT), LONG(0) },
+	    "their answers" },
+	{ CALL(recvmmsg),
+	    { DYNAMIC, ANY, ANY, INT(MSG_DONTWAIT | MSG_ERRQUEUE), LONG(0) },
+	    "ICMP errors about them" },
 
 	/* channels */
 	{ CALL(writev), { INT(FD_PARENT) },
@@ -85,7 +116,7 @@ static const struct filter_rule rules[] = {
 	{ CALL(writev), { INT(FD_PEER) },
 	    "verdicts and ends of flows to netproc" },
 	{ CALL(writev), { INT(FD_DGRAM) },
-	    "DNS answers to netproc" },
+	    "DNS answers and datagrams to netproc" },
 	{ CALL(sendmsg),
 	    { INT(FD_PEER), ANY, INT(MSG_DONTWAIT | MSG_NOSIGNAL) },
 	    "lends a connected socket to netproc" },
@@ -97,7 +128,7 @@ static const struct filter_rule rules[] = {
 	    "flow requests from netproc" },
 	{ CALL(recvmsg),
 	    { INT(FD_DGRAM), ANY, INT(MSG_DONTWAIT | MSG_CMSG_CLOEXEC) },
-	    "DNS queries from netproc" },
+	    "DNS queries and datagrams from netproc" },
 
 	/* memory: malloc(3), never executable */
 	{ CALL(brk), { ANY }, "malloc grows and trims the heap" },
