@@ -22,11 +22,9 @@ int gateway_init(struct netproc *np);
 void gateway_dhcp(struct netproc *np, const uint8_t *frame,
     const struct shield_frame *sf);
 
-/* gateway6.c: neighbour discovery, DHCPv6 and ping of the gateway. */
+/* gateway6.c: neighbour discovery and DHCPv6. */
 void gateway_nd(struct netproc *np, const struct shield_frame *sf);
 void gateway_dhcp6(struct netproc *np, const uint8_t *frame,
-    const struct shield_frame *sf);
-void gateway_echo6(struct netproc *np, const uint8_t *frame,
     const struct shield_frame *sf);
 
 /* gateway6.c: a VMM has attached, or the host's route came or went. */
@@ -60,6 +58,10 @@ void gateway_send_echo(struct netproc *np, const struct ipc_addr *peer,
 
 /* A port of the gateway's for a client of a published UDP port; 0: none. */
 uint16_t gateway_udp_port(struct netproc *np, const struct assoc_key *key);
+
+/* gateway_icmp.c: answers a ping of the gateway's address, of any size. */
+void gateway_echo(struct netproc *np, const uint8_t *frame,
+    const struct shield_frame *sf);
 
 /* gateway_icmp.c: tells the guest why its SYN failed; packet is its own. */
 void gateway_icmp_verdict(struct netproc *np, enum flow_verdict verdict,

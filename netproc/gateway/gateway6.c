@@ -1,5 +1,5 @@
 /*
- * The gateway's IPv6: router and neighbour advertisements, DHCPv6, ping.
+ * The gateway's IPv6: router and neighbour advertisements, DHCPv6.
  * lwIP sees no neighbour discovery: it ends TCP, and nothing else, over IPv6.
  *
  * The guest is offered IPv6 while the host has a way to it (HOST_ROUTE).
@@ -27,8 +27,6 @@
 /* RFC 4861 6.2.6: no faster, however many ask. */
 #define RA_SOLICITED_MS 100
 
-#define ICMP6_ECHO_REQUEST  128
-#define ICMP6_ECHO_REPLY    129
 #define ND_ROUTER_SOLICIT   133
 #define ND_NEIGHBOR_SOLICIT 135
 
@@ -158,21 +156,4 @@ gateway_dhcp6(struct netproc *np, const uint8_t *frame,
 	    GATEWAY_FRAME_MAX);
 	if (len > 0)
 		link_send(np, np->scratch, len);
-}
-
-void
-gateway_echo6(struct netproc *np, const uint8_t *frame,
-    const struct shield_frame *sf)
-{
-	const struct ipc_addr guest = shield_src(sf), gateway = shield_dst(sf);
-	uint8_t *message = np->scratch_fragment;
-	const uint16_t id = sf->sport;
-
-	if (sf->icmp_type != ICMP6_ECHO_REQUEST ||
-	    sf->l4_len > GATEWAY_FRAME_MAX)
-		return;
-	COUNT(np, ICMP_GATEWAY);
-	memcpy(message, frame + sf->l4_off, sf->l4_len);
-	message[0] = ICMP6_ECHO_REPLY;
-	gateway_send_echo(np, &gateway, &guest, id, message, sf->l4_len);
 }

@@ -1,4 +1,4 @@
-/* ICMP and ICMPv6 errors to the guest. */
+/* ICMP and ICMPv6 of the gateway's own: errors, and ping of its address. */
 
 #include <netinet/in.h>
 
@@ -11,6 +11,12 @@
 
 /* A guest may send packets worth an error at any rate (RFC 1812 4.3.2.8). */
 #define ICMP_PER_S 1000
+
+/* RFC 792, RFC 4443 4.1. */
+#define ICMP4_ECHO_REQUEST 8
+#define ICMP4_ECHO_REPLY   0
+#define ICMP6_ECHO_REQUEST 128
+#define ICMP6_ECHO_REPLY   129
 
 /* What a verdict becomes; ICMP_NERRORS: nothing. */
 static enum icmp_error
@@ -93,4 +99,21 @@ gateway_datagram_error(struct netproc *np, const struct assoc_key *key,
 	    &datagram, out, sizeof(out));
 	if (n > 0)
 		link_send_ip(np, out, n);
+}
+
+void
+gateway_echo(struct netproc *np, const uint8_t *frame,
+    const struct shield_frame *sf)
+{
+	const struct ipc_addr guest = shield_src(sf), gateway = shield_dst(sf);
+	const int ip6 = sf->version == 6;
+	uint8_t *message = np->scratch_fragment;
+
+	if (sf->icmp_type != (ip6 ? ICMP6_ECHO_REQUEST : ICMP4_ECHO_REQUEST) ||
+	    sf->l4_len > GATEWAY_FRAME_MAX)
+		return;
+	COUNT(np, ICMP_GATEWAY);
+	memcpy(message, frame + sf->l4_off, sf->l4_len);
+	message[0] = ip6 ? ICMP6_ECHO_REPLY : ICMP4_ECHO_REPLY;
+	gateway_send_echo(np, &gateway, &guest, sf->sport, message, sf->l4_len);
 }

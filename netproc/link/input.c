@@ -25,19 +25,13 @@ pin_mac(struct netproc *np, const uint8_t mac[6])
 }
 
 static void
-input_icmp(struct netproc *np, const uint8_t *frame, size_t len,
+input_icmp(struct netproc *np, const uint8_t *frame,
     const struct shield_frame *sf)
 {
-	if (!sf->to_gateway) {
+	if (sf->to_gateway)
+		gateway_echo(np, frame, sf);
+	else
 		datagram_echo(np, frame, sf);
-		return;
-	}
-	if (sf->version == 6) {
-		gateway_echo6(np, frame, sf);
-		return;
-	}
-	COUNT(np, ICMP_GATEWAY);
-	netif_input_copy(np, frame, len);
 }
 
 static void
@@ -114,7 +108,7 @@ input_checked(struct netproc *np, enum shield_verdict verdict, uint8_t *frame,
 		break;
 	case SHIELD_ICMP:
 	case SHIELD_ICMP6:
-		input_icmp(np, frame, len, sf);
+		input_icmp(np, frame, sf);
 		break;
 	case SHIELD_ND:
 		gateway_nd(np, sf);

@@ -17,12 +17,12 @@
 #define LWIP_NETIF_LOOPBACK  0
 #define LWIP_HAVE_LOOPIF     0
 
-/* What lwIP parses: ARP, IPv4, ICMP echo, TCP.  Nothing else is compiled. */
+/* What lwIP parses: ARP, IPv4, TCP.  Nothing else is compiled. */
 #define LWIP_IPV4		      1
 #define LWIP_IPV6 1
 #define LWIP_ARP		      1
 #define LWIP_ETHERNET		      1
-#define LWIP_ICMP		      1
+#define LWIP_ICMP		      0 /* gateway/ answers echoes */
 #define LWIP_TCP		      1
 #define LWIP_UDP		      0 /* gateway/ answers DHCP and DNS itself */
 #define LWIP_RAW		      0
