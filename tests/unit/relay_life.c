@@ -68,6 +68,11 @@ life_init(struct life *life)
 	config->connect_timeout_ms = 10000;
 	config->dns_timeout_ms = 2000;
 	config->dns_in_flight = 8;
+	config->max_assocs = 8;
+	config->max_assocs_in = 2;
+	addr_parse("fd53:4d00::1", &config->gateway6);
+	addr_parse("fd53:4d00::2", &config->address6);
+	config->prefix_len6 = 64;
 	life->rp = calloc(1, sizeof(*life->rp));
 	assert_non_null(life->rp);
 	relayproc_init(life->rp, parent_fd, peer_fd, dgram_fd);

@@ -6,6 +6,8 @@ relayproc_tests = \
 	tests/unit/test_relay_flow \
 	tests/unit/test_relay_flow_live \
 	tests/unit/test_relay_flow_jailed \
+	tests/unit/test_assoc \
+	tests/unit/test_udp_assoc_jailed \
 	tests/unit/test_relay_dispatch \
 	tests/unit/test_relay_dispatch_parent \
 	tests/unit/test_resolver
@@ -14,7 +16,11 @@ TESTS += $(relayproc_tests)
 
 relayproc_test_libs = relayproc/librelayproc.a ipc/libipc.a \
 	$(LIBEVENT_LIBS) $(LIBBSD_LIBS) $(CMOCKA_LIBS)
+relayproc_jailed_libs = relayproc/librelayproc.a sandbox/libsandbox.a \
+	ipc/libipc.a $(SECCOMP_LIBS) $(LIBEVENT_LIBS) $(LIBBSD_LIBS) \
+	$(CMOCKA_LIBS)
 relay_life = tests/unit/relay_life.c tests/unit/relay_life.h
+relay_jail = tests/unit/relay_jail.c tests/unit/relay_jail.h
 
 tests_unit_test_addr_class_SOURCES = tests/unit/test_addr_class.c
 tests_unit_test_addr_class_LDADD = $(relayproc_test_libs)
@@ -33,10 +39,15 @@ tests_unit_test_relay_flow_live_SOURCES = tests/unit/test_relay_flow_live.c \
 tests_unit_test_relay_flow_live_LDADD = $(relayproc_test_libs)
 
 tests_unit_test_relay_flow_jailed_SOURCES = \
-	tests/unit/test_relay_flow_jailed.c $(relay_life)
-tests_unit_test_relay_flow_jailed_LDADD = relayproc/librelayproc.a \
-	sandbox/libsandbox.a ipc/libipc.a $(SECCOMP_LIBS) $(LIBEVENT_LIBS) \
-	$(LIBBSD_LIBS) $(CMOCKA_LIBS)
+	tests/unit/test_relay_flow_jailed.c $(relay_life) $(relay_jail)
+tests_unit_test_relay_flow_jailed_LDADD = $(relayproc_jailed_libs)
+
+tests_unit_test_assoc_SOURCES = tests/unit/test_assoc.c
+tests_unit_test_assoc_LDADD = $(relayproc_test_libs)
+
+tests_unit_test_udp_assoc_jailed_SOURCES = \
+	tests/unit/test_udp_assoc_jailed.c $(relay_life) $(relay_jail)
+tests_unit_test_udp_assoc_jailed_LDADD = $(relayproc_jailed_libs)
 
 tests_unit_test_relay_dispatch_SOURCES = tests/unit/test_relay_dispatch.c \
 	$(relay_life)

@@ -4,160 +4,261 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "ipc/proto.h"
-#include "netproc/flow/assoc.h"
+#include "relayproc/assoc.h"
 
-#define NOUT 4
-#define NIN  2
+/* The tables of associations, their clock in our hands, without a socket. */
 
-static struct assoc_table table;
+#define NSLOTS	 2
+#define NCLIENTS 2
+
+static const struct ipc_assoc_data to_a = {
+	.peer = { .family = 4, .bytes = { 192, 0, 2, 1 } },
+	.peer_port = 9,
+	.guest_port = 4000,
+	.proto = IPPROTO_UDP,
+};
 
 static int
-setup(void **state)
+table_setup(void **state)
 {
-	(void)state;
-	return (assocs_init(&table, NOUT, NIN));
-}
+	struct assoc_table *table = calloc(1, sizeof(*table));
 
-static int
-teardown(void **state)
-{
-	struct assoc *assoc;
-
-	(void)state;
-	while ((assoc = TAILQ_FIRST(&table.active)) != NULL)
-		assocs_release(&table, assoc);
+	if (table == NULL ||
+	    assoc_table_init(table, NSLOTS, NCLIENTS, 42, NULL) == -1)
+		return (-1);
+	*state = table;
 	return (0);
 }
 
-static struct assoc_key
-key_of(uint16_t guest_port)
+static int
+table_teardown(void **state)
 {
-	struct assoc_key key = {
-		.guest = addr_from_ip4(0x64600002),
-		.guest_port = guest_port,
-		.proto = IPPROTO_UDP,
-	};
+	assoc_table_free(*state);
+	free(*state);
+	return (0);
+}
 
-	return (key);
+static enum ipc_error
+lookup(struct assoc_table *table, uint32_t slot, uint32_t generation,
+    const struct ipc_assoc_data *data, struct assoc **assoc, int *old)
+{
+	const struct ipc_hdr hdr = { .flow = slot, .generation = generation };
+
+	return (assoc_lookup(table, &hdr, data, assoc, old));
 }
 
 static struct assoc *
-alloc(uint16_t guest_port)
+begin(struct assoc_table *table, uint32_t slot, uint32_t generation,
+    uint64_t now_ms)
 {
-	struct assoc_key key = key_of(guest_port);
-
-	return (assocs_alloc(&table, &key, guest_port));
-}
-
-static void
-a_port_has_one_association_and_another_protocol_its_own(void **state)
-{
-	struct assoc_key key = key_of(5000);
-	struct assoc *assoc = alloc(5000);
-
-	(void)state;
-	assert_ptr_equal(assocs_lookup(&table, &key, 5000), assoc);
-	key.proto = IPPROTO_ICMP;
-	assert_null(assocs_lookup(&table, &key, 5000));
-	key = key_of(5000);
-	key.guest.bytes[3] ^= 1;
-	assert_null(assocs_lookup(&table, &key, 5000));
-}
-
-static void
-an_unanswered_one_ends_sooner_than_one_that_was_answered(void **state)
-{
-	struct assoc *once = alloc(1), *dns = alloc(2), *answered = alloc(3);
-
-	(void)state;
-	assocs_use(&table, once, 0, 0, 1000);
-	assocs_use(&table, dns, 0, 1, 1000);
-	assocs_use(&table, answered, 0, 1, 1000);
-	assocs_use(&table, answered, 1, 0, 1000);
-	assert_null(assocs_expired(&table, 1000 + ASSOC_DNS_MS - 1));
-	assert_ptr_equal(assocs_expired(&table, 1000 + ASSOC_DNS_MS), dns);
-	assocs_release(&table, dns);
-	assert_null(assocs_expired(&table, 1000 + ASSOC_ONE_SHOT_MS - 1));
-	assert_ptr_equal(assocs_expired(&table, 1000 + ASSOC_ONE_SHOT_MS),
-	    once);
-	assocs_release(&table, once);
-	/* Once answered it stays so, DNS or not. */
-	assocs_use(&table, answered, 0, 1, 2000);
-	assert_null(assocs_expired(&table, 2000 + ASSOC_IDLE_MS - 1));
-	assert_ptr_equal(assocs_expired(&table, 2000 + ASSOC_IDLE_MS),
-	    answered);
-}
-
-static void
-the_one_that_was_idle_longest_gives_way(void **state)
-{
-	struct assoc *assocs[NOUT];
-	uint16_t i;
-
-	(void)state;
-	for (i = 0; i < NOUT; i++) {
-		assocs[i] = alloc(i);
-		assert_non_null(assocs[i]);
-	}
-	assert_null(alloc(100));
-	assocs_use(&table, assocs[0], 0, 0, 10);
-	assert_ptr_equal(assocs_oldest(&table), assocs[1]);
-	assocs_release(&table, assocs[1]);
-	assert_ptr_equal(alloc(100), assocs[1]);
-	assert_ptr_equal(assocs_oldest(&table), assocs[2]);
-}
-
-static void
-a_slot_comes_back_in_another_generation(void **state)
-{
-	struct assoc *first = alloc(1);
-	const uint32_t generation = first->generation;
-
-	(void)state;
-	assocs_release(&table, first);
-	assert_ptr_equal(alloc(1), first);
-	assert_int_equal(first->generation, generation + 1);
-}
-
-static void
-relayproc_names_inbound_slots_and_replaces_old_generations(void **state)
-{
-	struct assoc_key one = key_of(53), two = key_of(54);
-	const uint32_t wire = FLOW_INBOUND_BIT | 1;
 	struct assoc *assoc;
+	int old;
+
+	assert_int_equal(lookup(table, slot, generation, &to_a, &assoc, &old),
+	    IPC_OK);
+	assoc_begin(table, assoc, generation, &to_a, now_ms);
+	return (assoc);
+}
+
+static struct assoc_peer *
+peer_add(struct assoc_table *table, struct assoc *assoc, uint32_t ip)
+{
+	const struct ipc_addr addr = addr_from_ip4(ip);
+
+	return (assoc_peer_add(&table->peers, &assoc->peers, &addr, 9, &addr,
+	    9));
+}
+
+static struct assoc_peer *
+peer_find(struct assoc_table *table, struct assoc *assoc, uint32_t ip)
+{
+	const struct ipc_addr addr = addr_from_ip4(ip);
+
+	return (assoc_peer_find(&table->peers, &assoc->peers, &addr, 9));
+}
+
+static void
+a_newer_generation_replaces_and_an_older_one_is_a_lie(void **state)
+{
+	struct assoc_table *table = *state;
+	struct assoc *assoc;
+	int old;
+
+	begin(table, 0, 5, 0);
+	assert_int_equal(lookup(table, 0, 5, &to_a, &assoc, &old), IPC_OK);
+	assert_false(old);
+	assert_int_equal(lookup(table, 0, 6, &to_a, &assoc, &old), IPC_OK);
+	assert_true(old);
+	assert_int_equal(lookup(table, 0, 4, &to_a, &assoc, &old), IPC_E_STATE);
+	assert_int_equal(lookup(table, NSLOTS, 5, &to_a, &assoc, &old),
+	    IPC_E_QUOTA);
+}
+
+static void
+an_association_keeps_its_port_protocol_and_family(void **state)
+{
+	struct assoc_table *table = *state;
+	struct ipc_assoc_data data = to_a;
+	struct assoc *assoc;
+	int old;
+
+	begin(table, 0, 5, 0);
+	data.guest_port++;
+	assert_int_equal(lookup(table, 0, 5, &data, &assoc, &old), IPC_E_FIELD);
+	data = to_a;
+	data.proto = IPPROTO_ICMP;
+	assert_int_equal(lookup(table, 0, 5, &data, &assoc, &old), IPC_E_FIELD);
+	data = to_a;
+	data.peer.family = 6;
+	assert_int_equal(lookup(table, 0, 5, &data, &assoc, &old), IPC_E_FIELD);
+	assert_int_equal(lookup(table, 0, 6, &data, &assoc, &old), IPC_OK);
+}
+
+static void
+a_close_names_what_is_there_or_was_lost(void **state)
+{
+	struct assoc_table *table = *state;
+	struct ipc_hdr hdr = { .generation = 5 };
+	struct assoc *assoc, *mine;
+	int old;
+
+	mine = begin(table, 0, 5, 0);
+	assert_int_equal(assoc_closing(table, &hdr, &assoc), IPC_OK);
+	assert_ptr_equal(assoc, mine);
+	assoc_end(table, assoc);
+	assert_int_equal(assoc_closing(table, &hdr, &assoc), IPC_OK);
+	assert_null(assoc);
+	hdr.generation = 7;
+	assert_int_equal(assoc_closing(table, &hdr, &assoc), IPC_OK);
+	assert_null(assoc);
+	assert_int_equal(lookup(table, 0, 6, &to_a, &assoc, &old), IPC_E_STATE);
+	hdr.generation = 6;
+	assert_int_equal(assoc_closing(table, &hdr, &assoc), IPC_E_STATE);
+}
+
+static void
+what_is_idle_for_six_minutes_expires(void **state)
+{
+	struct assoc_table *table = *state;
+	struct assoc *one, *two;
+
+	assert_true(assoc_deadline_ms(table) == UINT64_MAX);
+	one = begin(table, 0, 1, 1000);
+	two = begin(table, 1, 1, 2000);
+	assoc_touch(table, one, 3000);
+	assert_null(assoc_expired(table, 2000 + ASSOC_IDLE_MS - 1));
+	assert_ptr_equal(assoc_expired(table, 2000 + ASSOC_IDLE_MS), two);
+	assert_true(assoc_deadline_ms(table) >= 2000 + ASSOC_IDLE_MS);
+	assoc_end(table, two);
+	assert_null(assoc_expired(table, 2000 + ASSOC_IDLE_MS));
+	assert_ptr_equal(assoc_expired(table, 3000 + ASSOC_IDLE_MS), one);
+}
+
+static void
+an_association_forgets_its_oldest_peer(void **state)
+{
+	struct assoc_table table;
+	struct assoc *assoc;
+	uint32_t i;
 
 	(void)state;
-	assert_null(assocs_take(&table, 0, 1, &one, 1));
-	assert_null(assocs_take(&table, FLOW_INBOUND_BIT | NIN, 1, &one, 1));
-	assert_null(assocs_by_wire_slot(&table, NOUT));
-	assoc = assocs_take(&table, wire, 7, &one, 1);
-	assert_non_null(assoc);
-	assert_int_equal(assocs_wire_slot(&table, assoc), wire);
-	assert_int_equal(table.nactive_in, 1);
-	assert_ptr_equal(assocs_take(&table, wire, 7, &one, 1), assoc);
-	assert_ptr_equal(assocs_take(&table, wire, 8, &two, 2), assoc);
-	assert_int_equal(table.nactive_in, 1);
-	assert_null(assocs_lookup(&table, &one, 1));
-	assert_ptr_equal(assocs_lookup(&table, &two, 2), assoc);
-	assert_null(assocs_oldest(&table)); /* an inbound one is not evicted */
+	assert_int_equal(assoc_table_init(&table, 128, 0, 42, NULL), 0);
+	assoc = begin(&table, 0, 1, 0);
+	for (i = 0; i < ASSOC_PEERS_MAX; i++)
+		peer_add(&table, assoc, i);
+	assert_non_null(peer_find(&table, assoc, 0));
+	peer_add(&table, assoc, ASSOC_PEERS_MAX);
+	assert_non_null(peer_find(&table, assoc, 0));
+	assert_null(peer_find(&table, assoc, 1));
+	assert_non_null(peer_find(&table, assoc, 2));
+	assert_int_equal(assoc->peers.n, ASSOC_PEERS_MAX);
+	assoc_table_free(&table);
 }
+
+static void
+a_full_pool_forgets_the_oldest_peer_of_all(void **state)
+{
+	struct assoc_table *table = *state;
+	struct assoc *one = begin(table, 0, 1, 0), *two = begin(table, 1, 1, 0);
+	const uint32_t pool = NSLOTS * ASSOC_PEERS_AVG + 1;
+	uint32_t i;
+
+	peer_add(table, one, 1000);
+	for (i = 0; i < pool - 1; i++)
+		peer_add(table, two, i);
+	assert_non_null(peer_find(table, one, 1000));
+	peer_add(table, two, i);
+	assert_non_null(peer_find(table, one, 1000));
+	assert_null(peer_find(table, two, 0));
+	assoc_end(table, two);
+	assert_null(peer_find(table, two, 1));
+	assert_non_null(peer_find(table, one, 1000));
+}
+
+static void
+a_peer_of_one_association_is_a_stranger_to_another(void **state)
+{
+	struct assoc_table *table = *state;
+	struct assoc *one = begin(table, 0, 1, 0), *two = begin(table, 1, 1, 0);
+	const struct ipc_addr addr = addr_from_ip4(7);
+
+	peer_add(table, one, 7);
+	assert_non_null(assoc_peer_find_dial(&table->peers, &one->peers, &addr,
+	    9));
+	assert_null(assoc_peer_find_dial(&table->peers, &one->peers, &addr,
+	    10));
+	assert_null(assoc_peer_find_dial(&table->peers, &two->peers, &addr, 9));
+}
+
+static void
+clients_are_found_forgotten_and_replaced(void **state)
+{
+	struct assoc_table *table = *state;
+	struct udp_listener *listener = (struct udp_listener *)(void *)table;
+	const struct ipc_addr addr = addr_from_ip4(7);
+	struct assoc_client *a, *b, *c, *named;
+	struct ipc_hdr hdr;
+
+	a = assoc_client_get(table, listener, &addr, 1, 0);
+	b = assoc_client_get(table, listener, &addr, 2, 1);
+	assert_ptr_equal(assoc_client_get(table, listener, &addr, 1, 2), a);
+	hdr = (struct ipc_hdr){ .flow = b->slot, .generation = b->generation };
+	c = assoc_client_get(table, listener, &addr, 3, 3);
+	assert_ptr_equal(c, b);
+	assert_int_equal(c->generation, hdr.generation + 1);
+	assert_int_equal(assoc_client_named(table, &hdr, &named), IPC_OK);
+	assert_null(named);
+	hdr.generation += 1;
+	assert_int_equal(assoc_client_named(table, &hdr, &named), IPC_OK);
+	assert_ptr_equal(named, c);
+	hdr.generation += 1;
+	assert_int_equal(assoc_client_named(table, &hdr, &named), IPC_E_STATE);
+	assoc_clients_expire(table, 2 + ASSOC_CLIENT_IDLE_MS);
+	assert_null(assoc_client_find(table, listener, &addr, 1));
+	assert_ptr_equal(assoc_client_find(table, listener, &addr, 3), c);
+}
+
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, table_setup, table_teardown)
 
 int
 main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(a_port_has_one_association_and_another_protocol_its_own),
-		T(an_unanswered_one_ends_sooner_than_one_that_was_answered),
-		T(the_one_that_was_idle_longest_gives_way),
-		T(a_slot_comes_back_in_another_generation),
-		T(relayproc_names_inbound_slots_and_replaces_old_generations),
+		TEST(a_newer_generation_replaces_and_an_older_one_is_a_lie),
+		TEST(an_association_keeps_its_port_protocol_and_family),
+		TEST(a_close_names_what_is_there_or_was_lost),
+		TEST(what_is_idle_for_six_minutes_expires),
+		cmocka_unit_test(an_association_forgets_its_oldest_peer),
+		TEST(a_full_pool_forgets_the_oldest_peer_of_all),
+		TEST(a_peer_of_one_association_is_a_stranger_to_another),
+		TEST(clients_are_found_forgotten_and_replaced),
 	};
 
-	return (cmocka_run_group_tests_name("assoc", tests, NULL, NULL));
+	return (cmocka_run_group_tests(tests, NULL, NULL));
 }

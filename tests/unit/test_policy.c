@@ -322,6 +322,9 @@ the_gateway_reaches_host_services_and_nothing_else(void **state)
 	assert_int_equal(answer.kind, POLICY_GATEWAY);
 	assert_int_equal(answer.verdict, VERDICT_REFUSED);
 	policy_check(policy, IPPROTO_UDP, &gateway, 8080, &answer);
+	assert_int_equal(answer.kind, POLICY_ALLOWED);
+	assert_true(addr_equal(&answer.dial, &loopback));
+	policy_check(policy, IPPROTO_ICMP, &gateway, 0, &answer);
 	assert_int_equal(answer.kind, POLICY_GATEWAY);
 	expect_everywhere(policy, "100.96.0.1", POLICY_GATEWAY);
 }

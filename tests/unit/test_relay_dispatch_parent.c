@@ -227,15 +227,14 @@ every_field_of_the_other_records_is_checked(void **state)
 {
 	const struct ipc_resolver no_addr = { .port = 53 };
 	const struct ipc_resolver no_port = { .addr = addr_from_ip4(1) };
-	const struct ipc_resolver pad = { addr_from_ip4(1), 53, 1 };
+	const struct ipc_resolver pad = { addr_from_ip4(1), 53, 2 };
 	const struct ipc_host_service no_gateway_port = { 0, 80 };
 	const struct ipc_host_service no_host_port = { 80, 0 };
 	const struct ipc_host_addr no_host = { .present = 1 };
 	const struct ipc_host_addr maybe = { addr_from_ip4(1), 2 };
-	const struct ipc_listener udp = { IPPROTO_UDP, 80, 80,
-		addr_from_ip4(1) };
+	const struct ipc_listener sctp = { 132, 80, 80, addr_from_ip4(1), 0 };
 	const struct ipc_listener port_0 = { IPPROTO_TCP, 0, 80,
-		addr_from_ip4(1) };
+		addr_from_ip4(1), 0 };
 
 	(void)state;
 	expect_payload_refused(IPC_CONFIG_RESOLVER, &no_addr, sizeof(no_addr),
@@ -252,7 +251,7 @@ every_field_of_the_other_records_is_checked(void **state)
 	    "HOST_ADDR");
 	expect_payload_refused(IPC_HOST_ADDR, &maybe, sizeof(maybe), -1,
 	    "HOST_ADDR");
-	expect_payload_refused(IPC_CONFIG_LISTENER, &udp, sizeof(udp),
+	expect_payload_refused(IPC_CONFIG_LISTENER, &sctp, sizeof(sctp),
 	    dup(STDERR_FILENO), "CONFIG_LISTENER");
 	expect_payload_refused(IPC_CONFIG_LISTENER, &port_0, sizeof(port_0),
 	    dup(STDERR_FILENO), "CONFIG_LISTENER");
