@@ -110,6 +110,8 @@ struct flow {
 	struct event ev;     /* edge-triggered, both ways */
 	int watched;	     /* ev is on the event loop */
 	int readable, writable;
+	int starved; /* readable, but there is no room for it */
+	int recheck; /* drained as it seems; see pump.c */
 	int hung_up; /* the host may have said FIN or worse: read until it shows */
 
 	uint8_t syn[FLOW_SYN_MAX];

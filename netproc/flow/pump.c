@@ -20,6 +20,9 @@
 /* The guest's window grows up to this while the pool is half empty. */
 #define WINDOW_MAX TCP_WND
 
+/* Blocks of one readv(2), after a first that was filled. */
+#define DOWN_BLOCKS 16
+
 /* iovecs of what waited and of the turn, in one writev(2). */
 #define UP_IOV (2 * FLOW_IOV_MAX)
 
@@ -174,17 +177,23 @@ down_write(struct flow *flow)
 	}
 }
 
-/* One readv(2).  Bytes read, 0 when there is no more to read for now. */
+/*
+ * One readv(2).  Bytes read, 0 when there is no more to read for now.
+ *
+ * A short read means drained.  A reset that came together with the last bytes
+ * makes no event of its own, so the next tick looks once more (recheck).
+ */
 static size_t
-down_read(struct flow *flow, size_t max)
+down_read(struct flow *flow, size_t max, int most_blocks)
 {
 	struct netproc *np = flow->np;
-	struct iovec iov[16];
+	struct iovec iov[DOWN_BLOCKS];
 	size_t room = 0;
 	ssize_t n;
 	int i, niov;
 
-	niov = block_queue_room(&np->blocks, &flow->down, iov, 16, max);
+	niov = block_queue_room(&np->blocks, &flow->down, iov, most_blocks,
+	    max);
 	if (niov == 0)
 		return (0);
 	for (i = 0; i < niov; i++)
@@ -199,9 +208,10 @@ down_read(struct flow *flow, size_t max)
 		flow->hung_up = 0; /* nothing there yet: an edge will come */
 	if (n == 0)
 		flow->host_fin = 1;
-	/* Short: drained, unless the end is in sight and must be read out. */
+	/* Unless the end is in sight and must be read out. */
 	if (n <= 0 || ((size_t)n < room && !flow->hung_up))
 		flow->readable = 0;
+	flow->recheck = n > 0;
 	return (n > 0 ? (size_t)n : 0);
 }
 
@@ -227,13 +237,17 @@ pump_down(struct flow *flow)
 {
 	struct netproc *np = flow->np;
 	size_t got, room, budget = PUMP_BURST;
+	int most_blocks = 1;
 
 	while (flow->readable && !flow->host_fin && flow->broken == 0) {
 		room = down_room(flow);
+		flow->starved = room == 0;
 		if (room == 0 || budget == 0)
 			break;
-		got = down_read(flow, room < budget ? room : budget);
+		got = down_read(flow, room < budget ? room : budget,
+		    most_blocks);
 		budget -= got;
+		most_blocks = DOWN_BLOCKS; /* there is more than a little */
 		if (got == 0)
 			break;
 	}
@@ -257,8 +271,6 @@ pump_down(struct flow *flow)
 void
 pump_probe(struct flow *flow)
 {
-	/* A short read does not mean drained until EAGAIN has been seen. */
-	flow->hung_up = 1;
 	if (!flow->shut_wr && write(flow->fd, "", 0) == -1 && errno != EAGAIN &&
 	    errno != EINTR)
 		flow->broken = errno;

@@ -90,8 +90,8 @@ on_host_event(evutil_socket_t fd, short what, void *arg)
 		flow->readable = 1;
 	if ((what & EV_WRITE) != 0)
 		flow->writable = 1;
-	/* libevent says of an error no more than this: look for it. */
-	if ((what & (EV_READ | EV_WRITE | EV_CLOSED)) == (EV_READ | EV_WRITE))
+	/* It may be a reset, which must not wait for room. */
+	if (flow->starved)
 		pump_probe(flow);
 	turn_touch(flow);
 }

@@ -128,6 +128,21 @@ turn_link_drained(struct netproc *np)
 	}
 }
 
+/*
+ * The pool had run short, or a reset came with the last bytes: reads until
+ * there is nothing.
+ */
+static void
+flow_look_again(struct flow *flow)
+{
+	if (flow->pcb == NULL)
+		return;
+	flow->recheck = 0;
+	flow->readable = 1;
+	flow->hung_up = 1;
+	turn_touch(flow);
+}
+
 static void
 flow_expired(struct flow *flow)
 {
@@ -145,8 +160,8 @@ turn_tick(struct netproc *np)
 	TAILQ_FOREACH_SAFE(flow, &np->flows.active, entry, next) {
 		if (flow->deadline_ms != 0 && flow->deadline_ms <= np->now_ms)
 			flow_expired(flow);
-		else if (flow->readable && flow->pcb != NULL)
-			turn_touch(flow); /* the pool had run short */
+		else if (flow->recheck || flow->readable)
+			flow_look_again(flow);
 	}
 	if (demux_tick(&np->demux, np->hash_key) || np->flows.nactive > 0)
 		netproc_need_tick(np);

@@ -1,0 +1,163 @@
+#include <netinet/in.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "ipc/proto.h"
+#include "netproc/flow/assoc.h"
+
+#define NOUT 4
+#define NIN  2
+
+static struct assoc_table table;
+
+static int
+setup(void **state)
+{
+	(void)state;
+	return (assocs_init(&table, NOUT, NIN));
+}
+
+static int
+teardown(void **state)
+{
+	struct assoc *assoc;
+
+	(void)state;
+	while ((assoc = TAILQ_FIRST(&table.active)) != NULL)
+		assocs_release(&table, assoc);
+	return (0);
+}
+
+static struct assoc_key
+key_of(uint16_t guest_port)
+{
+	struct assoc_key key = {
+		.guest = addr_from_ip4(0x64600002),
+		.guest_port = guest_port,
+		.proto = IPPROTO_UDP,
+	};
+
+	return (key);
+}
+
+static struct assoc *
+alloc(uint16_t guest_port)
+{
+	struct assoc_key key = key_of(guest_port);
+
+	return (assocs_alloc(&table, &key, guest_port));
+}
+
+static void
+a_port_has_one_association_and_another_protocol_its_own(void **state)
+{
+	struct assoc_key key = key_of(5000);
+	struct assoc *assoc = alloc(5000);
+
+	(void)state;
+	assert_ptr_equal(assocs_lookup(&table, &key, 5000), assoc);
+	key.proto = IPPROTO_ICMP;
+	assert_null(assocs_lookup(&table, &key, 5000));
+	key = key_of(5000);
+	key.guest.bytes[3] ^= 1;
+	assert_null(assocs_lookup(&table, &key, 5000));
+}
+
+static void
+an_unanswered_one_ends_sooner_than_one_that_was_answered(void **state)
+{
+	struct assoc *once = alloc(1), *dns = alloc(2), *answered = alloc(3);
+
+	(void)state;
+	assocs_use(&table, once, 0, 0, 1000);
+	assocs_use(&table, dns, 0, 1, 1000);
+	assocs_use(&table, answered, 0, 1, 1000);
+	assocs_use(&table, answered, 1, 0, 1000);
+	assert_null(assocs_expired(&table, 1000 + ASSOC_DNS_MS - 1));
+	assert_ptr_equal(assocs_expired(&table, 1000 + ASSOC_DNS_MS), dns);
+	assocs_release(&table, dns);
+	assert_null(assocs_expired(&table, 1000 + ASSOC_ONE_SHOT_MS - 1));
+	assert_ptr_equal(assocs_expired(&table, 1000 + ASSOC_ONE_SHOT_MS),
+	    once);
+	assocs_release(&table, once);
+	/* Once answered it stays so, DNS or not. */
+	assocs_use(&table, answered, 0, 1, 2000);
+	assert_null(assocs_expired(&table, 2000 + ASSOC_IDLE_MS - 1));
+	assert_ptr_equal(assocs_expired(&table, 2000 + ASSOC_IDLE_MS),
+	    answered);
+}
+
+static void
+the_one_that_was_idle_longest_gives_way(void **state)
+{
+	struct assoc *assocs[NOUT];
+	uint16_t i;
+
+	(void)state;
+	for (i = 0; i < NOUT; i++) {
+		assocs[i] = alloc(i);
+		assert_non_null(assocs[i]);
+	}
+	assert_null(alloc(100));
+	assocs_use(&table, assocs[0], 0, 0, 10);
+	assert_ptr_equal(assocs_oldest(&table), assocs[1]);
+	assocs_release(&table, assocs[1]);
+	assert_ptr_equal(alloc(100), assocs[1]);
+	assert_ptr_equal(assocs_oldest(&table), assocs[2]);
+}
+
+static void
+a_slot_comes_back_in_another_generation(void **state)
+{
+	struct assoc *first = alloc(1);
+	const uint32_t generation = first->generation;
+
+	(void)state;
+	assocs_release(&table, first);
+	assert_ptr_equal(alloc(1), first);
+	assert_int_equal(first->generation, generation + 1);
+}
+
+static void
+relayproc_names_inbound_slots_and_replaces_old_generations(void **state)
+{
+	struct assoc_key one = key_of(53), two = key_of(54);
+	const uint32_t wire = FLOW_INBOUND_BIT | 1;
+	struct assoc *assoc;
+
+	(void)state;
+	assert_null(assocs_take(&table, 0, 1, &one, 1));
+	assert_null(assocs_take(&table, FLOW_INBOUND_BIT | NIN, 1, &one, 1));
+	assert_null(assocs_by_wire_slot(&table, NOUT));
+	assoc = assocs_take(&table, wire, 7, &one, 1);
+	assert_non_null(assoc);
+	assert_int_equal(assocs_wire_slot(&table, assoc), wire);
+	assert_int_equal(table.nactive_in, 1);
+	assert_ptr_equal(assocs_take(&table, wire, 7, &one, 1), assoc);
+	assert_ptr_equal(assocs_take(&table, wire, 8, &two, 2), assoc);
+	assert_int_equal(table.nactive_in, 1);
+	assert_null(assocs_lookup(&table, &one, 1));
+	assert_ptr_equal(assocs_lookup(&table, &two, 2), assoc);
+	assert_null(assocs_oldest(&table)); /* an inbound one is not evicted */
+}
+
+int
+main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(a_port_has_one_association_and_another_protocol_its_own),
+		T(an_unanswered_one_ends_sooner_than_one_that_was_answered),
+		T(the_one_that_was_idle_longest_gives_way),
+		T(a_slot_comes_back_in_another_generation),
+		T(relayproc_names_inbound_slots_and_replaces_old_generations),
+	};
+
+	return (cmocka_run_group_tests_name("flow_assoc", tests, NULL, NULL));
+}
