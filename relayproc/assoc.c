@@ -220,7 +220,7 @@ assoc_client_find(struct assoc_table *table,
 {
 	struct assoc_client *client;
 
-	LIST_FOREACH (client, client_bucket(table, addr, port), by_addr) {
+	LIST_FOREACH(client, client_bucket(table, addr, port), by_addr) {
 		if (client->listener == listener && client->port == port &&
 		    addr_equal(&client->addr, addr))
 			return (client);

@@ -94,8 +94,8 @@ assoc_peer_find(struct assoc_peers *peers, struct assoc_peer_set *set,
 {
 	struct assoc_peer *peer;
 
-	LIST_FOREACH (peer,
-	    &peers->by_addr[bucket_of(peers, set, addr, port)], by_addr) {
+	LIST_FOREACH(peer, &peers->by_addr[bucket_of(peers, set, addr, port)],
+	    by_addr) {
 		if (peer->set == set && peer->port == port &&
 		    addr_equal(&peer->addr, addr)) {
 			peer_touch(peers, peer);
@@ -111,8 +111,8 @@ assoc_peer_find_dial(struct assoc_peers *peers, struct assoc_peer_set *set,
 {
 	struct assoc_peer *peer;
 
-	LIST_FOREACH (peer,
-	    &peers->by_dial[bucket_of(peers, set, dial, port)], by_dial) {
+	LIST_FOREACH(peer, &peers->by_dial[bucket_of(peers, set, dial, port)],
+	    by_dial) {
 		if (peer->set == set && peer->dial_port == port &&
 		    addr_equal(&peer->dial, dial)) {
 			peer_touch(peers, peer);
@@ -151,8 +151,8 @@ assoc_peer_add(struct assoc_peers *peers, struct assoc_peer_set *set,
 	TAILQ_INSERT_TAIL(&set->list, peer, own);
 	LIST_INSERT_HEAD(&peers->by_addr[bucket_of(peers, set, addr, port)],
 	    peer, by_addr);
-	LIST_INSERT_HEAD(&peers->by_dial[bucket_of(peers, set, dial,
-			     dial_port)],
+	LIST_INSERT_HEAD(&peers
+			      ->by_dial[bucket_of(peers, set, dial, dial_port)],
 	    peer, by_dial);
 	set->n++;
 	peer->set = set;

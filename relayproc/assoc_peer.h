@@ -32,7 +32,7 @@ struct assoc_peer {
 	struct ipc_addr addr; /* as the guest says it */
 	uint16_t port;
 	uint16_t dial_port;
-	struct ipc_addr dial; /* where the datagrams go */
+	struct ipc_addr dial;	    /* where the datagrams go */
 	uint32_t policy_generation; /* when it was judged */
 	enum flow_verdict verdict;  /* VERDICT_N: allowed */
 };

@@ -57,8 +57,7 @@ options_set(const struct dgram_sock *sock, int dual)
 	if (sock->proto == IPPROTO_UDP &&
 	    (setsockopt(sock->fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only,
 		 sizeof(v6only)) == -1 ||
-		(dual &&
-		    option_on(sock->fd, IPPROTO_IP, IP_RECVERR) == -1)))
+		(dual && option_on(sock->fd, IPPROTO_IP, IP_RECVERR) == -1)))
 		return (-1);
 	return (option_on(sock->fd, IPPROTO_IPV6, IPV6_RECVERR));
 }
@@ -98,8 +97,7 @@ dgram_adopt(struct dgram_sock *sock, int fd, int family, int any_local)
 		    (!any_local || option_on(fd, IPPROTO_IP, IP_PKTINFO) == 0))
 			return (0);
 	} else if (option_on(fd, IPPROTO_IPV6, IPV6_RECVERR) == 0 &&
-	    (!any_local ||
-		option_on(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO) == 0))
+	    (!any_local || option_on(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO) == 0))
 		return (0);
 	error = errno;
 	dgram_close(sock);
@@ -222,8 +220,7 @@ msgs_send(const struct dgram_sock *sock, struct mmsghdr *msgs, unsigned int n)
 	int done;
 
 	do {
-		done = sendmmsg(sock->fd, msgs, n,
-		    MSG_DONTWAIT | MSG_NOSIGNAL);
+		done = sendmmsg(sock->fd, msgs, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	} while (done == -1 && errno == EINTR);
 	return (done);
 }

@@ -65,7 +65,7 @@ int dgram_send(struct dgram_sock *sock, const struct dgram_to *to,
 struct dgram {
 	struct ipc_addr peer;
 	uint16_t peer_port;
-	uint16_t segment_len; /* 0: one datagram */
+	uint16_t segment_len;  /* 0: one datagram */
 	struct ipc_addr local; /* family 0 unless any_local */
 	size_t len;
 	const uint8_t *data;
@@ -91,9 +91,9 @@ struct dgram_error {
 	struct ipc_addr peer; /* to whom the datagram went */
 	uint16_t peer_port;   /* 0 where the kernel does not say */
 	enum flow_verdict verdict;
-	uint32_t mtu;	     /* VERDICT_TOO_BIG, bytes */
+	uint32_t mtu;		/* VERDICT_TOO_BIG, bytes */
 	struct ipc_addr router; /* who says so; family 0: this host */
-	int is_local;	     /* the send before failed by it */
+	int is_local;		/* the send before failed by it */
 };
 
 /*

@@ -64,8 +64,8 @@ is_link6(const struct ipc_config_relayproc *config)
 		return (addr_is_valid(&config->gateway6) &&
 		    addr_is_valid(&config->address6) &&
 		    config->address6.family == 0);
-	return (config->gateway6.family == 6 &&
-	    config->address6.family == 6 && is_address(&config->address6) &&
+	return (config->gateway6.family == 6 && config->address6.family == 6 &&
+	    is_address(&config->address6) &&
 	    is_prefix(&config->gateway6, config->prefix_len6));
 }
 
@@ -153,9 +153,8 @@ on_listener(struct relayproc *rp, struct ipc_msg *msg)
 		       "raise ulimit -n");
 	msg->fd = -1;
 	if (listener.proto == IPPROTO_UDP)
-		return (udp_publish_add(rp, &listener, fd) == -1 ?
-			IPC_E_QUOTA :
-			IPC_OK);
+		return (udp_publish_add(rp, &listener, fd) == -1 ? IPC_E_QUOTA :
+								   IPC_OK);
 	return (publish_add(rp, &listener, fd) == -1 ? IPC_E_QUOTA : IPC_OK);
 }
 

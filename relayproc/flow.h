@@ -33,8 +33,8 @@ struct flow {
 	int shut_wr;	      /* netproc has sent the guest's FIN on */
 	struct ipc_addr peer; /* whom the socket talks to */
 	uint16_t peer_port;
-	uint16_t guest_port;  /* inbound: what the guest listens on */
-	uint32_t preserve;    /* inbound: said to netproc */
+	uint16_t guest_port;	 /* inbound: what the guest listens on */
+	uint32_t preserve;	 /* inbound: said to netproc */
 	struct ipc_addr charged; /* outbound: whose place in the budget */
 	int to_resolver;	 /* outbound: any configured server will do */
 	unsigned int server, tried;

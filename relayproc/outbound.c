@@ -153,8 +153,8 @@ static int
 is_to_resolver(const struct relayproc *rp, const struct ipc_flow_open *req,
     const struct policy_answer *answer)
 {
-	return (answer->kind == POLICY_GATEWAY &&
-	    req->dst_port == DNS_PORT && rp->resolver.nservers > 0);
+	return (answer->kind == POLICY_GATEWAY && req->dst_port == DNS_PORT &&
+	    rp->resolver.nservers > 0);
 }
 
 enum ipc_error

@@ -23,26 +23,26 @@
 
 /* Printed when relayproc ends, in this order. */
 #define RELAY_COUNTERS(X) \
-	X(opened)	/* outbound flows that were lent */ \
-	X(failed)	/* connects that the network refused */ \
-	X(denied)	/* requests that the policy refused */ \
-	X(waited)	/* requests that waited for a place in the budget */ \
-	X(over_budget)	/* ... and got none within a second */ \
-	X(accepted)	/* inbound flows that were lent */ \
-	X(inbound_full) /* clients reset because no slot was free */ \
-	X(dns_queries)	/* from the guest */ \
-	X(dns_answers)	/* from resolvers */ \
-	X(dns_failed)	/* queries that no resolver answered */ \
-	X(assocs)	/* sockets for UDP ports and echo identifiers */ \
-	X(dgrams_out)	/* datagrams sent, UDP and ICMP echo */ \
-	X(dgrams_in)	/* ... and told to netproc */ \
+	X(opened)	 /* outbound flows that were lent */ \
+	X(failed)	 /* connects that the network refused */ \
+	X(denied)	 /* requests that the policy refused */ \
+	X(waited)	 /* requests that waited for a place in the budget */ \
+	X(over_budget)	 /* ... and got none within a second */ \
+	X(accepted)	 /* inbound flows that were lent */ \
+	X(inbound_full)	 /* clients reset because no slot was free */ \
+	X(dns_queries)	 /* from the guest */ \
+	X(dns_answers)	 /* from resolvers */ \
+	X(dns_failed)	 /* queries that no resolver answered */ \
+	X(assocs)	 /* sockets for UDP ports and echo identifiers */ \
+	X(dgrams_out)	 /* datagrams sent, UDP and ICMP echo */ \
+	X(dgrams_in)	 /* ... and told to netproc */ \
 	X(dgrams_denied) /* records that the policy refused */ \
 	X(dgrams_filtered) /* from peers that the guest has not sent to */ \
-	X(dgrams_lost)	/* for want of room, descriptors or a route */ \
-	X(dgram_errors)	/* told to netproc */ \
-	X(errors_lost)	/* ... and not, because there were too many */ \
-	X(pings_refused) /* echo sockets that the host refused */ \
-	X(logs_lost)	/* lines for which the parent's channel was full */
+	X(dgrams_lost)	   /* for want of room, descriptors or a route */ \
+	X(dgram_errors)	   /* told to netproc */ \
+	X(errors_lost)	   /* ... and not, because there were too many */ \
+	X(pings_refused)   /* echo sockets that the host refused */ \
+	X(logs_lost)	   /* lines for which the parent's channel was full */
 
 struct relay_counters {
 #define X(name) uint64_t name;

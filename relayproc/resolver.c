@@ -46,7 +46,7 @@ resolver_clear(struct resolver *resolver)
 	/* Before the queries are set up there is no list either. */
 	if (resolver->queries == NULL)
 		return;
-	TAILQ_FOREACH (query, &resolver->in_flight, entry) {
+	TAILQ_FOREACH(query, &resolver->in_flight, entry) {
 		query->server = 0;
 		query->tried = 0;
 	}

@@ -57,8 +57,7 @@ tables_init(struct relayproc *rp)
 		IPC_RECORD_MAX, ring) == -1 ||
 	    channel_init(&rp->dgram, rp->dgram.fd, ROLE_RELAYPROC, ROLE_NETPROC,
 		IPC_DGRAM_MAX,
-		config->dns_in_flight + PEER_RING_HIGH + CHANNEL_BATCH) ==
-		-1 ||
+		config->dns_in_flight + PEER_RING_HIGH + CHANNEL_BATCH) == -1 ||
 	    flow_table_init(&rp->flows, config->max_flows, config->max_inbound,
 		rp) == -1 ||
 	    budget_init(&rp->budget, config->connect_rate_per_s,

@@ -136,8 +136,7 @@ peer_judge(struct relayproc *rp, const struct assoc *assoc,
 		denial_log(rp, proto_name(assoc->proto), &peer->addr,
 		    peer->port, answer, now_ms);
 		peer->verdict = answer->verdict;
-	} else if (answer->dial.family != assoc->family &&
-	    !is_dual(rp, assoc))
+	} else if (answer->dial.family != assoc->family && !is_dual(rp, assoc))
 		peer->verdict = VERDICT_NET_UNREACH;
 }
 

@@ -25,8 +25,8 @@
  * our own, whose loopback has an MTU of 1500 bytes and may be pinged.
  */
 
-#define LINK_MTU 1500
-#define NOFILE	 64
+#define LINK_MTU   1500
+#define NOFILE	   64
 #define GUEST_PORT 40000 /* in the kernel's default ip_local_port_range */
 
 static const char *skip_reason;
@@ -154,8 +154,8 @@ server_open(const char *addr, uint16_t port)
 	assert_int_not_equal(server.fd, -1);
 	assert_int_equal(bind(server.fd, (struct sockaddr *)&server.from, len),
 	    0);
-	assert_int_equal(getsockname(server.fd,
-			     (struct sockaddr *)&server.from, &server.len),
+	assert_int_equal(getsockname(server.fd, (struct sockaddr *)&server.from,
+			     &server.len),
 	    0);
 	addr_from_sockaddr((struct sockaddr *)&server.from, &parsed,
 	    &server.port);
