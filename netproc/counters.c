@@ -31,7 +31,8 @@ add(char *line, size_t size, const char *prefix, const char *name,
 }
 
 void
-counters_log(const struct counters *counters)
+counters_log(const struct counters *counters,
+    const uint64_t fragments[FRAGMENT_NEVENTS])
 {
 	char line[LOG_LINE_MAX - 80] = "";
 	unsigned int i;
@@ -41,6 +42,9 @@ counters_log(const struct counters *counters)
 	for (i = SHIELD_SHORT_FRAME; i < SHIELD_NVERDICTS; i++)
 		add(line, sizeof(line), "drop-",
 		    shield_name((enum shield_verdict)i), counters->shield[i]);
+	for (i = FRAGMENT_KEPT + 1; i < FRAGMENT_NEVENTS; i++)
+		add(line, sizeof(line), "fragments-",
+		    fragment_event_name((enum fragment_event)i), fragments[i]);
 	for (i = DHCP_E_OK + 1; i < DHCP_NERRORS; i++)
 		add(line, sizeof(line), "dhcp-",
 		    dhcp_error_name((enum dhcp_error)i), counters->dhcp[i]);

@@ -5,6 +5,7 @@
 
 #include "netproc/gateway/dhcp.h"
 #include "netproc/gateway/dhcp6.h"
+#include "netproc/link/fragment.h"
 #include "netproc/link/shield.h"
 
 /*
@@ -69,7 +70,11 @@ struct counters {
 	uint64_t dhcp6[DHCP6_NERRORS];
 };
 
-/* Logs every counter that is not 0, several a line, at LOG_LEVEL_INFO. */
-void counters_log(const struct counters *counters);
+/*
+ * Logs every counter that is not 0, several a line, at LOG_LEVEL_INFO, and
+ * what became of the guest's fragments: the pool's own count.
+ */
+void counters_log(const struct counters *counters,
+    const uint64_t fragments[FRAGMENT_NEVENTS]);
 
 #endif

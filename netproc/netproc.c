@@ -203,7 +203,7 @@ stop(struct netproc *np)
 {
 	end_reset_all(np);
 	link_flush(np);
-	counters_log(&np->counters);
+	counters_log(&np->counters, np->fragments.count);
 	channel_flush(&np->parent);
 	_exit(EX_OK);
 }
