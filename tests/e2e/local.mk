@@ -7,7 +7,7 @@ tests_lib_tapshuttle_LDFLAGS = $(AM_LDFLAGS) -pthread
 tests_lib_tapshuttle_LDADD = $(LIBBSD_LIBS)
 
 rig_modules = tests/lib/tap.py tests/lib/world.py tests/lib/sidecar.py \
-	tests/lib/traffic.py tests/lib/frames.py
+	tests/lib/traffic.py tests/lib/frames.py tests/lib/datagrams.py
 
 e2e_tests = tests/e2e/rig.py tests/e2e/transfer.py tests/e2e/flows.py \
 	tests/e2e/connect.py tests/e2e/close.py tests/e2e/backpressure.py \

@@ -13,7 +13,8 @@ BROADCAST = "ff:ff:ff:ff:ff:ff"
 ALL = "255.255.255.255"
 ETH_IP = 0x0800
 ETH_ARP = 0x0806
-TCP, UDP, ICMP = 6, 17, 1
+ETH_IP6 = 0x86dd
+TCP, UDP, ICMP, ICMP6, FRAGMENT6 = 6, 17, 1, 58, 44
 FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
 
 
@@ -22,7 +23,12 @@ def mac(text):
 
 
 def ip(text):
-    return socket.inet_aton(text)
+    return socket.inet_pton(rig.family_of(text), text)
+
+
+def text_of(address):
+    family = socket.AF_INET if len(address) == 4 else socket.AF_INET6
+    return socket.inet_ntop(family, address)
 
 
 def checksum(data):
@@ -55,7 +61,48 @@ def ipv4(payload, proto, src=rig.GUEST, dst=rig.SERVER, options=b"",
     return header[:10] + struct.pack("!H", value) + header[12:] + payload
 
 
+def ipv6(payload, proto, src=rig.GUEST6, dst=rig.SERVER6, hops=64, **changes):
+    length = changes.get("total", len(payload))
+    return struct.pack("!IHBB", 6 << 28, length, proto, hops) + ip(src) \
+        + ip(dst) + payload
+
+
+def whole(payload, proto, src, dst, to=rig.GATEWAY_MAC, **fields):
+    """A frame around an IPv4 or IPv6 packet, as its addresses say."""
+    if ":" in src:
+        return ethernet(ipv6(payload, proto, src, dst, **fields), ETH_IP6,
+                        dst=to)
+    return ethernet(ipv4(payload, proto, src, dst, **fields), dst=to)
+
+
+def fragments(payload, proto, src, dst, size=1480, ident=77):
+    """The frames of one packet whose payload is cut every size bytes."""
+    frames = []
+    for start in range(0, len(payload), size):
+        more = start + size < len(payload)
+        part = payload[start:start + size]
+        frames.append(fragment(part, proto, src, dst, start, more, ident))
+    return frames
+
+
+def fragment(part, proto, src, dst, start, more, ident=77):
+    if ":" in src:
+        header = struct.pack("!BBHI", proto, 0, start | more, ident)
+        return whole(header + part, FRAGMENT6, src, dst)
+    return whole(part, proto, src, dst, fragment=start >> 3 | more << 13,
+                 ident=ident)
+
+
+def icmp6(kind, body, src, dst, code=0):
+    """An ICMPv6 message, its checksum included."""
+    message = struct.pack("!BBH", kind, code, 0) + body
+    value = checksum(_pseudo(message, ICMP6, src, dst) + message)
+    return message[:2] + struct.pack("!H", value) + message[4:]
+
+
 def _pseudo(segment, proto, src, dst):
+    if ":" in src:
+        return ip(src) + ip(dst) + struct.pack("!II", len(segment), proto)
     return ip(src) + ip(dst) + struct.pack("!BBH", 0, proto, len(segment))
 
 
@@ -79,15 +126,13 @@ def tcp(sport, dport, seq=0, ack=0, flags=SYN, data=b"", options=b"",
 
 def segment(sport, dport, src=rig.GUEST, dst=rig.SERVER, **fields):
     """A whole frame around a TCP segment."""
-    return ethernet(ipv4(tcp(sport, dport, src=src, dst=dst, **fields), TCP,
-                         src=src, dst=dst))
+    return whole(tcp(sport, dport, src=src, dst=dst, **fields), TCP, src, dst)
 
 
 def datagram(data, sport, dport, src=rig.GUEST, dst=rig.SERVER,
              to=rig.GATEWAY_MAC):
     """A whole frame around a UDP datagram."""
-    return ethernet(ipv4(udp(data, sport, dport, src, dst), UDP, src=src,
-                         dst=dst), dst=to)
+    return whole(udp(data, sport, dport, src, dst), UDP, src, dst, to)
 
 
 def echo(dst=rig.GATEWAY, data=b"ping", ident=7, seq=1, kind=8):
@@ -96,33 +141,61 @@ def echo(dst=rig.GATEWAY, data=b"ping", ident=7, seq=1, kind=8):
     return ethernet(ipv4(body, ICMP, dst=dst))
 
 
+def echo6(src=rig.GUEST6, dst=rig.GATEWAY6, data=b"ping", ident=7, seq=1,
+          kind=128):
+    return whole(icmp6(kind, struct.pack("!HH", ident, seq) + data, src, dst),
+                 ICMP6, src, dst)
+
+
 class Packet:
-    """What a test asks of an IPv4 frame: fields, not bytes."""
+    """What a test asks of a frame: fields, not bytes."""
 
     def __init__(self, frame):
         self.frame = frame
         self.dst, self.src = frame[:6], frame[6:12]
         self.kind = struct.unpack("!H", frame[12:14])[0]
         self.proto = None
-        if self.kind != ETH_IP:
-            return
-        header = frame[14:]
+        self.more = self.start = self.ident = 0
+        if self.kind == ETH_IP:
+            self._read_ipv4(frame[14:])
+        elif self.kind == ETH_IP6:
+            self._read_ipv6(frame[14:])
+        if self.proto is not None and not self.start:
+            self._read_body(self.body)
+
+    def _read_ipv4(self, header):
         ihl = (header[0] & 15) * 4
-        total = struct.unpack("!H", header[2:4])[0]
-        self.proto = header[9]
-        self.ip_src = socket.inet_ntoa(header[12:16])
-        self.ip_dst = socket.inet_ntoa(header[16:20])
-        body = self.body = header[ihl:total]
+        total, self.ident, field = struct.unpack("!HHH", header[2:8])
+        self.more, self.start = field >> 13 & 1, (field & 0x1fff) << 3
+        self.ttl, self.proto = header[8], header[9]
+        self.ip_src = text_of(header[12:16])
+        self.ip_dst = text_of(header[16:20])
+        self.body = header[ihl:total]
+
+    def _read_ipv6(self, header):
+        length, self.proto, self.ttl = struct.unpack("!HBB", header[4:8])
+        self.ip_src = text_of(header[8:24])
+        self.ip_dst = text_of(header[24:40])
+        self.body = header[40:40 + length]
+        if self.proto == FRAGMENT6:
+            self.proto, _, field, self.ident = struct.unpack(
+                "!BBHI", self.body[:8])
+            self.more, self.start = field & 1, field & 0xfff8
+            self.body = self.body[8:]
+
+    def _read_body(self, body):
         if self.proto in (TCP, UDP):
             self.sport, self.dport = struct.unpack("!HH", body[:4])
         if self.proto == TCP:
             self.seq, self.ack = struct.unpack("!II", body[4:12])
             self.flags = body[13]
+            self.window = struct.unpack("!H", body[14:16])[0]
             self.data = body[(body[12] >> 4) * 4:]
         if self.proto == UDP:
             self.data = body[8:]
-        if self.proto == ICMP:
+        if self.proto in (ICMP, ICMP6):
             self.type, self.code = body[:2]
+            self.data = body[8:]
 
 
 class Wire:

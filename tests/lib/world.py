@@ -15,6 +15,12 @@ Addresses that nothing answers:
     198.51.100.66   dropped on the way, in silence
     198.51.100.77   unreachable for the host at once
     203.0.113.77    on the link, but nobody is there
+    198.51.100.88   a router behind the host says that there is no way
+    198.51.100.89   ... that it is prohibited
+    198.51.100.140  ... that the path takes 1400 bytes
+
+World(ip6=True) has the same in IPv6, 2001:db8:1::/64 between host and server.
+The guest's card is then an IPv6 one as well, configured by what it hears.
 """
 
 import contextlib
@@ -38,6 +44,26 @@ SERVER2 = "198.51.100.1"
 FILTERED = "198.51.100.66"
 UNREACHABLE = "198.51.100.77"
 NOBODY = "203.0.113.77"
+FAR_UNREACHABLE = "198.51.100.88"
+FAR_PROHIBITED = "198.51.100.89"
+FAR_NARROW = "198.51.100.140"
+NARROW = "198.51.100.14"  # the host's own route has an MTU of 1400
+NARROW_MTU = 1400
+
+PREFIX6 = "fd53:4d00::"
+GUEST6 = "fd53:4d00::2"
+GATEWAY6 = "fd53:4d00::1"
+HOST6 = "2001:db8:1::2"
+SERVER6 = "2001:db8:1::1"
+SERVER6_2 = "2001:db8:2::1"
+FILTERED6 = "2001:db8:66::1"
+UNREACHABLE6 = "2001:db8:77::1"
+NOBODY6 = "2001:db8:1::77"
+FAR_UNREACHABLE6 = "2001:db8:88::1"
+FAR_PROHIBITED6 = "2001:db8:89::1"
+FAR_NARROW6 = "2001:db8:140::1"
+NARROW6 = "2001:db8:14::1"
+
 GUEST_MAC = "02:53:4d:00:00:02"
 GATEWAY_MAC = "02:53:4d:00:00:01"
 
@@ -59,6 +85,19 @@ PRIVATE = {
     "100.64/10": "100.64.9.9",
 }
 
+FORBIDDEN6 = {
+    "AWS metadata": "fd00:ec2::254",
+    "NAT64 of metadata": "64:ff9b::a9fe:a9fe",
+    "NAT64 of a private address": "64:ff9b::a01:203",
+    "local-use NAT64": "64:ff9b:1::a9fe:a9fe",
+    "6to4 of metadata": "2002:a9fe:a9fe::1",
+    "Teredo": "2001:0:cb00:7101::1",
+    "site-local": "fec0::7",
+    "v4-compatible metadata": "::a9fe:a9fe",
+    "IPv4-translated": "::ffff:0:a9fe:a9fe",
+}
+PRIVATE6 = {"fc00::/7": "fd12:3456:789a::7"}
+
 # Named on each route: the sysctl admits in a namespace only what the machine
 # lets everybody use, and its default (often bbr) would distort every figure.
 CUBIC = " congctl cubic"
@@ -68,6 +107,14 @@ SYSCTLS = {
     "ipv4/ip_forward": "0",
     "ipv6/conf/default/disable_ipv6": "1",
 }
+# No waiting for duplicates; a test that wants them asks for it.
+SYSCTLS6 = {
+    "ipv6/conf/default/disable_ipv6": "0",
+    "ipv6/conf/default/accept_dad": "0",
+    "ipv6/conf/default/dad_transmits": "0",
+    "ipv6/conf/all/disable_ipv6": "0",
+}
+SO_RCVBUFFORCE = 33
 CLONE_NEWNET = 0x40000000
 PR_SET_PDEATHSIG = 1
 
@@ -88,14 +135,14 @@ def die_with_parent():
 class Namespace:
     """A network namespace; `with` moves the calling thread into it."""
 
-    def __init__(self, name):
+    def __init__(self, name, ip6=False):
         self.name = name
         self._entered = threading.local()
         before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
         _call("unshare", CLONE_NEWNET)
         self.fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
         try:
-            for key, value in SYSCTLS.items():
+            for key, value in {**SYSCTLS, **(SYSCTLS6 if ip6 else {})}.items():
                 with open("/proc/sys/net/" + key, "w") as file:
                     file.write(value)
             self._ip("link set lo up\n")
@@ -124,6 +171,11 @@ class Namespace:
         with self:
             self._ip("\n".join(lines) + "\n")
 
+    def sysctl(self, key, value):
+        """Sets net.<key>, its dots being slashes."""
+        with self, open("/proc/sys/net/" + key, "w") as file:
+            file.write(str(value))
+
     def run(self, argv, **options):
         with self:
             return subprocess.run(argv, text=True, capture_output=True,
@@ -140,7 +192,7 @@ class Namespace:
 
     def connect(self, address, port, timeout_s=30, source_port=0):
         """A connected TCP socket, or the OSError that connecting gave."""
-        sock = self.socket()
+        sock = self.socket(family=family_of(address))
         try:
             sock.settimeout(timeout_s)
             if source_port:
@@ -153,11 +205,19 @@ class Namespace:
         return sock
 
     def listen(self, address="", port=0, backlog=2048):
-        sock = self.socket()
+        sock = self.socket(family=family_of(address))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((address, port))
         sock.listen(backlog)
         sock.settimeout(30)
+        return sock
+
+    def udp(self, address="0.0.0.0", port=0, timeout_s=5):
+        """A bound UDP socket with room for a burst."""
+        sock = self.socket(socket.SOCK_DGRAM, family_of(address))
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
+        sock.bind((address, port))
+        sock.settimeout(timeout_s * tap.scale())
         return sock
 
     def sniffer(self, device):
@@ -168,6 +228,10 @@ class Namespace:
             sock.bind((device, 0))
         sock.settimeout(5)
         return sock
+
+
+def family_of(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
 def port_of(sock):
@@ -227,16 +291,17 @@ def need_privileges():
 class World:
     """The three namespaces and a directory, gone when it is closed."""
 
-    def __init__(self):
+    def __init__(self, ip6=False):
+        self.ip6 = ip6
         self.dir = tempfile.mkdtemp(prefix="sallyport-")
         os.chmod(self.dir, 0o755)
         self._exit = contextlib.ExitStack()
         self._exit.callback(shutil.rmtree, self.dir, ignore_errors=True)
         tap.at_end(self.close)
-        self.guest = Namespace("guest")
-        self.host = Namespace("host")
-        self.server = Namespace("server")
-        others = [SERVER2, *FORBIDDEN.values(), *PRIVATE.values()]
+        self.guest = Namespace("guest", ip6)
+        self.host = Namespace("host", ip6)
+        self.server = Namespace("server", ip6)
+        others = [SERVER2, NARROW, *FORBIDDEN.values(), *PRIVATE.values()]
         pid = os.getpid()
         self.host.ip("link add h0 mtu 65535 type veth peer name s0"
                      " mtu 65535 netns /proc/%d/fd/%d"
@@ -249,7 +314,52 @@ class World:
                      "link set h0 up",
                      "route add 203.0.113.0/24 dev h0" + CUBIC,
                      "route add default via %s" % SERVER + CUBIC,
-                     "route add unreachable %s" % UNREACHABLE)
+                     "route add unreachable %s" % UNREACHABLE,
+                     "route add %s via %s mtu %d"
+                     % (NARROW, SERVER, NARROW_MTU))
+        if ip6:
+            self._add_ip6()
+
+    def _add_ip6(self):
+        others = [SERVER6_2, NARROW6, *FORBIDDEN6.values(),
+                  *PRIVATE6.values()]
+        self.server.ip("addr add %s/64 dev s0 nodad" % SERVER6,
+                       *("addr add %s/128 dev lo nodad" % a for a in others))
+        self.host.ip("addr add %s/64 dev h0 nodad" % HOST6,
+                     "route add unreachable %s" % UNREACHABLE6,
+                     "route add %s via %s mtu %d"
+                     % (NARROW6, SERVER6, NARROW_MTU))
+        self.route6("add")
+
+    def route6(self, verb):
+        """Gives the host its way to the IPv6 internet, or takes it: "del"."""
+        self.host.ip("route %s default via %s dev h0" % (verb, SERVER6)
+                     + (CUBIC if verb == "add" else ""))
+
+    def add_router(self):
+        """Makes the server a router that has no way to some addresses."""
+        self.server.ip("link add narrow mtu %d type veth peer name sink"
+                       % NARROW_MTU,
+                       "link set narrow up",
+                       "link set sink up",
+                       "route add %s dev narrow" % FAR_NARROW,
+                       "neigh add %s lladdr %s dev narrow"
+                       % (FAR_NARROW, GUEST_MAC),
+                       "route add blackhole %s" % FILTERED,
+                       "route add unreachable %s" % FAR_UNREACHABLE,
+                       "route add prohibit %s" % FAR_PROHIBITED)
+        self.server.sysctl("ipv4/ip_forward", 1)
+        self.server.sysctl("ipv4/icmp_ratemask", 0)
+        if not self.ip6:
+            return
+        self.server.ip("route add %s dev narrow" % FAR_NARROW6,
+                       "neigh add %s lladdr %s dev narrow"
+                       % (FAR_NARROW6, GUEST_MAC),
+                       "route add blackhole %s" % FILTERED6,
+                       "route add unreachable %s" % FAR_UNREACHABLE6,
+                       "route add prohibit %s" % FAR_PROHIBITED6)
+        self.server.sysctl("ipv6/conf/all/forwarding", 1)
+        self.server.sysctl("ipv6/icmp/ratelimit", 0)
 
     def path(self, name):
         return os.path.join(self.dir, name)
@@ -266,3 +376,11 @@ class World:
         self.guest.ip("addr replace %s/30 dev eth0 noprefixroute" % GUEST,
                       "route replace 100.96.0.0/30 dev eth0" + CUBIC,
                       "route replace default via %s" % GATEWAY + CUBIC)
+        if self.ip6:
+            self.guest_configure6()
+
+    def guest_configure6(self):
+        """The same in IPv6: addresses and routes by hand, at once."""
+        self.guest.ip("addr replace %s/64 dev eth0 nodad" % GUEST6,
+                      "route replace default via %s dev eth0 metric 1"
+                      % GATEWAY6 + CUBIC)

@@ -1,0 +1,118 @@
+"""Datagrams and what becomes of them, as a guest's program sees it."""
+
+import select
+import socket
+import struct
+import time
+
+import tap
+import world as rig
+
+# Linux: <linux/in.h>, <linux/in6.h>, <linux/errqueue.h>
+IP_MTU_DISCOVER, IP_PMTUDISC_DO, IP_RECVERR, IP_MTU = 10, 2, 11, 14
+IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DO, IPV6_MTU, IPV6_RECVERR = 23, 2, 24, 25
+SO_EE_ORIGIN_LOCAL = 1
+
+SERVERS = {4: rig.SERVER, 6: rig.SERVER6}
+OPTIONS = {
+    socket.AF_INET: (socket.IPPROTO_IP, IP_RECVERR, IP_MTU_DISCOVER, IP_MTU),
+    socket.AF_INET6: (socket.IPPROTO_IPV6, IPV6_RECVERR, IPV6_MTU_DISCOVER,
+                      IPV6_MTU),
+}
+
+
+def echo_server(sock):
+    """Answers each datagram with itself; returns the list of (from, size)."""
+    seen = []
+
+    def serve():
+        sock.settimeout(None)
+        while True:
+            data, client = sock.recvfrom(65535)
+            seen.append((client[:2], len(data)))
+            try:
+                sock.sendto(data, client)
+            except OSError:
+                pass  # the client's end is the test's business
+
+    rig.thread(serve)
+    return seen
+
+
+def connected(namespace, address, port, errors=False, whole=False):
+    """A connected UDP socket that is told of errors, those that the kernel
+    thinks may pass as well; or one that forbids fragments."""
+    family = rig.family_of(address)
+    level, recverr, discover, _ = OPTIONS[family]
+    sock = namespace.socket(socket.SOCK_DGRAM, family)
+    sock.settimeout(5 * tap.scale())
+    if errors:
+        sock.setsockopt(level, recverr, 1)
+    if whole:
+        sock.setsockopt(level, discover, IP_PMTUDISC_DO)
+    sock.connect((address, port))
+    return sock
+
+
+def path_mtu(sock):
+    level, _, _, mtu = OPTIONS[sock.family]
+    return sock.getsockopt(level, mtu)
+
+
+def error_of(sock, timeout_s=5):
+    """Waits for the error of a socket with errors=True; returns (errno, ICMP
+    type, code, mtu, address of who says so)."""
+    poll = select.poll()
+    poll.register(sock, select.POLLERR)
+    tap.ok(poll.poll(1e3 * timeout_s * tap.scale()), "no error came")
+    _, ancillary, _, _ = sock.recvmsg(65535, 512, socket.MSG_ERRQUEUE)
+    for _, _, data in ancillary:
+        errno, origin, kind, code, _, info, _ = struct.unpack(
+            "=IBBBBII", data[:16])
+        if origin == SO_EE_ORIGIN_LOCAL:
+            return errno, None, None, info, None
+        offender = data[16:]
+        family = struct.unpack("=H", offender[:2])[0]
+        if family == socket.AF_INET:
+            who = socket.inet_ntop(family, offender[4:8])
+        else:
+            who = socket.inet_ntop(family, offender[8:24])
+        return errno, kind, code, info, who
+    raise tap.Failure("an error queue without an error")
+
+
+def paced(sock, count, payload, per_s, to=None):
+    """Sends count numbered datagrams at an even pace."""
+    filler = bytes(payload - 4)
+    start = time.monotonic()
+    for number in range(count):
+        if number % 20 == 0:
+            wait = start + number / per_s - time.monotonic()
+            if wait > 0:
+                time.sleep(wait)
+        data = struct.pack("!I", number) + filler
+        if to is None:
+            sock.send(data)
+        else:
+            sock.sendto(data, to)
+    return time.monotonic() - start
+
+
+def collect(sock, count, quiet_s=1):
+    """Takes numbered datagrams until all came or none came for a while;
+    returns (different ones, twice or out of order)."""
+    seen = bytearray(count)
+    got = odd = 0
+    last = -1
+    sock.settimeout(quiet_s * tap.scale())
+    while got < count:
+        try:
+            data = sock.recv(65535)
+        except TimeoutError:
+            break
+        number = struct.unpack("!I", data[:4])[0]
+        odd += seen[number] or number < last
+        got += not seen[number]
+        seen[number] = 1
+        last = number
+    return got, odd
