@@ -44,6 +44,8 @@ on_room(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
+	/* First the one answer, then the flood. */
+	resolver_room(arg);
 	assoc_records_deliver(arg);
 }
 

@@ -23,6 +23,9 @@
  * a server that is unreachable or refuses costs no wait.  All queries wait
  * equally long for a server, so the list of those in flight is in the order
  * of their deadlines.
+ *
+ * The guest's datagrams may fill netproc's channel.  An answer that finds it
+ * full is held until there is room, and no other is read meanwhile.
  */
 
 int
@@ -89,6 +92,10 @@ resolver_free(struct resolver *resolver)
 static void
 query_hang_up(struct dns_query *query)
 {
+	struct resolver *resolver = &query->owner->resolver;
+
+	if (resolver->held == query)
+		resolver->held = NULL;
 	if (query->fd == -1)
 		return;
 	event_del(&query->ev);
@@ -118,20 +125,41 @@ query_fail(struct relayproc *rp, const struct dns_query *query)
 	channel_event_kick(&rp->dgram_ev);
 }
 
-/* Passes an answer on; one that netproc has no room for ends the query. */
+/* Passes the answer on that was read, or holds it. */
 static void
-query_answer(struct relayproc *rp, struct dns_query *query, size_t len)
+query_answer(struct relayproc *rp, struct dns_query *query)
 {
 	const struct ipc_dns msg = { .guest_port = query->guest_port };
+	struct resolver *resolver = &rp->resolver;
 
+	resolver->held = NULL;
 	if (channel_send_tail(&rp->dgram, IPC_DNS_ANSWER, query->slot,
-		query->generation, &msg, sizeof(msg), rp->resolver.answer,
-		len) == 0) {
+		query->generation, &msg, sizeof(msg), resolver->answer,
+		resolver->answer_len) == 0) {
 		rp->counters.dns_answers++;
-		return;
+	} else if (errno == ENOBUFS) {
+		resolver->held = query;
+		event_add(rp->records.ev_room, NULL);
+	} else {
+		query_end(rp, query);
+		query_fail(rp, query);
 	}
-	query_end(rp, query);
-	query_fail(rp, query);
+}
+
+void
+resolver_room(struct relayproc *rp)
+{
+	struct resolver *resolver = &rp->resolver;
+	struct dns_query *query;
+
+	if (resolver->held != NULL)
+		query_answer(rp, resolver->held);
+	if (resolver->held != NULL)
+		return;
+	TAILQ_FOREACH(query, &resolver->in_flight, entry) {
+		if (query->fd != -1)
+			event_add(&query->ev, NULL);
+	}
 }
 
 /* The filter knows no send(2): one call is enough for all datagrams. */
@@ -223,6 +251,11 @@ on_answer(evutil_socket_t fd, short what, void *arg)
 	ssize_t n;
 
 	(void)what;
+	if (rp->resolver.held != NULL) {
+		event_del(&query->ev);
+		event_add(rp->records.ev_room, NULL);
+		return;
+	}
 	n = datagram_recv(fd, rp->resolver.answer, IPC_DNS_TAIL_MAX);
 	if (n == 0 || (n == -1 && (errno == EAGAIN || errno == EINTR)))
 		return;
@@ -231,8 +264,10 @@ on_answer(evutil_socket_t fd, short what, void *arg)
 		query_next(rp, query, clock_now_ms());
 		return;
 	}
-	if (query->answers++ < RESOLVER_ANSWERS_MAX)
-		query_answer(rp, query, (size_t)n);
+	if (query->answers++ >= RESOLVER_ANSWERS_MAX)
+		return;
+	rp->resolver.answer_len = (size_t)n;
+	query_answer(rp, query);
 }
 
 enum ipc_error

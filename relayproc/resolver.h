@@ -61,6 +61,8 @@ struct resolver {
 	uint32_t nqueries;
 	struct dns_query_list in_flight;
 	uint8_t *answer; /* IPC_DNS_TAIL_MAX bytes */
+	size_t answer_len;
+	struct dns_query *held; /* its answer waits for room, or NULL */
 };
 
 /* The servers so far are no more; queries in flight turn to the new ones. */
@@ -91,6 +93,9 @@ enum ipc_error resolver_ask(struct relayproc *rp, uint32_t slot,
  */
 enum ipc_error resolver_done(struct relayproc *rp, uint32_t slot,
     uint32_t generation);
+
+/* There may be room in netproc's channel for the answer that waits. */
+void resolver_room(struct relayproc *rp);
 
 /* Turns from the servers that did not answer in time to the next. */
 void resolver_expire(struct relayproc *rp, uint64_t now_ms);

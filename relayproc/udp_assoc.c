@@ -311,8 +311,11 @@ static void
 send_refused(struct relayproc *rp, struct assoc *assoc,
     const struct assoc_peer *peer, int error, uint64_t now_ms)
 {
-	const enum flow_verdict verdict = tcp_connect_verdict(error);
+	enum flow_verdict verdict = tcp_connect_verdict(error);
 
+	/* Not for want of ports, as in a connect: we have no such address. */
+	if (error == EADDRNOTAVAIL)
+		verdict = VERDICT_NET_UNREACH;
 	rp->counters.dgrams_lost++;
 	switch (verdict) {
 	case VERDICT_NET_UNREACH:

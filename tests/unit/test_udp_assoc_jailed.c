@@ -726,6 +726,42 @@ closed_associations_start_anew(void **state)
 	jailed_stop(life);
 }
 
+#define FLOOD	  140
+#define FLOOD_LEN 1400
+
+/* In this process, so that no round of its loop is missed. */
+static void
+what_netproc_has_no_room_for_waits_in_the_kernel(void **state)
+{
+	struct life *life = *state;
+	struct server server = server_open("127.0.0.1", 0);
+	const struct target to = { "127.0.0.1", server.port, 0, 0, 0 };
+	static uint8_t bytes[FLOOD * FLOOD_LEN];
+	struct ipc_assoc_data data;
+	size_t got = 0;
+	int i;
+
+	start_with_loopback(life);
+	assoc_send(life, 0, 1, &to, "x", 1);
+	server_gets(life, &server, bytes, sizeof(bytes));
+	memset(bytes, 0, sizeof(bytes));
+	for (i = 0; i < FLOOD; i++) {
+		bytes[0] = (uint8_t)i;
+		server_says(&server, bytes, FLOOD_LEN);
+		life_turn(life);
+	}
+	assert_true(life->rp->records.next < life->rp->records.n);
+	assert_true(life->rp->counters.dgrams_in < FLOOD);
+	while (got < sizeof(bytes))
+		got += expect_recv(life, &data, bytes + got,
+		    sizeof(bytes) - got);
+	for (i = 0; i < FLOOD; i++)
+		assert_int_equal(bytes[i * FLOOD_LEN], i);
+	assert_int_equal(life->rp->counters.dgrams_in, FLOOD);
+	assert_int_equal(life->rp->counters.dgrams_lost, 0);
+	close(server.fd);
+}
+
 /* Each is netproc's fault, and the end of it. */
 static const struct hostile {
 	uint32_t slot, generation;
@@ -802,6 +838,9 @@ main(void)
 		TEST(resolvers_are_replaced_while_it_runs),
 		TEST(closed_associations_start_anew),
 		TEST(a_hostile_record_ends_netproc),
+		cmocka_unit_test_setup_teardown(
+		    what_netproc_has_no_room_for_waits_in_the_kernel,
+		    life_setup, life_teardown),
 	};
 
 	namespace_enter();
