@@ -17,11 +17,13 @@ import tap
 import world as rig
 
 MTU = 1500
+DISCARD_PORT = 9
 PUBLISHED = 8080
 GUEST_PORT = 80
 SERVER6 = "2001:db8:113::1"
 HOST6 = "2001:db8:113::2"
 UNREACHABLE6 = "2001:db8:51::77"
+UNIX_LISTENS = "00010000"  # __SO_ACCEPTCON
 FEW_ETC = ("passwd", "group", "nsswitch.conf", "hosts", "ld.so.cache",
            "services", "protocols", "localtime")
 
@@ -29,6 +31,19 @@ FEW_ETC = ("passwd", "group", "nsswitch.conf", "hosts", "ld.so.cache",
 def sysctl(ns, key, value):
     with ns, open("/proc/sys/net/" + key, "w") as file:
         file.write(value)
+
+
+def ip6(ns, *lines):
+    """As Namespace.ip(), for what only ip -6 understands."""
+    done = ns.run(["ip", "-6", "-batch", "-"], input="\n".join(lines) + "\n")
+    tap.equal(done.returncode, 0, "ip -6: %s" % done.stderr)
+
+
+def listening(ns, path):
+    """Whether somebody listens at path, which may be there before."""
+    with ns, open("/proc/thread-self/net/unix") as file:
+        return any(words[3] == UNIX_LISTENS and words[-1] == path
+                   for words in (line.split() for line in file))
 
 
 class Contender:
@@ -60,6 +75,7 @@ class Contender:
         self.attach()
         if ipv6:
             self.guest_configure6()
+        self._first_word()
 
     # The world
 
@@ -94,10 +110,10 @@ class Contender:
         sysctl(self.guest, "ipv6/conf/default/accept_ra", "0")
         sysctl(self.guest, "ipv6/conf/default/accept_dad", "0")
         sysctl(self.guest, "ipv6/conf/default/router_solicitations", "0")
-        self.server.ip("-6 addr add %s/64 dev s0 nodad" % SERVER6)
-        self.host.ip("-6 addr add %s/64 dev h0 nodad" % HOST6,
-                     "-6 route add default via %s dev h0" % SERVER6,
-                     "-6 route add unreachable %s" % UNREACHABLE6)
+        ip6(self.server, "addr add %s/64 dev s0 nodad" % SERVER6)
+        ip6(self.host, "addr add %s/64 dev h0 nodad" % HOST6,
+            "route add default via %s dev h0" % SERVER6,
+            "route add unreachable %s" % UNREACHABLE6)
 
     def guest_configure(self):
         self.guest.ip(
@@ -106,11 +122,23 @@ class Contender:
             "route replace default via %s" % self.gateway + rig.CUBIC)
 
     def guest_configure6(self):
-        self.guest.ip(
-            "-6 addr replace %s/64 dev %s nodad" % (self.address6,
-                                                    self.device),
-            "-6 route replace default via %s dev %s" % (self.gateway6,
-                                                        self.device))
+        ip6(self.guest,
+            "addr replace %s/64 dev %s nodad" % (self.address6, self.device),
+            "route replace default via %s dev %s" % (self.gateway6,
+                                                     self.device))
+
+    def _first_word(self):
+        """A guest that has booted has said something: passt, for one, knows
+        no MAC address before."""
+        with self.guest.socket(socket.SOCK_DGRAM) as sock:
+            sock.connect((self.gateway, DISCARD_PORT))
+            sock.send(b"hello")
+        deadline = time.monotonic() + 2
+        while time.monotonic() < deadline:
+            done = self.guest.run(["ip", "neigh", "show", self.gateway])
+            if "lladdr" in done.stdout:
+                return
+            time.sleep(0.02)
 
     # The contender
 
@@ -178,7 +206,12 @@ class Passt(Contender):
         if self.ipv6:
             argv += ["-a", self.address6, "-g", self.gateway6]
         program = sidecar.Program(self.world, argv)
-        await_path(self.path, program)
+        deadline = time.monotonic() + 10
+        while not listening(self.host, self.path):
+            tap.ok(time.monotonic() < deadline and
+                   program.process.poll() is None,
+                   "passt does not start: %s" % program.log.lines)
+            time.sleep(0.01)
         return program
 
 
@@ -235,12 +268,3 @@ def package(name):
     done = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", name],
                           text=True, capture_output=True)
     return done.stdout or "of unknown version"
-
-
-def await_path(path, program):
-    deadline = time.monotonic() + 10
-    while not os.path.exists(path):
-        tap.ok(time.monotonic() < deadline and
-               program.process.poll() is None,
-               "does not start: %s" % program.log.lines)
-        time.sleep(0.01)

@@ -10,6 +10,7 @@ import frames
 import tap
 import traffic
 import world as rig
+from contenders import ip6 as ip6_command
 from contenders import SERVER6, UNREACHABLE6
 from probe import Wrong, need, probe
 from raw import ALL_ROUTERS, Raw, ip6, multicast_mac, solicited_node
@@ -98,7 +99,7 @@ def _(this):
 @probe("IPv6: duplicate-address detection passes", "RFC 4862 5.4",
        ipv6=True)
 def _(this):
-    this.guest.ip("-6 addr flush dev %s" % this.device)
+    ip6_command(this.guest, "addr flush dev %s" % this.device)
     need(not solicit(this, this.address6, "::"), "the own address is taken")
 
 
@@ -259,8 +260,8 @@ def _(this):
 
 @probe("IPv6: packet too big comes back", "RFC 8201", ipv6=True)
 def _(this):
-    this.host.ip("-6 route add %s/128 dev h0 mtu lock %d"
-                 % (SERVER6, SMALL_MTU))
+    ip6_command(this.host, "route add %s/128 dev h0 mtu lock %d"
+                % (SERVER6, SMALL_MTU))
     _, server, port = ends6(this)
     sock = connected6(this, port)
     sock.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER,
@@ -308,9 +309,10 @@ def _(this):
        ipv6=True)
 def _(this):
     own = this.address6.rsplit("::", 1)[0] + "::53:4dff:fe00:2"
-    this.guest.ip("-6 addr flush dev %s scope global" % this.device,
-                  "-6 addr add %s/64 dev %s nodad" % (own, this.device),
-                  "-6 route replace default via %s dev %s"
-                  % (this.gateway6, this.device))
+    ip6_command(this.guest,
+                "addr flush dev %s scope global" % this.device,
+                "addr add %s/64 dev %s nodad" % (own, this.device),
+                "route replace default via %s dev %s"
+                % (this.gateway6, this.device))
     listener = listen6(this)
     connect6(this, SERVER6, rig.port_of(listener)).close()
