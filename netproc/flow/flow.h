@@ -108,7 +108,7 @@ struct flow {
 	struct event ev;     /* edge-triggered, both ways */
 	int watched;	     /* ev is on the event loop */
 	int readable, writable;
-	int hung_up; /* the host may have said FIN or worse: read until it shows */
+	int hung_up; /* host may have said FIN or worse: read until it shows */
 
 	uint8_t syn[FLOW_SYN_MAX];
 	size_t syn_len;

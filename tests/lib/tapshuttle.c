@@ -80,7 +80,7 @@ if_set(int sock, unsigned long request, struct ifreq *ifr, const char *what)
 static int
 tap_open(const char *device, int mtu, const char *mac, int txqueuelen)
 {
-	struct ifreq ifr = {0};
+	struct ifreq ifr = { 0 };
 	struct ether_addr *ether;
 	int sock, tap;
 
@@ -118,7 +118,7 @@ tap_open(const char *device, int mtu, const char *mac, int txqueuelen)
 static int
 stream_connect(const char *path)
 {
-	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	int fd;
 
 	if (strlen(path) >= sizeof(sun.sun_path))
@@ -135,7 +135,7 @@ stream_connect(const char *path)
 static void
 readable_wait(int fd)
 {
-	struct pollfd pfd = {.fd = fd, .events = POLLIN};
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
 
 	while (poll(&pfd, 1, -1) == -1)
 		if (errno != EINTR)
@@ -263,7 +263,7 @@ signals_serve(const sigset_t *set)
 int
 main(int argc, char *argv[])
 {
-	struct shuttle shuttle = {.stream = -1, .mtu = 1500};
+	struct shuttle shuttle = { .stream = -1, .mtu = 1500 };
 	const char *device = NULL, *mac = NULL, *path = NULL;
 	pthread_t thread[2];
 	sigset_t set;
