@@ -70,10 +70,10 @@
  */
 #define LWIP_WND_SCALE		       1
 #define TCP_RCV_SCALE		       8
-#define TCP_WND			       (4 * 1024 * 1024) /* pump.c grants it */
+#define TCP_WND			       (4 * 1024 * 1024) /* see pump.c */
 #define TCP_MSS			       65480 /* netif->mtu lowers it */
 #define TCP_CALCULATE_EFF_SEND_MSS     1
-#define TCP_SND_BUF		       (4 * 1024 * 1024) /* blocks.c grants it */
+#define TCP_SND_BUF		       (4 * 1024 * 1024) /* see blocks.c */
 #define TCP_SND_QUEUELEN	       8192 /* pbufs of one flow: 4 MiB / 536 */
 #define TCP_SNDLOWAT		       (64 * 1024)
 #define TCP_SNDQUEUELOWAT	       4096
