@@ -15,10 +15,13 @@ e2e_tests = tests/e2e/rig.py tests/e2e/transfer.py tests/e2e/flows.py \
 	tests/e2e/floor.py tests/e2e/link.py tests/e2e/lifecycle.py \
 	tests/e2e/jail.py
 
-TESTS += $(e2e_tests)
-EXTRA_DIST += $(rig_modules) $(e2e_tests)
+# The same rig, a guest that means harm.
+hostile_tests = tests/hostile/guest.py
+
+TESTS += $(e2e_tests) $(hostile_tests)
+EXTRA_DIST += $(rig_modules) $(e2e_tests) $(hostile_tests)
 
 e2e:
-	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(e2e_tests)'
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(e2e_tests) $(hostile_tests)'
 
 .PHONY: e2e
