@@ -275,7 +275,8 @@ def _():
             wire.sock.sendall(data)  # a stuck reader would time out here
         after = sidecar.pss_kib(CAR.children()["netproc"])
         tap.note("PSS %d KiB, then %d KiB" % (before, after))
-        tap.ok(after - before < 16384, "grew by %d KiB" % (after - before))
+        tap.ok(after - before < 16384 or sidecar.sanitized(),
+               "grew by %d KiB" % (after - before))
         wire.alive()
 
 

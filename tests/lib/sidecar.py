@@ -1,6 +1,7 @@
 """The sidecar under test and the VMM in front of it."""
 
 import collections
+import functools
 import os
 import re
 import select
@@ -28,6 +29,14 @@ def need():
                            ("TAPSHUTTLE", TAPSHUTTLE)):
         if not path or not os.access(path, os.X_OK):
             tap.skip_all("%s=%s is no program" % (variable, path))
+
+
+@functools.cache
+def sanitized():
+    """A build with sanitizers keeps stderr, needs other limits, and holds on
+    to what is freed: figures of it say nothing about the product."""
+    with open(SALLYPORT, "rb") as file:
+        return b"__asan_init" in file.read()
 
 
 class Log:
