@@ -14,7 +14,7 @@ command -v nm > /dev/null || skip_all "nm is not installed"
 
 # shellcheck disable=SC2086 # a list of files
 none "$(nm --defined-only --extern-only --print-file-name $archives |
-    awk '$(NF - 1) ~ /^[TDBRGS]$/ {
+    awk 'NF >= 3 && $(NF - 1) ~ /^[TDBRGS]$/ {
 	split($1, where, ":")
 	if ($NF in first && first[$NF] != where[1])
 		print $NF ": " first[$NF] " and " where[1]
