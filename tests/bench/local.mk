@@ -2,7 +2,7 @@
 EXTRA_DIST += tests/bench/bench.py
 
 bench: all tests/lib/tapshuttle
-	SALLYPORT='$(abs_builddir)/sallyport' $(PY_LOG_COMPILER) \
+	SALLYPORT='$(abs_builddir)/sallyport' python3 \
 	    $(srcdir)/tests/bench/bench.py $(BENCH_FLAGS)
 
 .PHONY: bench
