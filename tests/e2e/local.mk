@@ -10,6 +10,7 @@ rig_modules = tests/lib/tap.py tests/lib/world.py tests/lib/sidecar.py \
 	tests/lib/traffic.py tests/lib/frames.py
 
 e2e_tests = tests/e2e/rig.py tests/e2e/transfer.py tests/e2e/flows.py \
+	tests/e2e/churn.py \
 	tests/e2e/connect.py tests/e2e/close.py tests/e2e/backpressure.py \
 	tests/e2e/publish.py tests/e2e/dns.py tests/e2e/dhcp.py \
 	tests/e2e/floor.py tests/e2e/link.py tests/e2e/lifecycle.py \

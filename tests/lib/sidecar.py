@@ -157,9 +157,9 @@ class Vmm(Program):
     """The shuttle: a VMM whose guest is the world's guest namespace."""
 
     def __init__(self, world, path=None, fd=None, mtu=1500, piece=None,
-                 mac=rig.GUEST_MAC, configure=True):
+                 lose=0, mac=rig.GUEST_MAC, configure=True):
         argv = [TAPSHUTTLE, "-d", "eth0", "-m", str(mtu), "-a", mac,
-                "-q", "20000"]
+                "-q", "20000", "-l", str(lose)]
         argv += ["-s", path] if path else ["-f", str(fd.fileno())]
         if piece:
             argv += ["-c", str(piece)]
@@ -187,11 +187,12 @@ class Vmm(Program):
 Setup = collections.namedtuple("Setup", "world car vmm")
 
 
-def setup(*options, mtu=1500, piece=None, **popen):
+def setup(*options, mtu=1500, piece=None, lose=0, **popen):
     """A world with a sidecar that is ready and a guest behind it."""
     world = rig.World()
     car = Sidecar(world, "--mtu", str(mtu), *options, **popen)
-    return Setup(world, car, Vmm(world, car.path, mtu=mtu, piece=piece))
+    vmm = Vmm(world, car.path, mtu=mtu, piece=piece, lose=lose)
+    return Setup(world, car, vmm)
 
 
 def tell(car):

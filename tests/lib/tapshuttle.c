@@ -3,12 +3,13 @@
  * runs in an Ethernet card (a TAP) whose frames cross a unix stream socket
  * in the framing of QEMU and libkrun: a u32 big-endian length, the frame.
  *
- *	tapshuttle [-c BYTES] [-m MTU] [-a MAC] [-q LEN] -d DEVICE -s PATH
+ *	tapshuttle [-c BYTES] [-l N] [-m MTU] [-a MAC] [-q LEN] -d DEVICE -s PATH
  *	tapshuttle [...] -d DEVICE -f FD
  *
  *	-c BYTES	read and write the stream in pieces of so many bytes
  *	-m MTU		of the TAP, 1500 by default
  *	-a MAC		of the TAP
+ *	-l N		lose every Nth frame of each direction
  *	-q LEN		txqueuelen; a TUN ring of the usual 1000 drops frames
  *
  * SIGUSR1 stops it reading the stream, as a stalled VMM does; SIGUSR2 makes
@@ -49,7 +50,8 @@ struct shuttle {
 	int tap;
 	int stream;
 	size_t mtu;
-	size_t piece; /* most bytes of one stream call */
+	size_t piece;	    /* most bytes of one stream call */
+	unsigned long lose; /* each frame of such a number; 0: none */
 };
 
 static pthread_mutex_t pause_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -148,6 +150,12 @@ smaller(size_t a, size_t b)
 	return (a < b ? a : b);
 }
 
+static bool
+is_lost(const struct shuttle *shuttle, unsigned long *count)
+{
+	return (shuttle->lose != 0 && ++*count % shuttle->lose == 0);
+}
+
 /* The stream's end is how a session ends, and no error. */
 static void
 stream_write(const struct shuttle *shuttle, const uint8_t *buf, size_t len)
@@ -167,6 +175,7 @@ static void *
 up(void *arg)
 {
 	const struct shuttle *shuttle = arg;
+	unsigned long count = 0;
 	uint8_t *batch;
 	uint32_t prefix;
 	size_t fill;
@@ -185,6 +194,8 @@ up(void *arg)
 				break;
 			if (n == -1)
 				err(1, "read from the TAP");
+			if (is_lost(shuttle, &count))
+				continue;
 			prefix = htonl((uint32_t)n);
 			memcpy(batch + fill, &prefix, PREFIX);
 			fill += PREFIX + (size_t)n;
@@ -195,7 +206,8 @@ up(void *arg)
 
 /* Returns how many bytes of whole frames went to the TAP. */
 static size_t
-frames_deliver(const struct shuttle *shuttle, const uint8_t *buf, size_t len)
+frames_deliver(const struct shuttle *shuttle, const uint8_t *buf, size_t len,
+    unsigned long *count)
 {
 	uint32_t prefix;
 	size_t done, frame;
@@ -208,6 +220,8 @@ frames_deliver(const struct shuttle *shuttle, const uint8_t *buf, size_t len)
 			    shuttle->mtu);
 		if (len - done - PREFIX < frame)
 			break;
+		if (is_lost(shuttle, count))
+			continue;
 		/* A full card drops, as real ones do. */
 		if (write(shuttle->tap, buf + done + PREFIX, frame) == -1 &&
 		    errno != EAGAIN && errno != ENOBUFS && errno != EIO)
@@ -220,6 +234,7 @@ static void *
 down(void *arg)
 {
 	const struct shuttle *shuttle = arg;
+	unsigned long count = 0;
 	uint8_t *batch;
 	size_t done, fill = 0;
 	ssize_t n;
@@ -240,7 +255,7 @@ down(void *arg)
 		if (n == -1)
 			err(1, "read from the stream");
 		fill += (size_t)n;
-		done = frames_deliver(shuttle, batch, fill);
+		done = frames_deliver(shuttle, batch, fill, &count);
 		fill -= done;
 		memmove(batch, batch + done, fill);
 	}
@@ -270,7 +285,7 @@ main(int argc, char *argv[])
 	int ch, txqueuelen = 1000;
 
 	shuttle.piece = BATCH_BYTES;
-	while ((ch = getopt(argc, argv, "a:c:d:f:m:q:s:")) != -1) {
+	while ((ch = getopt(argc, argv, "a:c:d:f:l:m:q:s:")) != -1) {
 		if (ch == 'a')
 			mac = optarg;
 		else if (ch == 'c')
@@ -279,6 +294,9 @@ main(int argc, char *argv[])
 			device = optarg;
 		else if (ch == 'f')
 			shuttle.stream = (int)number(optarg, 65536, "-f");
+		else if (ch == 'l')
+			shuttle.lose = (unsigned long)number(optarg, 65536,
+			    "-l");
 		else if (ch == 'm')
 			shuttle.mtu = (size_t)number(optarg, 65535, "-m");
 		else if (ch == 'q')
