@@ -130,6 +130,7 @@ def _():
     car = sidecar.Sidecar(world, "-p", "8080:80")
     client_ends(world.host, 8080, [errno.ECONNRESET, None], 3)
     vmm = sidecar.Vmm(world, car.path)
+    car.log.wait("guest MAC")  # until then there is no guest to connect to
     with world.guest.listen(port=80) as listener:
         client, server = traffic.pair(world.host, "127.0.0.1", listener, 8080)
         with client, server:
