@@ -3,7 +3,8 @@
  * runs in an Ethernet card (a TAP) whose frames cross a unix stream socket
  * in the framing of QEMU and libkrun: a u32 big-endian length, the frame.
  *
- *	tapshuttle [-c BYTES] [-l N] [-m MTU] [-a MAC] [-q LEN] -d DEVICE -s PATH
+ *	tapshuttle [-c BYTES] [-l N] [-m MTU] [-a MAC] [-q LEN]
+ *	    -d DEVICE -s PATH
  *	tapshuttle [...] -d DEVICE -f FD
  *
  *	-c BYTES	read and write the stream in pieces of so many bytes
