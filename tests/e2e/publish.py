@@ -23,6 +23,7 @@ SETUP = sidecar.setup("-p", "%d:80" % LOCAL,
                       "-p", "%s:%d:80" % (rig.HOST, OUTSIDE),
                       "-p", "%d:81" % CLOSED,
                       "-p", "9000-9003:9100-9103/tcp")
+SETUP.car.wait_attached()
 HOST = SETUP.world.host
 INSIDE = SETUP.world.guest.listen(port=80)
 
@@ -124,13 +125,16 @@ def _():
         tap.raises([errno.ECONNRESET], client.recv, 1)
 
 
-@tap.case("no guest yet is a refusal, not a hang")
+@tap.case("no guest yet is a refusal, and one that has said nothing is "
+          "reached")
 def _():
     world = rig.World()
     car = sidecar.Sidecar(world, "-p", "8080:80")
     client_ends(world.host, 8080, [errno.ECONNRESET, None], 3)
     vmm = sidecar.Vmm(world, car.path)
-    car.log.wait("guest MAC")  # until then there is no guest to connect to
+    with world.guest.socket(socket.SOCK_DGRAM) as first:
+        first.sendto(b"here I am", (rig.GATEWAY, 9))
+    car.wait_attached()  # until then there is no guest to connect to
     with world.guest.listen(port=80) as listener:
         client, server = traffic.pair(world.host, "127.0.0.1", listener, 8080)
         with client, server:
