@@ -27,8 +27,6 @@ ENDS = ("orderly", "client resets", "server resets", "client vanishes")
 
 SETUP = sidecar.setup("--connect-rate", "10000", "-p", "8080:80", mtu=9000)
 OUTSIDE = SETUP.world.server.listen()
-for end in traffic.pair(SETUP.world.guest, rig.SERVER, OUTSIDE):
-    rig.reset(end)
 INSIDE = SETUP.world.guest.listen(port=80)
 
 
@@ -103,7 +101,7 @@ def descriptors():
           % (WORKERS * ROUNDS, WORKERS), 90)
 def _():
     world = SETUP.world
-    SETUP.car.log.wait("guest MAC")  # so it has the frame socket
+    SETUP.car.wait_attached()
     before = descriptors()
     started = threading.Event()
 

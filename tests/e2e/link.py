@@ -202,6 +202,7 @@ def _():
     gone(SESSIONS[0])
     vmm = sidecar.Vmm(WORLD, CAR.path)
     SESSIONS[0] += 1
+    CAR.wait_attached()
     for sock in (guest, server, client, accepted):
         sock.close()
     client, accepted = traffic.pair(WORLD.host, "127.0.0.1", inside, 8080)

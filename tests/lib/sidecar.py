@@ -19,6 +19,7 @@ SALLYPORT = os.environ.get("SALLYPORT")
 TAPSHUTTLE = os.environ.get("TAPSHUTTLE",
                             os.path.join(BUILD, "tests/lib/tapshuttle"))
 READY_LIMIT_S = 10
+FIXED_FDS = 7  # stdio, three channels, epoll
 LOG_LINE = re.compile(r"^\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\]: \S")
 
 
@@ -144,6 +145,14 @@ class Sidecar(Program):
                 if role in words:
                     found[role.decode()] = pid
         return found
+
+    def wait_attached(self):
+        """Until netproc holds the frame socket, of which no line tells."""
+        path = "/proc/%d/fd" % self.children()["netproc"]
+        deadline = time.monotonic() + 10 * tap.scale()
+        while len(os.listdir(path)) <= FIXED_FDS:
+            tap.ok(time.monotonic() < deadline, "no frame socket in netproc")
+            time.sleep(0.001)
 
     def terminate(self):
         """Ends it in order; returns (status, seconds)."""
