@@ -176,17 +176,21 @@ class Vmm(Program):
                          pass_fds=[fd.fileno()] if fd else [])
         if fd:
             fd.close()
-        said = self.process.stdout.readline()
-        tap.equal(said, b"up\n", "the shuttle's first word, then %r"
-                  % self.log.lines)
+        self._hear(b"up\n")
         if configure:
             world.guest_configure()
 
+    def _hear(self, word):
+        said = self.process.stdout.readline()
+        tap.equal(said, word, "the shuttle's word, after %r" % self.log.lines)
+
     def stall(self):
         self.process.send_signal(signal.SIGUSR1)
+        self._hear(b"stalled\n")
 
     def resume(self):
         self.process.send_signal(signal.SIGUSR2)
+        self._hear(b"resumed\n")
 
     def check(self):
         tap.equal(self.process.poll(), None,
