@@ -14,8 +14,9 @@
  *	-q LEN		txqueuelen; a TUN ring of the usual 1000 drops frames
  *
  * SIGUSR1 stops it reading the stream, as a stalled VMM does; SIGUSR2 makes
- * it read again; it says "stalled" and "resumed" when it is so.  It ends with 0 when the stream ends, and with 1, naming
- * the length, when it is given a frame that the card could not have taken.
+ * it read again; it says "stalled" and "resumed" when it is so.  It ends with
+ * 0 when the stream ends, and with 1, naming the length, when it is given a
+ * frame that the card could not have taken.
  *
  * One thread a direction: "up" carries TAP to stream, "down" stream to TAP,
  * and the first thread waits for signals.
