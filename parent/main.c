@@ -201,7 +201,7 @@ spawn_both(struct parent *parent, struct config_error *error)
 	if (spawn_children(&spawn, &parent->netproc.child,
 		&parent->relayproc.child) == -1) {
 		parent->status = EX_NOPERM;
-		return (config_error(error, 0, "%s", ""));
+		return (-1);
 	}
 	close(parent->exe_fd);
 	parent->exe_fd = -1;

@@ -112,7 +112,7 @@ struct flow {
 	int readable, writable;
 	int starved; /* readable, but there is no room for it */
 	int recheck; /* drained as it seems; see pump.c */
-	int hung_up; /* the host may have said FIN or worse: read until it shows */
+	int hung_up; /* host may have said FIN or worse: read until it shows */
 
 	uint8_t syn[FLOW_SYN_MAX];
 	size_t syn_len;

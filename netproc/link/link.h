@@ -41,7 +41,7 @@ void link_input(struct netproc *np, uint8_t *frame, size_t len);
 int netif_setup(struct netproc *np);
 void netif_announce(struct netproc *np);
 
-/* netif.c: an ARP request for the guest's address, whose answer pins its MAC. */
+/* netif.c: an ARP request for the guest's address; the answer pins its MAC. */
 void netif_ask_mac(struct netproc *np);
 
 /* netif.c: hands a copy of a frame to lwIP's Ethernet input (ARP, ping). */

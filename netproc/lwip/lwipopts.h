@@ -17,49 +17,50 @@
 #define LWIP_NETIF_LOOPBACK  0
 #define LWIP_HAVE_LOOPIF     0
 
-/* What lwIP parses: ARP, IPv4, TCP.  Nothing else is compiled. */
-#define LWIP_IPV4		      1
-#define LWIP_IPV6 1
-#define LWIP_ARP		      1
-#define LWIP_ETHERNET		      1
-#define LWIP_ICMP		      0 /* gateway/ answers echoes */
-#define LWIP_TCP		      1
-#define LWIP_UDP		      0 /* gateway/ answers DHCP and DNS itself */
-#define LWIP_RAW		      0
-#define LWIP_DHCP		      0
-#define LWIP_AUTOIP		      0
-#define LWIP_ACD		      0
-#define LWIP_IGMP		      0
-#define LWIP_DNS		      0
-#define IP_FORWARD		      0
-#define IP_REASSEMBLY		      0 /* the shield passes no fragment */
-#define IP_FRAG			      0 /* no packet exceeds the MTU */
-#define IP_OPTIONS_ALLOWED	      0 /* nor any IPv4 option */
-#define IP_SOF_BROADCAST	      0
-#define ARP_QUEUEING		      0 /* the guest's MAC is pinned, not resolved */
+/* What lwIP parses: ARP and TCP.  Nothing else is compiled. */
+#define LWIP_IPV4	   1
+#define LWIP_IPV6	   1
+#define LWIP_ARP	   1
+#define LWIP_ETHERNET	   1
+#define LWIP_ICMP	   0 /* gateway/ answers echoes */
+#define LWIP_TCP	   1
+#define LWIP_UDP	   0 /* gateway/ answers DHCP, DNS */
+#define LWIP_RAW	   0
+#define LWIP_DHCP	   0
+#define LWIP_AUTOIP	   0
+#define LWIP_ACD	   0
+#define LWIP_IGMP	   0
+#define LWIP_DNS	   0
+#define IP_FORWARD	   0
+#define IP_REASSEMBLY	   0 /* fragment.c does */
+#define IP_FRAG		   0 /* no packet exceeds the MTU */
+#define IP_OPTIONS_ALLOWED 0 /* nor any IPv4 option */
+#define IP_SOF_BROADCAST   0
+#define ARP_QUEUEING	   0 /* the guest's MAC is pinned */
+
 #define ETHARP_SUPPORT_STATIC_ENTRIES 0
 #define ETHARP_TRUST_IP_MAC	      0
 #define ARP_TABLE_SIZE		      4 /* one guest */
 
-/* Of IPv6, what answers for the gateway's addresses; gateway/ra.c does RA. */
-#define LWIP_IPV6_NUM_ADDRESSES 2
-#define LWIP_IPV6_FRAG 0
-#define LWIP_IPV6_REASS 0
-#define IPV6_FRAG_COPYHEADER 1 /* of no effect without REASS; never 0 on 64 bit */
-#define LWIP_IPV6_MLD 0
-#define LWIP_IPV6_FORWARD 0
-#define LWIP_IPV6_SEND_ROUTER_SOLICIT 0
-#define LWIP_IPV6_AUTOCONFIG 0
-#define LWIP_IPV6_ADDRESS_LIFETIMES 0
-#define LWIP_IPV6_DUP_DETECT_ATTEMPTS 0
-#define LWIP_IPV6_SCOPES 0
-#define LWIP_ND6_QUEUEING 0 /* the guest's MAC is pinned, not resolved */
-#define LWIP_ND6_ALLOW_RA_UPDATES 0 /* the router is us */
+/* Of IPv6, TCP alone: gateway/ answers neighbour discovery and echoes. */
+#define LWIP_IPV6_NUM_ADDRESSES		2
+#define LWIP_IPV6_FRAG			0
+#define LWIP_IPV6_REASS			0
+#define IPV6_FRAG_COPYHEADER		1 /* never 0 on 64 bit */
+#define LWIP_IPV6_MLD			0
+#define LWIP_IPV6_FORWARD		0
+#define LWIP_IPV6_SEND_ROUTER_SOLICIT	0
+#define LWIP_IPV6_AUTOCONFIG		0
+#define LWIP_IPV6_ADDRESS_LIFETIMES	0
+#define LWIP_IPV6_DUP_DETECT_ATTEMPTS	0
+#define LWIP_IPV6_SCOPES		0
+#define LWIP_ND6_QUEUEING		0
+#define LWIP_ND6_ALLOW_RA_UPDATES	0 /* the router is us */
 #define LWIP_ND6_TCP_REACHABILITY_HINTS 0
-#define LWIP_ND6_NUM_NEIGHBORS 4
-#define LWIP_ND6_NUM_DESTINATIONS 4
-#define LWIP_ND6_NUM_PREFIXES 1
-#define LWIP_ND6_NUM_ROUTERS 1
+#define LWIP_ND6_NUM_NEIGHBORS		4
+#define LWIP_ND6_NUM_DESTINATIONS	4
+#define LWIP_ND6_NUM_PREFIXES		1
+#define LWIP_ND6_NUM_ROUTERS		1
 
 /*
  * Memory: malloc(3) behind caps of our own, which stand before every
@@ -69,7 +70,7 @@
 #define MEMP_MEM_MALLOC		 1
 #define MEM_ALIGNMENT		 8
 #define PBUF_POOL_SIZE		 0
-#define PBUF_POOL_BUFSIZE	 1600 /* unused, but has to pass lwIP's checks */
+#define PBUF_POOL_BUFSIZE	 1600 /* unused; passes lwIP's checks */
 #define LWIP_SUPPORT_CUSTOM_PBUF 1 /* frames are parsed where they were read */
 
 /* netif->output computes each checksum once; the guest's is not verified,
@@ -89,24 +90,24 @@
  */
 #define LWIP_WND_SCALE		       1
 #define TCP_RCV_SCALE		       8
-#define TCP_WND			       (4 * 1024 * 1024) /* most; pump.c grants it */
-#define TCP_MSS			       65480 /* MTU 65520; netif->mtu lowers it */
+#define TCP_WND			       (4 * 1024 * 1024) /* see pump.c */
+#define TCP_MSS			       65480 /* netif->mtu lowers it */
 #define TCP_CALCULATE_EFF_SEND_MSS     1
-#define TCP_SND_BUF		       (4 * 1024 * 1024) /* most; blocks.c grants it */
+#define TCP_SND_BUF		       (4 * 1024 * 1024) /* see blocks.c */
 #define TCP_SND_QUEUELEN	       8192 /* pbufs of one flow: 4 MiB / 536 */
 #define TCP_SNDLOWAT		       (64 * 1024)
 #define TCP_SNDQUEUELOWAT	       4096
 #define TCP_WND_UPDATE_THRESHOLD       (128 * 1024)
 #define TCP_OVERSIZE		       0 /* tcp_write never copies here */
 #define TCP_QUEUE_OOSEQ		       1
-#define TCP_OOSEQ_MAX_BYTES	       (1024 * 1024) /* of one flow; then dropped */
+#define TCP_OOSEQ_MAX_BYTES	       (1024 * 1024) /* of a flow; then drop */
 #define TCP_OOSEQ_MAX_PBUFS	       1024
 #define LWIP_TCP_SACK_OUT	       1
 #define LWIP_TCP_TIMESTAMPS	       1
 #define LWIP_TCP_KEEPALIVE	       1
-#define TCP_MSL			       500 /* ms: TIME_WAIT is searched by each SYN */
+#define TCP_MSL			       500 /* ms: each SYN searches TIME_WAIT */
 #define LWIP_TCP_RTO_TIME	       1000 /* ms, RFC 6298 2.1 */
-#define TCP_LISTEN_BACKLOG	       0 /* a SYN is replayed only when admitted */
+#define TCP_LISTEN_BACKLOG	       0    /* SYNs come admitted */
 #define SO_REUSE		       0
 #define LWIP_DISABLE_TCP_SANITY_CHECKS 1 /* they refuse windows this large */
 

@@ -2,6 +2,7 @@
 """How sallyport starts, is refused, and ends; nothing is left behind."""
 
 import os
+import pwd
 import signal
 import socket
 import subprocess
@@ -275,6 +276,33 @@ def _():
     twice = WORLD.host.run([sidecar.SALLYPORT, "-n", "-v", "-f", again],
                            timeout=10)
     tap.equal(twice.stdout, done.stdout, "the canonical form, read again")
+
+
+@tap.case("sallyportctl tells how it stands")
+def _():
+    ctl = os.path.join(sidecar.BUILD, "sallyportctl")
+    path = WORLD.path("control")
+    car = sidecar.Sidecar(WORLD, "--control", path)
+    done = WORLD.host.run([ctl, "-s", path, "status"], timeout=10)
+    tap.note(done.stdout)
+    tap.equal(done.returncode, 0, "status: %s" % done.stderr)
+    for pid in car.children().values():
+        tap.ok(str(pid) in done.stdout, "no %d in %r" % (pid, done.stdout))
+    car.terminate()
+    tap.ok(not os.path.exists(path), "the control socket is still there")
+
+
+@tap.case("--isolation best-effort and --user start it as well")
+def _():
+    car = sidecar.Sidecar(WORLD, "--isolation", "best-effort", "--user",
+                          "nobody")
+    uids = {sidecar.proc_status(pid)["Uid"].split()[0]
+            for pid in car.children().values()}
+    tap.equal(uids, {str(pwd.getpwnam("nobody").pw_uid)}, "uids")
+    wire = frames.Wire(car.path)
+    wire.alive()
+    wire.close()
+    car.terminate()
 
 
 tap.run()

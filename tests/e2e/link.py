@@ -202,6 +202,7 @@ def _():
     gone(SESSIONS[0])
     vmm = sidecar.Vmm(WORLD, CAR.path)
     SESSIONS[0] += 1
+    CAR.wait_attached()
     for sock in (guest, server, client, accepted):
         sock.close()
     client, accepted = traffic.pair(WORLD.host, "127.0.0.1", inside, 8080)
@@ -275,7 +276,8 @@ def _():
             wire.sock.sendall(data)  # a stuck reader would time out here
         after = sidecar.pss_kib(CAR.children()["netproc"])
         tap.note("PSS %d KiB, then %d KiB" % (before, after))
-        tap.ok(after - before < 16384, "grew by %d KiB" % (after - before))
+        tap.ok(after - before < 16384 or sidecar.sanitized(),
+               "grew by %d KiB" % (after - before))
         wire.alive()
 
 

@@ -10,15 +10,19 @@ rig_modules = tests/lib/tap.py tests/lib/world.py tests/lib/sidecar.py \
 	tests/lib/traffic.py tests/lib/frames.py tests/lib/datagrams.py
 
 e2e_tests = tests/e2e/rig.py tests/e2e/transfer.py tests/e2e/flows.py \
+	tests/e2e/churn.py \
 	tests/e2e/connect.py tests/e2e/close.py tests/e2e/backpressure.py \
 	tests/e2e/publish.py tests/e2e/dns.py tests/e2e/resolv_conf.py \
 	tests/e2e/dhcp.py tests/e2e/floor.py tests/e2e/link.py \
 	tests/e2e/lifecycle.py tests/e2e/jail.py
 
-TESTS += $(e2e_tests)
-EXTRA_DIST += $(rig_modules) $(e2e_tests)
+# The same rig, a guest that means harm.
+hostile_tests = tests/hostile/guest.py
+
+TESTS += $(e2e_tests) $(hostile_tests)
+EXTRA_DIST += $(rig_modules) $(e2e_tests) $(hostile_tests)
 
 e2e:
-	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(e2e_tests)'
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(e2e_tests) $(hostile_tests)'
 
 .PHONY: e2e

@@ -23,12 +23,32 @@ SETUP = sidecar.setup("-p", "%d:80" % LOCAL,
                       "-p", "%s:%d:80" % (rig.HOST, OUTSIDE),
                       "-p", "%d:81" % CLOSED,
                       "-p", "9000-9003:9100-9103/tcp")
+SETUP.car.wait_attached()
 HOST = SETUP.world.host
 INSIDE = SETUP.world.guest.listen(port=80)
 
 
 def pair(namespace=HOST, address="127.0.0.1", port=LOCAL):
     return traffic.pair(namespace, address, INSIDE, port)
+
+
+def client_ends(namespace, port, errnos, limit_s):
+    """Connects: the end must come, in time, at once or to the first read.
+    The kernel accepts before sallyport does, but its reset may overtake."""
+    def visit():
+        with namespace.connect("127.0.0.1", port) as client:
+            client.settimeout(20 * tap.scale())
+            if client.recv(1) == b"":
+                raise EOFError
+
+    start = time.monotonic()
+    try:
+        tap.raises(errnos, visit)
+    except EOFError:
+        tap.ok(None in errnos, "the end is an orderly one")
+    took = time.monotonic() - start
+    tap.note("%.2f s" % took)
+    tap.ok(took < limit_s * tap.scale(), "took %.1f s" % took)
 
 
 @tap.case("a client on the host sends and gets 10 MiB unchanged")
@@ -73,11 +93,7 @@ def _():
 
 @tap.case("the guest's refusal resets the client at once")
 def _():
-    start = time.monotonic()
-    with HOST.connect("127.0.0.1", CLOSED) as client:
-        tap.raises([errno.ECONNRESET], client.recv, 1)
-    took = time.monotonic() - start
-    tap.ok(took < 0.5 * tap.scale(), "took %.1f s" % took)
+    client_ends(HOST, CLOSED, [errno.ECONNRESET], 0.5)
 
 
 @tap.case("half-closes pass a published port both ways")
@@ -109,17 +125,16 @@ def _():
         tap.raises([errno.ECONNRESET], client.recv, 1)
 
 
-@tap.case("no guest yet is a refusal, not a hang")
+@tap.case("no guest yet is a refusal, and one that has said nothing is "
+          "reached")
 def _():
     world = rig.World()
     car = sidecar.Sidecar(world, "-p", "8080:80")
-    with world.host.connect("127.0.0.1", 8080) as client:
-        client.settimeout(3 * tap.scale())
-        try:
-            tap.equal(client.recv(1), b"", "what came")
-        except ConnectionResetError:
-            pass
+    client_ends(world.host, 8080, [errno.ECONNRESET, None], 3)
     vmm = sidecar.Vmm(world, car.path)
+    with world.guest.socket(socket.SOCK_DGRAM) as first:
+        first.sendto(b"here I am", (rig.GATEWAY, 9))
+    car.wait_attached()  # until then there is no guest to connect to
     with world.guest.listen(port=80) as listener:
         client, server = traffic.pair(world.host, "127.0.0.1", listener, 8080)
         with client, server:
@@ -132,13 +147,7 @@ def _():
 def _():
     SETUP.world.guest.ip("route add blackhole %s" % rig.GATEWAY)
     try:
-        start = time.monotonic()
-        with HOST.connect("127.0.0.1", LOCAL) as client:
-            client.settimeout(20 * tap.scale())
-            tap.raises([errno.ECONNRESET], client.recv, 1)
-        took = time.monotonic() - start
-        tap.note("%.1f s" % took)
-        tap.ok(took < 11 * tap.scale(), "took %.1f s" % took)
+        client_ends(HOST, LOCAL, [errno.ECONNRESET], 11)
     finally:
         SETUP.world.guest.ip("route del blackhole %s" % rig.GATEWAY)
 

@@ -4,6 +4,7 @@
 import os
 import shutil
 import sys
+import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
@@ -67,6 +68,17 @@ def _():
     setup = sidecar.setup(mtu=65520, piece=4093)
     both_ways(setup, 20 * MIB)
     setup.world.close()
+
+
+@tap.case("a link that loses frames loses no byte", 120)
+def _():
+    for mtu, lose in ((1500, 50), (1500, 13), (65520, 29)):
+        setup = sidecar.setup(mtu=mtu, lose=lose)
+        start = time.monotonic()
+        both_ways(setup, 2 * MIB)
+        tap.note("MTU %d, every %dth lost: %.2f s"
+                 % (mtu, lose, time.monotonic() - start))
+        setup.world.close()
 
 
 @tap.case("an unprivileged user's sidecar carries 100 MiB each way", 120)

@@ -1,24 +1,25 @@
 #!/bin/sh
-# run.sh NAME [FLAG...] SOURCE...: builds a target with libFuzzer and runs it for
-# $FUZZ_SECONDS.  What it learns stays in ./fuzz-work/NAME, a crash as crash-*
-# there; the corpus of the source tree, $srcdir, is only read.
+# Runs each of $FUZZ_TARGETS for $FUZZ_SECONDS, in a build of its own under
+# ./fuzz-build.  What a target learns stays there in work/NAME, its crashes as
+# crash-* beside it; the corpus of the source tree, $srcdir, is only read.
 set -eu
-name=$1
-shift
-work=$PWD/fuzz-work/$name
+build=$PWD/fuzz-build
 cc=${FUZZ_CC:-clang}
 
 if ! command -v "$cc" >/dev/null; then
-	echo "fuzz-short: no $cc.  Mend: apt-get install clang" >&2
+	echo "fuzz-short: there is no $cc" >&2
+	echo "Mend: tools/deps clang" >&2
 	exit 1
 fi
-mkdir -p "$work"
-(
-	cd "$srcdir"
-	"$cc" -std=gnu11 -g -O1 -fno-omit-frame-pointer -fno-strict-aliasing \
-	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-	    -D_GNU_SOURCE -I. -Inetproc/lwip -isystem "$LWIP_DIR/src/include" \
-	    -o "$work.fuzz" "$@"
-)
-exec "$work.fuzz" -max_total_time="${FUZZ_SECONDS:-60}" -print_final_stats=1 \
-    -artifact_prefix="$work/" "$work" "$srcdir/tests/fuzz/corpus/$name"
+mkdir -p "$build"
+cd "$build"
+[ -f Makefile ] ||
+    "$srcdir/configure" CC="$cc" --enable-fuzzers --with-lwip="$LWIP_DIR"
+
+for name in $FUZZ_TARGETS; do
+	mkdir -p "work/$name"
+	make "tests/fuzz/fuzz_$name"
+	"tests/fuzz/fuzz_$name" -max_total_time="${FUZZ_SECONDS:-60}" \
+	    -print_final_stats=1 -artifact_prefix="work/$name/" \
+	    "work/$name" "$srcdir/tests/fuzz/corpus/$name"
+done

@@ -10,6 +10,7 @@ A case passes when it returns; a false tap.ok(), an exception or the case's
 deadline fails it alone.  tap.skip() ends a case with a printed reason.
 """
 
+import atexit
 import functools
 import os
 import signal
@@ -21,6 +22,8 @@ CASE_LIMIT_S = 60
 
 _cases = []
 _at_end = []
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
 
 class Failure(Exception):
@@ -76,8 +79,10 @@ def note(text):
 
 
 def at_end(function):
-    """Runs function after the last case, however that came about."""
+    """Runs function, which may run twice, after the last case, however that
+    came about."""
     _at_end.append(function)
+    atexit.register(function)
 
 
 @functools.cache
@@ -127,7 +132,6 @@ def run(on_failure=lambda: None):
     words = sys.argv[1:]
     chosen = [c for c in _cases if not words or any(w in c[0] for w in words)]
     print("1..%d" % len(chosen), flush=True)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     failed = 0
     try:
         for number, entry in enumerate(chosen, 1):

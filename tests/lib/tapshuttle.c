@@ -3,17 +3,20 @@
  * runs in an Ethernet card (a TAP) whose frames cross a unix stream socket
  * in the framing of QEMU and libkrun: a u32 big-endian length, the frame.
  *
- *	tapshuttle [-c BYTES] [-m MTU] [-a MAC] [-q LEN] -d DEVICE -s PATH
+ *	tapshuttle [-c BYTES] [-l N] [-m MTU] [-a MAC] [-q LEN]
+ *	    -d DEVICE -s PATH
  *	tapshuttle [...] -d DEVICE -f FD
  *
  *	-c BYTES	read and write the stream in pieces of so many bytes
  *	-m MTU		of the TAP, 1500 by default
  *	-a MAC		of the TAP
+ *	-l N		lose every Nth frame of each direction
  *	-q LEN		txqueuelen; a TUN ring of the usual 1000 drops frames
  *
  * SIGUSR1 stops it reading the stream, as a stalled VMM does; SIGUSR2 makes
- * it read again.  It ends with 0 when the stream ends, and with 1, naming
- * the length, when it is given a frame that the card could not have taken.
+ * it read again; it says "stalled" and "resumed" when it is so.  It ends with
+ * 0 when the stream ends, and with 1, naming the length, when it is given a
+ * frame that the card could not have taken.
  *
  * One thread a direction: "up" carries TAP to stream, "down" stream to TAP,
  * and the first thread waits for signals.
@@ -49,7 +52,8 @@ struct shuttle {
 	int tap;
 	int stream;
 	size_t mtu;
-	size_t piece; /* most bytes of one stream call */
+	size_t piece;	    /* most bytes of one stream call */
+	unsigned long lose; /* each frame of such a number; 0: none */
 };
 
 static pthread_mutex_t pause_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -80,7 +84,7 @@ if_set(int sock, unsigned long request, struct ifreq *ifr, const char *what)
 static int
 tap_open(const char *device, int mtu, const char *mac, int txqueuelen)
 {
-	struct ifreq ifr = {0};
+	struct ifreq ifr = { 0 };
 	struct ether_addr *ether;
 	int sock, tap;
 
@@ -118,7 +122,7 @@ tap_open(const char *device, int mtu, const char *mac, int txqueuelen)
 static int
 stream_connect(const char *path)
 {
-	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	int fd;
 
 	if (strlen(path) >= sizeof(sun.sun_path))
@@ -135,7 +139,7 @@ stream_connect(const char *path)
 static void
 readable_wait(int fd)
 {
-	struct pollfd pfd = {.fd = fd, .events = POLLIN};
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
 
 	while (poll(&pfd, 1, -1) == -1)
 		if (errno != EINTR)
@@ -146,6 +150,12 @@ static size_t
 smaller(size_t a, size_t b)
 {
 	return (a < b ? a : b);
+}
+
+static bool
+is_lost(const struct shuttle *shuttle, unsigned long *count)
+{
+	return (shuttle->lose != 0 && ++*count % shuttle->lose == 0);
 }
 
 /* The stream's end is how a session ends, and no error. */
@@ -167,6 +177,7 @@ static void *
 up(void *arg)
 {
 	const struct shuttle *shuttle = arg;
+	unsigned long count = 0;
 	uint8_t *batch;
 	uint32_t prefix;
 	size_t fill;
@@ -185,6 +196,8 @@ up(void *arg)
 				break;
 			if (n == -1)
 				err(1, "read from the TAP");
+			if (is_lost(shuttle, &count))
+				continue;
 			prefix = htonl((uint32_t)n);
 			memcpy(batch + fill, &prefix, PREFIX);
 			fill += PREFIX + (size_t)n;
@@ -195,7 +208,8 @@ up(void *arg)
 
 /* Returns how many bytes of whole frames went to the TAP. */
 static size_t
-frames_deliver(const struct shuttle *shuttle, const uint8_t *buf, size_t len)
+frames_deliver(const struct shuttle *shuttle, const uint8_t *buf, size_t len,
+    unsigned long *count)
 {
 	uint32_t prefix;
 	size_t done, frame;
@@ -208,6 +222,8 @@ frames_deliver(const struct shuttle *shuttle, const uint8_t *buf, size_t len)
 			    shuttle->mtu);
 		if (len - done - PREFIX < frame)
 			break;
+		if (is_lost(shuttle, count))
+			continue;
 		/* A full card drops, as real ones do. */
 		if (write(shuttle->tap, buf + done + PREFIX, frame) == -1 &&
 		    errno != EAGAIN && errno != ENOBUFS && errno != EIO)
@@ -220,6 +236,7 @@ static void *
 down(void *arg)
 {
 	const struct shuttle *shuttle = arg;
+	unsigned long count = 0;
 	uint8_t *batch;
 	size_t done, fill = 0;
 	ssize_t n;
@@ -240,7 +257,7 @@ down(void *arg)
 		if (n == -1)
 			err(1, "read from the stream");
 		fill += (size_t)n;
-		done = frames_deliver(shuttle, batch, fill);
+		done = frames_deliver(shuttle, batch, fill, &count);
 		fill -= done;
 		memmove(batch, batch + done, fill);
 	}
@@ -257,20 +274,22 @@ signals_serve(const sigset_t *set)
 		paused = sig == SIGUSR1;
 		pthread_cond_signal(&pause_over);
 		pthread_mutex_unlock(&pause_lock);
+		puts(sig == SIGUSR1 ? "stalled" : "resumed");
+		fflush(stdout);
 	}
 }
 
 int
 main(int argc, char *argv[])
 {
-	struct shuttle shuttle = {.stream = -1, .mtu = 1500};
+	struct shuttle shuttle = { .stream = -1, .mtu = 1500 };
 	const char *device = NULL, *mac = NULL, *path = NULL;
 	pthread_t thread[2];
 	sigset_t set;
 	int ch, txqueuelen = 1000;
 
 	shuttle.piece = BATCH_BYTES;
-	while ((ch = getopt(argc, argv, "a:c:d:f:m:q:s:")) != -1) {
+	while ((ch = getopt(argc, argv, "a:c:d:f:l:m:q:s:")) != -1) {
 		if (ch == 'a')
 			mac = optarg;
 		else if (ch == 'c')
@@ -279,6 +298,9 @@ main(int argc, char *argv[])
 			device = optarg;
 		else if (ch == 'f')
 			shuttle.stream = (int)number(optarg, 65536, "-f");
+		else if (ch == 'l')
+			shuttle.lose = (unsigned long)number(optarg, 65536,
+			    "-l");
 		else if (ch == 'm')
 			shuttle.mtu = (size_t)number(optarg, 65535, "-m");
 		else if (ch == 'q')

@@ -246,7 +246,7 @@ vm_sallyport_up()
 
 	rm -f "$vm_tmp/ready"
 	mkfifo "$vm_tmp/ready" || return 1
-	"$SALLYPORT" --ready-fd 9 "$@" 9>"$vm_tmp/ready" 2>"$vm_tmp/log" &
+	"$SALLYPORT" --ready-fd 9 "$@" 9>"$vm_tmp/ready" 2>>"$vm_tmp/log" &
 	vm_sallyport=$!
 	vm_pids+=("$vm_sallyport")
 	read -r -t 20 line <"$vm_tmp/ready"
@@ -258,7 +258,8 @@ vm_sallyport_up()
 
 # Runs a guest's command, "$2...", and calls "$1 WORD VALUE" for each line
 # "guest: WORD VALUE" of its console, at last with "status N".  Whatever the
-# guest says is in $vm_tmp/console.
+# guest says is in $vm_tmp/console, what the command says in $vm_tmp/log: one
+# in the midst of the other would break a line of the guest's.
 vm_boot()
 {
 	local callback=$1 line word value
@@ -273,6 +274,6 @@ vm_boot()
 			"$callback" "$word" "$value"
 			;;
 		esac
-	done < <(timeout "${VM_LIMIT_S:-180}" "$@" 2>&1 </dev/null
+	done < <(timeout "${VM_LIMIT_S:-180}" "$@" 2>>"$vm_tmp/log" </dev/null
 	    echo "guest: status $?")
 }

@@ -3,6 +3,7 @@ lint_tests = \
 	tests/lint/docs.sh \
 	tests/lint/format.sh \
 	tests/lint/headers.sh \
-	tests/lint/sources.sh
+	tests/lint/sources.sh \
+	tests/lint/symbols.sh
 TESTS += $(lint_tests)
 EXTRA_DIST += $(lint_tests) tests/lib/tap.sh
