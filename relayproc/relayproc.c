@@ -8,7 +8,7 @@
 #include "relayproc/relayproc.h"
 #include "sandbox/isolate.h"
 
-/* Descriptors beside those of flows, associations, queries, listeners: the fixed, one to spare. */
+/* Beside those of flows, associations, queries and listeners; one to spare. */
 #define NOFILE_SPARE (FD_FIRST_DYNAMIC + 1)
 
 static rlim_t

@@ -195,7 +195,9 @@ udp_publish_answer(struct relayproc *rp, const struct ipc_msg *msg,
 		    msg->tail_len, data->segment_len, data->flags & ASSOC_DF,
 		    &sent);
 	if (result == 0)
-		rp->counters.dgrams_out++;
+		rp->counters.dgrams_out += data->segment_len == 0 ?
+		    1 :
+		    (sent + data->segment_len - 1) / data->segment_len;
 	else
 		rp->counters.dgrams_lost++;
 	return (IPC_OK);
