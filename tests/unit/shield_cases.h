@@ -110,7 +110,7 @@ enum base_name {
 #define ARP_SHA	  22
 #define ARP_SPA	  28
 #define IP_FIRST  14
-#define IP_TOS	  15
+#define IP_DSCP	  15
 #define IP_TOTAL  16
 #define IP_FRAG	  20
 #define IP_PROTO  23
@@ -122,13 +122,30 @@ enum base_name {
 #define TCP_FLAGS 47
 #define TCP_OPTS  54
 
+/* What no IPv4 frame can be; see shield6_cases.h. */
+static const enum shield_verdict ip6_verdicts[] = {
+	SHIELD_ICMP6,
+	SHIELD_ND,
+	SHIELD_DHCP6,
+	SHIELD_FRAGMENT6,
+	SHIELD_IP6_EXTENSION,
+	SHIELD_FRAGMENT_ND,
+	SHIELD_LINK_LOCAL,
+	SHIELD_ICMP6_ERROR,
+	SHIELD_ICMP6_TYPE,
+	SHIELD_MLD,
+	SHIELD_ND_MALFORMED,
+	SHIELD_ND_GATEWAY,
+	SHIELD_ND_FOREIGN,
+};
+
 #define KEEP_SUM 1 /* leave the IP header checksum as it is */
 
 /* clang-format off */
 /* A good frame, up to two patches, then cut or padded to len (0: as is). */
 static const struct shield_case {
 	enum shield_verdict verdict;
-	enum base_name base;
+	unsigned int base; /* enum base_name */
 	const char *what;
 	size_t len;
 	struct {
@@ -139,7 +156,7 @@ static const struct shield_case {
 } cases[] = {
 	{ SHIELD_SHORT_FRAME, UDP, "shorter than an Ethernet header", 13,
 	    { { 0 } }, 0 },
-	{ SHIELD_LONG_FRAME, UDP, "longer than 64 KiB", 65551, { { 0 } }, 0 },
+	{ SHIELD_LONG_FRAME, UDP, "longer than 64 KiB", 65590, { { 0 } }, 0 },
 	{ SHIELD_LONG_FRAME, ARP, "ARP longer than the MTU", 1515, { { 0 } },
 	    0 },
 	{ SHIELD_LONG_FRAME, ICMP, "ping longer than the MTU", 1515,
@@ -216,10 +233,26 @@ static const struct shield_case {
 	{ SHIELD_IP_CHECKSUM, UDP, "bad header checksum", 0,
 	    { { IP_SUM, 2, { 0x12, 0x34 } } }, KEEP_SUM },
 	{ SHIELD_FRAGMENT, UDP, "first fragment", 0,
-	    { { IP_FRAG, 2, { 0x20, 0 } } }, 0 },
+	    { { IP_FRAG, 2, { 0x20, 0 } }, { IP_TOTAL, 2, { 0, 28 } } }, 0 },
 	{ SHIELD_FRAGMENT, UDP, "last fragment", 0,
-	    { { IP_FRAG, 2, { 0x1f, 0xff } } }, 0 },
-	{ SHIELD_FRAGMENT, DHCP, "DHCP in a fragment", 0,
+	    { { IP_FRAG, 2, { 0, 185 } } }, 0 },
+	{ SHIELD_FRAGMENT, ICMP, "DF and more fragments", 0,
+	    { { IP_FRAG, 2, { 0x60, 0 } }, { IP_TOTAL, 2, { 0, 28 } } }, 0 },
+	{ SHIELD_FRAGMENT, UDP, "fragment up to 65535", 0,
+	    { { IP_FRAG, 2, { 0x1f, 0xfc } }, { IP_TOTAL, 2, { 0, 31 } } }, 0 },
+	{ SHIELD_FRAGMENT_END, UDP, "fragment up to 65536", 0,
+	    { { IP_FRAG, 2, { 0x1f, 0xfc } }, { IP_TOTAL, 2, { 0, 32 } } }, 0 },
+	{ SHIELD_FRAGMENT_SHORT, UDP, "fragment of nothing", 0,
+	    { { IP_FRAG, 2, { 0x20, 0 } }, { IP_TOTAL, 2, { 0, 20 } } }, 0 },
+	{ SHIELD_FRAGMENT_LENGTH, UDP, "fragment of 12 bytes, more to come", 0,
+	    { { IP_FRAG, 2, { 0x20, 0 } } }, 0 },
+	{ SHIELD_PROTOCOL, UDP, "fragment of SCTP", 0,
+	    { { IP_FRAG, 2, { 0, 1 } }, { IP_PROTO, 1, { 132 } } }, 0 },
+	{ SHIELD_FOREIGN_IP, UDP, "fragment from another source", 0,
+	    { { IP_FRAG, 2, { 0, 1 } }, { IP_SRC, 4, { REMOTE_IP4 } } }, 0 },
+	{ SHIELD_GROUP_DST, UDP, "fragment to multicast", 0,
+	    { { IP_FRAG, 2, { 0, 1 } }, { IP_DST, 4, { 224, 0, 0, 1 } } }, 0 },
+	{ SHIELD_FOREIGN_IP, DHCP, "DHCP in a fragment", 0,
 	    { { IP_FRAG, 2, { 0x20, 0 } } }, 0 },
 	{ SHIELD_FOREIGN_IP, UDP, "another source", 0,
 	    { { IP_SRC, 4, { REMOTE_IP4 } } }, 0 },
@@ -342,7 +375,7 @@ static const struct shield_case {
 	{ SHIELD_DHCP, DHCP, "DHCP to the link's broadcast", 0,
 	    { { IP_DST, 4, { 0x64, 0x60, 0, 3 } } }, 0 },
 	{ SHIELD_TCP, DATA, "DSCP and ECN bits", 0,
-	    { { IP_TOS, 1, { 0xff } } }, 0 },
+	    { { IP_DSCP, 1, { 0xff } } }, 0 },
 	{ SHIELD_TCP, DATA, "evil bit", 0, { { IP_FRAG, 2, { 0x80, 0 } } }, 0 },
 	{ SHIELD_TCP, DATA, "TTL 0", 0, { { 22, 1, { 0 } } }, 0 },
 };

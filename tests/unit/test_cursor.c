@@ -137,6 +137,28 @@ a_write_that_does_not_fit_writes_nothing_of_itself(void **state)
 	assert_memory_equal(room, "\0\0\xaa\xaa", 4);
 }
 
+static void
+a_patch_stays_within_what_is_written(void **state)
+{
+	struct cursor_out out;
+	uint8_t room[4] = { 0 };
+
+	(void)state;
+	cursor_out_init(&out, room, sizeof(room));
+	cursor_out_zero(&out, 3);
+	cursor_out_patch16(&out, 1, 0x0102);
+	assert_int_equal(out.error, 0);
+	assert_memory_equal(room, "\0\1\2", 3);
+	cursor_out_patch16(&out, 2, 0x0304);
+	assert_int_equal(out.error, 1);
+	assert_memory_equal(room, "\0\1\2\0", 4);
+	cursor_out_init(&out, room, sizeof(room));
+	cursor_out_u8(&out, 9);
+	cursor_out_patch16(&out, 0, 0x0304);
+	assert_int_equal(out.error, 1);
+	assert_int_equal(room[0], 9);
+}
+
 int
 main(void)
 {
@@ -151,6 +173,7 @@ main(void)
 		cmocka_unit_test(writing_mirrors_reading),
 		cmocka_unit_test(
 		    a_write_that_does_not_fit_writes_nothing_of_itself),
+		cmocka_unit_test(a_patch_stays_within_what_is_written),
 	};
 
 	return (cmocka_run_group_tests_name("cursor", tests, NULL, NULL));

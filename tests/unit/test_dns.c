@@ -224,10 +224,17 @@ a_truncated_answer_keeps_its_flags_and_sets_tc(void **state)
 }
 
 /* The table of queries in flight. */
+static const struct dns_client client = {
+	.guest = { 4, { 0 }, { 100, 96, 0, 2 } },
+	.gateway = { 4, { 0 }, { 100, 96, 0, 1 } },
+	.guest_port = 40000,
+	.udp_max = 1232,
+};
+
 static struct dns_slot *
 add(struct dns_table *table, uint64_t deadline_ms)
 {
-	return (dns_table_add(table, 0x64600002, 40000, query, sizeof(query),
+	return (dns_table_add(table, &client, query, sizeof(query),
 	    deadline_ms));
 }
 
@@ -256,8 +263,7 @@ a_query_is_found_by_number_and_generation(void **state)
 	assert_int_equal(dns_table_init(&table, 4), 0);
 	slot = add(&table, 100);
 	assert_non_null(slot);
-	assert_int_equal(slot->guest_ip, 0x64600002);
-	assert_int_equal(slot->guest_port, 40000);
+	assert_memory_equal(&slot->client, &client, sizeof(client));
 	assert_int_equal(slot->head_len, sizeof(query));
 	assert_memory_equal(slot->head, query, sizeof(query));
 	number = dns_table_number(&table, slot);
@@ -344,7 +350,7 @@ a_long_query_is_kept_up_to_its_head(void **state)
 
 	(void)state;
 	assert_int_equal(dns_table_init(&table, 1), 0);
-	slot = dns_table_add(&table, 1, 2, message, sizeof(message), 3);
+	slot = dns_table_add(&table, &client, message, sizeof(message), 3);
 	assert_int_equal(slot->head_len, DNS_HEAD_MAX);
 	dns_table_free(&table);
 }

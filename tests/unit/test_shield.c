@@ -87,6 +87,8 @@ every_verdict_has_a_frame_that_shows_it_and_a_name(void **state)
 		seen[cases[i].verdict] = 1;
 	for (i = 0; i < COUNT(bases); i++)
 		seen[bases[i].verdict] = 1;
+	for (i = 0; i < COUNT(ip6_verdicts); i++)
+		seen[ip6_verdicts[i]] = 1;
 	for (i = 0; i < SHIELD_NVERDICTS; i++) {
 		if (!seen[i])
 			fail_msg("no frame shows %s",
@@ -131,7 +133,7 @@ every_kind_of_frame_cut_at_every_length_is_dropped(void **state)
 
 	(void)state;
 	for (i = 0; i < COUNT(bases); i++) {
-		sc.base = (enum base_name)i;
+		sc.base = (unsigned int)i;
 		for (sc.len = 1; sc.len < bases[i].len; sc.len++) {
 			if (SHIELD_IS_PASS(check(&sc, &config, &out)))
 				fail_msg("base %zu passes at %zu", i, sc.len);
@@ -152,7 +154,7 @@ a_packet_that_says_how_short_it_is_stays_within_its_bytes(void **state)
 
 	(void)state;
 	for (i = SYN; i < COUNT(bases); i++) {
-		sc.base = (enum base_name)i;
+		sc.base = (unsigned int)i;
 		for (sc.len = 34; sc.len < bases[i].len; sc.len++) {
 			sc.patch[0].at = IP_TOTAL;
 			sc.patch[0].n = 2;
@@ -288,6 +290,47 @@ without_a_broadcast_address_nothing_is_taken_for_one(void **state)
 	assert_int_equal(check(&sc, &cfg, &out), SHIELD_TCP);
 }
 
+static void
+a_fragment_tells_where_it_belongs(void **state)
+{
+	struct shield_case sc = { .base = UDP,
+		.patch = { { IP_FRAG, 2, { 0x20, 2 } },
+		    { IP_TOTAL, 2, { 0, 28 } } } };
+	struct shield_frame out;
+
+	(void)state;
+	assert_int_equal(check(&sc, &config, &out), SHIELD_FRAGMENT);
+	assert_int_equal(out.frag_id, 0x1234);
+	assert_int_equal(out.frag_off, 16);
+	assert_int_equal(out.frag_more, 1);
+	assert_int_equal(out.df, 0);
+	assert_int_equal(out.protocol, 17);
+	assert_int_equal(out.l4_off, 34);
+	assert_int_equal(out.l4_len, 8);
+	assert_int_equal(out.to_gateway, 1);
+	assert_int_equal(out.sport, 0);
+}
+
+static void
+an_echo_request_tells_its_identifier_and_what_it_may_cost(void **state)
+{
+	struct shield_case sc = { .base = ICMP,
+		.patch = { { L4 + 4, 2, { 0xab, 0xcd } } } };
+	struct shield_frame out;
+
+	(void)state;
+	assert_int_equal(check(&sc, &config, &out), SHIELD_ICMP);
+	assert_int_equal(out.icmp_type, 8);
+	assert_int_equal(out.sport, 0xabcd);
+	assert_int_equal(out.ttl, 64);
+	assert_int_equal(out.df, 1);
+	assert_int_equal(out.version, 4);
+	sc.patch[1].at = L4; /* a reply has no port */
+	sc.patch[1].n = 1;
+	assert_int_equal(check(&sc, &config, &out), SHIELD_ICMP);
+	assert_int_equal(out.sport, 0);
+}
+
 int
 main(void)
 {
@@ -310,6 +353,9 @@ main(void)
 		    an_unpinned_guest_may_have_any_mac_but_the_gateways),
 		cmocka_unit_test(
 		    without_a_broadcast_address_nothing_is_taken_for_one),
+		cmocka_unit_test(a_fragment_tells_where_it_belongs),
+		cmocka_unit_test(
+		    an_echo_request_tells_its_identifier_and_what_it_may_cost),
 	};
 
 	return (cmocka_run_group_tests_name("shield", tests, NULL, NULL));
