@@ -8,6 +8,7 @@ relayproc_tests = \
 	tests/unit/test_relay_flow_jailed \
 	tests/unit/test_assoc \
 	tests/unit/test_udp_assoc_jailed \
+	tests/unit/test_udp_publish_jailed \
 	tests/unit/test_relay_dispatch \
 	tests/unit/test_relay_dispatch_parent \
 	tests/unit/test_resolver
@@ -21,6 +22,7 @@ relayproc_jailed_libs = relayproc/librelayproc.a sandbox/libsandbox.a \
 	$(CMOCKA_LIBS)
 relay_life = tests/unit/relay_life.c tests/unit/relay_life.h
 relay_jail = tests/unit/relay_jail.c tests/unit/relay_jail.h
+relay_dgram = tests/unit/relay_dgram.c tests/unit/relay_dgram.h
 
 tests_unit_test_addr_class_SOURCES = tests/unit/test_addr_class.c
 tests_unit_test_addr_class_LDADD = $(relayproc_test_libs)
@@ -46,8 +48,14 @@ tests_unit_test_assoc_SOURCES = tests/unit/test_assoc.c
 tests_unit_test_assoc_LDADD = $(relayproc_test_libs)
 
 tests_unit_test_udp_assoc_jailed_SOURCES = \
-	tests/unit/test_udp_assoc_jailed.c $(relay_life) $(relay_jail)
+	tests/unit/test_udp_assoc_jailed.c $(relay_life) $(relay_jail) \
+	$(relay_dgram)
 tests_unit_test_udp_assoc_jailed_LDADD = $(relayproc_jailed_libs)
+
+tests_unit_test_udp_publish_jailed_SOURCES = \
+	tests/unit/test_udp_publish_jailed.c $(relay_life) $(relay_jail) \
+	$(relay_dgram)
+tests_unit_test_udp_publish_jailed_LDADD = $(relayproc_jailed_libs)
 
 tests_unit_test_relay_dispatch_SOURCES = tests/unit/test_relay_dispatch.c \
 	$(relay_life)
