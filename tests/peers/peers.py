@@ -6,7 +6,7 @@ slirp4netns, and printed as a table.
 
 Only the probes whose name holds a WORD are run.  Each runs in a process, a
 world and a contender of its own, which are gone when its time is.  The status
-is 1 where a peer is right and sallyport is not.
+is 1 where a peer is right and sallyport is not, or where a probe was lost.
 """
 
 import argparse
@@ -76,7 +76,7 @@ def run_here(number, name):
     try:
         result = judge(probe.PROBES[number], name)
     except BaseException as error:
-        result = ("no", "does not start: %s" % why(error), [])
+        result = ("lost", "does not start: %s" % why(error), [])
     print(json.dumps(result), flush=True)
     for function in reversed(tap._at_end):
         function()
@@ -96,7 +96,7 @@ def run(number, name):
         return json.loads(said)
     except (subprocess.TimeoutExpired, ValueError) as error:
         complaint = "" if process.returncode is None else complaint
-        return "no", "the probe was lost: %s" % why(error), [complaint]
+        return "lost", why(error), [complaint]
     finally:
         try:
             os.killpg(process.pid, signal.SIGKILL)
@@ -114,6 +114,8 @@ def verdict(results):
     """What a row means for sallyport, and whether that is bad."""
     ours = results["sallyport"][0]
     peers = [results[name][0] for name in results if name != "sallyport"]
+    if "lost" in [ours, *peers]:
+        return "**not run**", True
     if ours == "yes":
         return ("as good" if "yes" in peers or not peers else "better"), False
     if "yes" in peers:
@@ -141,7 +143,7 @@ def summary(rows, names, bad):
         print("%s: %d of %d right" % (name, sum(
             results[name][0] == "yes" for _, results in rows), len(rows)))
     if bad:
-        print("\nA peer is right and sallyport is not:")
+        print("\nA peer is right and sallyport is not, or a probe was lost:")
         for name in bad:
             print("- " + name)
     else:
@@ -189,7 +191,7 @@ def main():
     if options.v:
         for each, results in rows:
             for name in names:
-                if results[name][0] == "no":
+                if results[name][0] in ("no", "lost"):
                     print("\n%s, %s:" % (name, each.name))
                     print("\n".join("    " + line
                                     for line in results[name][2]))

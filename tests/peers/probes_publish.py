@@ -15,11 +15,13 @@ def client(this, timeout_s=5):
     return this.host.connect("127.0.0.1", PUBLISHED, timeout_s=timeout_s)
 
 
-def pair(this):
-    listener = this.guest.listen(port=GUEST_PORT)
+def pair(this, listener=None):
+    listener = listener or this.guest.listen(port=GUEST_PORT)
     outside = client(this)
     listener.settimeout(5)
+    outside.sendall(b"!")  # passt completes no handshake before
     inside, _ = listener.accept()
+    tap.equal(inside.recv(1), b"!", "the first byte")
     return outside, inside
 
 
@@ -27,10 +29,19 @@ def pair(this):
 def _(this):
     listener = this.guest.listen(port=GUEST_PORT)
     for way in range(2):
-        outside = client(this)
-        inside, _ = listener.accept()
+        outside, inside = pair(this, listener)
         ends = (outside, inside) if way else (inside, outside)
         traffic.transfer(*ends, 4 << 20)
+
+
+@probe("publish: a guest's server that speaks first is heard", "BCP 127")
+def _(this):
+    listener = this.guest.listen(port=GUEST_PORT)
+    listener.settimeout(3)
+    outside = client(this)
+    inside, _ = listener.accept()
+    inside.sendall(b"220 ready")
+    tap.equal(traffic.exact(outside, 9), b"220 ready", "the greeting")
 
 
 @probe("publish: a guest that does not listen refuses, in 1 s",

@@ -26,6 +26,7 @@ def client(this, sport=4000, **fields):
     raw = Raw(this).find_gateway()
     each = Client(raw, rig.SERVER, rig.port_of(listener), sport, **fields)
     each.syn_ack = each.connect()
+    each.listener = listener  # for as long as the client is there
     server, _ = listener.accept()
     server.settimeout(3)
     return each, server

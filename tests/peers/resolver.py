@@ -64,7 +64,7 @@ def udp_size(query):
 
 class Resolver:
     """Answers A with `address`, anything else with five bytes, and names
-    that begin with "big" with 3000.  asked holds (protocol, query)."""
+    that begin with "big" with 3000.  asked holds (port or 0, query)."""
 
     def __init__(self, this, listen=rig.SERVER, address="203.0.113.53"):
         self.address, self.asked = address, []
@@ -78,7 +78,7 @@ class Resolver:
     def _udp(self):
         while True:
             query, peer = self.udp.recvfrom(65536)
-            self.asked.append(("udp", query))
+            self.asked.append((peer[1], query))
             self.udp.sendto(answer(query, self.address, udp_size(query)),
                             peer)
 
@@ -93,7 +93,7 @@ class Resolver:
                 query = framed(sock)
                 if query is None:
                     return
-                self.asked.append(("tcp", query))
+                self.asked.append((0, query))
                 reply = answer(query, self.address, 65535)
                 sock.sendall(struct.pack("!H", len(reply)) + reply)
 
