@@ -42,7 +42,10 @@ struct dns_table {
 int dns_table_init(struct dns_table *table, uint32_t nslots);
 void dns_table_free(struct dns_table *table);
 
-/* Copies client and the head of query.  Returns borrowed, or NULL if all are in use. */
+/*
+ * Copies client and the head of query.  Returns borrowed, or NULL if all are
+ * in use.
+ */
 struct dns_slot *dns_table_add(struct dns_table *table,
     const struct dns_client *client, const uint8_t *query, size_t len,
     uint64_t deadline_ms);

@@ -99,9 +99,8 @@ check_solicit(const struct shield_config *cfg, int has_source,
 	if (unspecified &&
 	    (has_source || !is_solicited_node(out->dst6, out->nd_target)))
 		return (SHIELD_ND_MALFORMED);
+	/* From ::, its answer says that it is taken (RFC 4862 5.4.3). */
 	out->nd_for_gateway = (uint8_t)shield_is_gateway6(out->nd_target, cfg);
-	if (unspecified && out->nd_for_gateway)
-		return (SHIELD_ND_GATEWAY); /* RFC 4862 5.4.3: it wants it */
 	return (SHIELD_ND);
 }
 

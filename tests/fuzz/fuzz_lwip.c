@@ -72,6 +72,12 @@ tcp_isn(const void *local_ip, uint16_t local_port, const void *remote_ip,
 	return (ISN);
 }
 
+uint32_t
+lwip_port_random(void)
+{
+	return (ISN);
+}
+
 _Noreturn void
 lwip_assert_failed(const char *message, int line, const char *file)
 {
@@ -225,6 +231,7 @@ input_frame(uint8_t *frame, size_t len)
 static void
 run_record(uint8_t choices, const uint8_t *bytes, size_t len)
 {
+	enum shield_verdict verdict;
 	struct shield_frame sf;
 	uint8_t *frame = malloc(len > 0 ? len : 1);
 
@@ -232,8 +239,10 @@ run_record(uint8_t choices, const uint8_t *bytes, size_t len)
 		abort();
 	memcpy(frame, bytes, len);
 	fix(choices, frame, len);
-	if (len <= UINT16_MAX &&
-	    SHIELD_IS_PASS(shield_check(frame, len, &config, &sf)))
+	verdict = shield_check(frame, len, &config, &sf);
+	/* What comes of fragments is looked at again; they are not. */
+	if (len <= UINT16_MAX && SHIELD_IS_PASS(verdict) &&
+	    verdict != SHIELD_FRAGMENT)
 		input_frame(frame, len);
 	else
 		free(frame);
