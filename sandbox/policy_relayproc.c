@@ -85,6 +85,8 @@ static const struct filter_rule rules[] = {
 	    "small send buffers do not stall on one large segment" },
 	{ CALL(setsockopt), { ANY, INT(SOL_SOCKET), INT(SO_OOBINLINE) },
 	    "urgent bytes stay in the stream" },
+	{ CALL(setsockopt), { ANY, INT(SOL_SOCKET), INT(SO_RCVBUF) },
+	    "a burst of datagrams is not lost while netproc is busy" },
 	{ CALL(setsockopt), { ANY, INT(IPPROTO_UDP), INT(UDP_GRO) },
 	    "many datagrams of one peer arrive as one message" },
 	{ CALL(setsockopt), { ANY, INT(IPPROTO_IP), INT(IP_RECVERR) },
