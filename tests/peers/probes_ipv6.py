@@ -18,7 +18,10 @@ from raw import ALL_ROUTERS, Raw, ip6, multicast_mac, solicited_node
 LINK_LOCAL = "fe80::53:4dff:fe00:2"  # of the guest's MAC
 ALL_DHCP = "ff02::1:2"
 RS, RA, NS, NA = 133, 134, 135, 136
+UNREACHABLE, TIME_EXCEEDED = 1, 3
 ECHO_REQUEST6, ECHO_REPLY6 = 128, 129
+ANSWERS6 = (UNREACHABLE, TIME_EXCEEDED, ECHO_REPLY6)
+PAYLOAD = b"payload"
 ND_PREFIX, ND_MTU, ND_RDNSS = 3, 5, 25
 SOLICIT, ADVERTISE, REQUEST, REPLY, INFORMATION = 1, 2, 3, 7, 11
 D6_CLIENT, D6_SERVER, D6_IA_NA, D6_IAADDR = 1, 2, 3, 5
@@ -276,33 +279,54 @@ def _(this):
     raise Wrong("silence")
 
 
-def ping6(this, address):
+def ping6(this, address, hops=64):
+    """The first answer to a ping: an ICMPv6 message."""
     with this.guest:
         sock = socket.socket(socket.AF_INET6, socket.SOCK_RAW,
                              socket.IPPROTO_ICMPV6)
     sock.settimeout(1.5)
-    body = struct.pack("!BBHHH", ECHO_REQUEST6, 0, 0, 77, 5) + b"payload"
+    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, hops)
+    body = struct.pack("!BBHHH", ECHO_REQUEST6, 0, 0, 77, 5) + PAYLOAD
     for _ in range(2):
         sock.sendto(body, (address, 0))
         try:
             while True:
                 data = sock.recv(2000)
-                if data[0] == ECHO_REPLY6:
-                    need(data[4:] == body[4:], "not what was sent")
-                    return
+                if data[0] in ANSWERS6:
+                    return data
         except TimeoutError:
             continue
     raise Wrong("silence")
 
 
+def echoed6(message):
+    need(message[0] == ECHO_REPLY6, "type %d" % message[0])
+    need(message[4:] == struct.pack("!HH", 77, 5) + PAYLOAD,
+         "not what was sent")
+
+
 @probe("IPv6: the gateway answers ping", "RFC 4443 4.2", ipv6=True)
 def _(this):
-    ping6(this, this.gateway6)
+    echoed6(ping6(this, this.gateway6))
 
 
 @probe("IPv6: ping of the outside", "RFC 4443 4.1", ipv6=True)
 def _(this):
-    ping6(this, SERVER6)
+    echoed6(ping6(this, SERVER6))
+
+
+@probe("IPv6: ping of an unreachable host is told", "RFC 4443 3.1",
+       ipv6=True)
+def _(this):
+    kind = ping6(this, UNREACHABLE6)[0]
+    need(kind == UNREACHABLE, "type %d" % kind)
+
+
+@probe("IPv6: a hop limit of 1 is answered with time exceeded",
+       "RFC 4443 3.3", ipv6=True)
+def _(this):
+    kind = ping6(this, SERVER6, hops=1)[0]
+    need(kind == TIME_EXCEEDED, "type %d" % kind)
 
 
 @probe("IPv6: a SLAAC address of the guest's own works, too", "RFC 4862",
