@@ -97,7 +97,8 @@
 #define TCP_SND_QUEUELEN	       8192 /* pbufs of one flow: 4 MiB / 536 */
 #define TCP_SNDLOWAT		       (64 * 1024)
 #define TCP_SNDQUEUELOWAT	       4096
-#define TCP_WND_UPDATE_THRESHOLD       (128 * 1024)
+/* Said unasked; in tcp_recved(), which has the pcb.  Not all guests scale. */
+#define TCP_WND_UPDATE_THRESHOLD LWIP_MIN(128 * 1024, TCP_WND_MAX(pcb) / 2)
 #define TCP_OVERSIZE		       0 /* tcp_write never copies here */
 #define TCP_QUEUE_OOSEQ		       1
 #define TCP_OOSEQ_MAX_BYTES	       (1024 * 1024) /* of a flow; then drop */
