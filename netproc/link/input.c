@@ -43,12 +43,19 @@ input_udp(struct netproc *np, uint8_t *frame, const struct shield_frame *sf)
 		datagram_udp(np, frame, sf);
 }
 
-/* IPv6 clients of published ports are sent to the address it uses. */
+/*
+ * IPv6 clients of published ports are sent to the address it uses, or looks
+ * for duplicates of before it does (RFC 4862 5.4).
+ */
 static void
-learn_address6(struct netproc *np, const struct shield_frame *sf)
+learn_address6(struct netproc *np, enum shield_verdict verdict,
+    const struct shield_frame *sf)
 {
-	const struct ipc_addr src = shield_src(sf);
+	struct ipc_addr src = shield_src(sf);
 
+	if (verdict == SHIELD_ND && !sf->nd_for_gateway &&
+	    src.bytes[0] == 0) /* :: */
+		memcpy(src.bytes, sf->nd_target, sizeof(sf->nd_target));
 	if (!addr_in_prefix(&src, &np->cfg.address6, np->cfg.prefix_len6))
 		return;
 	np->guest6 = src;
@@ -138,6 +145,6 @@ link_input(struct netproc *np, uint8_t *frame, size_t len)
 	if (!np->shield.guest_mac_known)
 		pin_mac(np, sf.src_mac);
 	if (sf.version == 6)
-		learn_address6(np, &sf);
+		learn_address6(np, verdict, &sf);
 	input_checked(np, verdict, frame, len, &sf);
 }
