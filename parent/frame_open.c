@@ -8,6 +8,9 @@
 
 #include "parent/frame_open.h"
 
+/* Bytes of frames in the socket; 16 of the largest. */
+#define FRAME_SNDBUF (1024 * 1024)
+
 static const char mend_fd[] =
     "pass a connected unix stream socket (socketpair), not opened "
     "close-on-exec";
@@ -55,6 +58,15 @@ set_flags(int fd)
 	return (fcntl(fd, F_SETFD, FD_CLOEXEC));
 }
 
+void
+frame_set_buffer(int fd)
+{
+	const int bytes = FRAME_SNDBUF;
+
+	/* Less than asked for, or the default, is slower and no error. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+}
+
 static int
 take_inherited(struct frame_source *source, int fd, struct config_error *error)
 {
@@ -68,6 +80,7 @@ take_inherited(struct frame_source *source, int fd, struct config_error *error)
 	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &source->vmm, &len) == -1)
 		return (config_error(error, EX_OSERR, "--fd %d: %s", fd,
 		    strerror(errno)));
+	frame_set_buffer(fd);
 	source->fd = fd;
 	return (0);
 }
@@ -82,6 +95,8 @@ open_pair(struct frame_source *source, struct config_error *error)
 		    strerror(errno)));
 	source->fd = pair[0];
 	source->vmm_fd = pair[1];
+	frame_set_buffer(pair[0]);
+	frame_set_buffer(pair[1]);
 	if (set_flags(source->fd) == -1)
 		return (config_error(error, EX_OSERR, "socketpair: %s",
 		    strerror(errno)));

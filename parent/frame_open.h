@@ -24,6 +24,13 @@ struct frame_source {
 int frame_open(const struct config *config, struct frame_source *source,
     struct config_error *error);
 
+/*
+ * Asks for room for frames towards the VMM; the kernel gives at most
+ * net.core.wmem_max.  Without it a sidecar that writes and a VMM that reads
+ * wait for each other more often.
+ */
+void frame_set_buffer(int fd);
+
 /* No source: every descriptor -1. */
 void frame_init(struct frame_source *source);
 

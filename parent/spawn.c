@@ -30,6 +30,9 @@
  * End of file instead of a report says that the exec succeeded.
  */
 
+/* Bytes of datagrams between the children: 16 records of the largest. */
+#define DGRAM_SNDBUF (1024 * 1024)
+
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS 83
 #endif
@@ -323,6 +326,7 @@ pairs_open(struct pairs *pairs)
 {
 	int *const all[] = { pairs->netproc, pairs->relayproc, pairs->flows,
 		pairs->dgrams };
+	const int bytes = DGRAM_SNDBUF;
 	size_t i;
 
 	memset(pairs, 0xff, sizeof(*pairs)); /* each -1 */
@@ -335,6 +339,10 @@ pairs_open(struct pairs *pairs)
 			    strerror(errno));
 			return (-1);
 		}
+	/* Less than asked for, or the default, loses more and is no error. */
+	for (i = 0; i < 2; i++)
+		(void)setsockopt(pairs->dgrams[i], SOL_SOCKET, SO_SNDBUF,
+		    &bytes, sizeof(bytes));
 	return (0);
 }
 

@@ -87,6 +87,7 @@ on_connect(evutil_socket_t fd, short what, void *arg)
 		close(conn);
 		return;
 	}
+	frame_set_buffer(conn);
 	source->fd = conn;
 	source->vmm = peer;
 	hand_over(parent);

@@ -58,6 +58,8 @@ static const struct filter_rule rules[] = {
 	    "socket" },
 	{ CALL(getsockopt), { ANY, INT(SOL_SOCKET), INT(SO_PEERCRED) },
 	    "who connected: logged, and checked on the control socket" },
+	{ CALL(setsockopt), { ANY, INT(SOL_SOCKET), INT(SO_SNDBUF) },
+	    "room for frames towards a VMM that has connected" },
 	{ CALL(close), { ANY },
 	    "a VMM that left or was refused, resolv.conf once read" },
 

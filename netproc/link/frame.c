@@ -13,9 +13,6 @@
 /* One frame with its prefix: less room than this and the rest moves up. */
 #define ROOM_MIN (FRAME_PREFIX_LEN + FRAME_LEN_MAX)
 
-/* iovecs of one writev(2); IOV_MAX is 1024. */
-#define WRITE_IOV 512
-
 enum frame_next
 frame_next(const uint8_t *bytes, size_t len, size_t *frame_len)
 {
@@ -88,7 +85,8 @@ frame_writer_init(struct frame_writer *w)
 {
 	memset(w, 0, sizeof(*w));
 	w->slots = calloc(FRAME_QUEUE_FRAMES, sizeof(*w->slots));
-	return (w->slots == NULL ? -1 : 0);
+	w->iov = calloc(FRAME_WRITE_IOV, sizeof(*w->iov));
+	return (w->slots == NULL || w->iov == NULL ? -1 : 0);
 }
 
 static void
@@ -167,11 +165,11 @@ writer_gather(const struct frame_writer *w, struct iovec *iov)
 
 	for (i = 0; i < w->count; i++) {
 		slot = &w->slots[(w->first + i) % FRAME_QUEUE_FRAMES];
-		if (n == WRITE_IOV)
+		if (n == FRAME_WRITE_IOV)
 			return (n);
 		n += iov_add(&iov[n], slot->head, slot->head_len, &skip);
 		for (q = slot->p; q != NULL; q = q->next) {
-			if (n == WRITE_IOV)
+			if (n == FRAME_WRITE_IOV)
 				return (n);
 			n += iov_add(&iov[n], q->payload, q->len, &skip);
 		}
@@ -199,11 +197,10 @@ writer_advance(struct frame_writer *w, size_t n)
 int
 frame_writer_flush(struct frame_writer *w, int fd)
 {
-	struct iovec iov[WRITE_IOV];
 	ssize_t n;
 
 	while (w->count > 0) {
-		n = writev(fd, iov, writer_gather(w, iov));
+		n = writev(fd, w->iov, writer_gather(w, w->iov));
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n == -1)

@@ -2,6 +2,7 @@
 #define NETPROC_LINK_FRAME_H
 
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include <stddef.h>
 #include <stdint.h>
@@ -62,6 +63,9 @@ enum frame_next frame_reader_next(struct frame_reader *r, uint8_t **frame,
 #define FRAME_QUEUE_FRAMES 1024
 #define FRAME_QUEUE_BYTES  (4 * 1024 * 1024)
 
+/* iovecs of one writev(2); IOV_MAX is 1024. */
+#define FRAME_WRITE_IOV 512
+
 #define FRAME_HEAD_MAX 18 /* length prefix and Ethernet header */
 
 struct frame_slot {
@@ -73,6 +77,7 @@ struct frame_slot {
 
 struct frame_writer {
 	struct frame_slot *slots; /* FRAME_QUEUE_FRAMES */
+	struct iovec *iov;	  /* FRAME_WRITE_IOV, filled at each write */
 	size_t first, count;
 	size_t bytes;		 /* waiting, of all slots */
 	size_t written;		 /* of the first slot */

@@ -237,6 +237,7 @@ frames_go_out_whole_however_little_the_socket_takes(void **state)
 	assert_int_equal(w.bytes, 0);
 	free(got);
 	free(w.slots);
+	free(w.iov);
 	close(fds[0]);
 	close(fds[1]);
 }
@@ -270,6 +271,7 @@ the_queue_is_bounded_in_frames_and_in_bytes(void **state)
 	assert_true(w.bytes > FRAME_QUEUE_BYTES - 2 * FRAME_LEN_MAX);
 	frame_writer_reset(&w);
 	free(w.slots);
+	free(w.iov);
 }
 
 int
