@@ -97,6 +97,19 @@ vm_possible()
 	vm_fetch
 }
 
+# busybox speaks no UDP: another netcat goes with it, and its libraries, where
+# the host has one.
+_vm_netcat()
+{
+	local netcat library
+
+	netcat=$(command -v nc.openbsd) || return 0
+	cp -L "$netcat" "$1/bin/nc.openbsd"
+	for library in $(ldd "$netcat" | grep -o '/[^ ]*'); do
+		cp -L --parents "$library" "$1"
+	done
+}
+
 # Writes the initramfs $1, whose guest runs the script $2.
 vm_initramfs()
 {
@@ -104,6 +117,7 @@ vm_initramfs()
 
 	root=$(mktemp -d) || return 1
 	mkdir -p "$root"/{bin,dev,proc,sys,etc,tmp,modules}
+	_vm_netcat "$root"
 	cp "$vm_dir/busybox" "$root/bin/"
 	cp "$vm_dir"/modules/* "$root/modules/"
 	cp "$2" "$root/job"
@@ -135,6 +149,15 @@ vm_initramfs()
 		echo "guest: booted $(uname -r)"
 		udhcpc -i eth0 -n -q -f -t 10 -T 2 -s /udhcpc </dev/null ||
 		    echo "guest: no-lease"
+		# For the job: the address of SLAAC, once no neighbour has it.
+		address6() {
+			for _ in $(seq 50); do
+				ip -6 addr show dev eth0 scope global |
+				    grep -v tentative |
+				    awk '/inet6/ { print $2; exit 1 }' || return 0
+				usleep 100000
+			done
+		}
 		. /job
 		poweroff -f
 	SCRIPT
@@ -160,10 +183,14 @@ vm_command()
 #	guest ~ sallyport   h0 203.0.113.2 --- s0 203.0.113.80	www.example.test
 #		  (host)			  203.0.113.53	its name server
 #						  169.254.169.254
+#			  h0 2001:db8::2 ----- s0 2001:db8::80	www6.example.test
 vm_www=203.0.113.80
 vm_resolver=203.0.113.53
 vm_host=203.0.113.2
 vm_name=www.example.test
+vm_www6=2001:db8::80
+vm_host6=2001:db8::2
+vm_name6=www6.example.test
 
 # A command in the internet's namespace.  In the background, `nsenter` itself
 # is wanted: it becomes the command, and $! its pid.
@@ -172,7 +199,21 @@ vm_in_server()
 	nsenter --net="/proc/$vm_server/ns/net" -- "$@"
 }
 
-# Makes the world; sets vm_tmp, vm_server.  To be ended by vm_world_down.
+# IPv6, which the machine may keep out of new namespaces, on in this one.
+_vm_enable6='for all in all default; do
+	echo 0 >/proc/sys/net/ipv6/conf/$all/disable_ipv6 || exit
+    done'
+
+# The IPv6 of the world; fails where the machine has none.
+_vm_world6()
+{
+	ip -6 addr add "$vm_host6/64" dev h0 nodad &&
+	    vm_in_server ip -6 addr add "$vm_www6/64" dev s0 nodad &&
+	    ip -6 route add default via "$vm_www6"
+} 2>/dev/null
+
+# Makes the world; sets vm_tmp, vm_server, and vm_ip6 to whether it has IPv6.
+# To be ended by vm_world_down.
 vm_world_up()
 {
 	local up
@@ -184,6 +225,8 @@ vm_world_up()
 	vm_server=$!
 	vm_pids+=("$vm_server")
 	read -r -t 10 -u "$up" && {
+		(eval "$_vm_enable6") 2>/dev/null
+		vm_in_server sh -c "$_vm_enable6" 2>/dev/null
 		ip link set lo up
 		ip link add h0 type veth peer name s0 netns "$vm_server"
 		ip addr add "$vm_host/24" dev h0
@@ -196,6 +239,10 @@ vm_world_up()
 			link set s0 up
 		LINES
 		ip route add 169.254.169.254/32 via "$vm_www"
+		vm_ip6=no
+		! _vm_world6 || vm_ip6=yes
+		# A guest's ping leaves by the host's sockets for it.
+		echo "0 2147483647" >/proc/sys/net/ipv4/ping_group_range
 	} && vm_servers && return
 	vm_reason="cannot make the world of the test"
 	return 1
@@ -210,7 +257,8 @@ vm_servers()
 	vm_in_server dnsmasq --conf-file=/dev/null --no-resolv --no-hosts \
 	    --user=root --bind-interfaces --listen-address="$vm_resolver" \
 	    --pid-file="$vm_tmp/dnsmasq.pid" --log-facility=/dev/null \
-	    --address="/$vm_name/$vm_www" --address=/invalid/ || return 1
+	    --address="/$vm_name/$vm_www" --address="/$vm_name6/$vm_www6" \
+	    --address=/invalid/ || return 1
 	vm_pids+=("$(cat "$vm_tmp/dnsmasq.pid")")
 	nsenter --net="/proc/$vm_server/ns/net" -- \
 	    "$vm_dir/busybox" httpd -f -p 80 -h "$vm_tmp/www" &

@@ -1,7 +1,7 @@
 #!/bin/bash
-# A real guest behind sallyport: QEMU, Debian's cloud kernel, busybox.  Once
-# over --socket, with a second boot on the same socket, and once with the VMM
-# started by sallyport itself.
+# A real guest behind sallyport: QEMU, Debian's cloud kernel, busybox; TCP, UDP
+# and ping, over IPv4 and IPv6.  Once over --socket, with a second boot on the
+# same socket, and once with the VMM started by sallyport itself.
 set -u
 
 # shellcheck source=tests/lib/vm.sh
@@ -23,6 +23,23 @@ head -c $((blob_mib << 20)) /dev/urandom >"$vm_tmp/www/blob"
 blob_sum=$(sha256sum <"$vm_tmp/www/blob")
 blob_sum=${blob_sum%% *}
 
+# Says every datagram back.
+cat >"$vm_tmp/echo.py" <<'PYTHON'
+import socket
+s = socket.socket(socket.AF_INET6 if socket.has_ipv6 else socket.AF_INET,
+                  socket.SOCK_DGRAM)
+if s.family == socket.AF_INET6:
+    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+s.bind(("", 7))
+while True:
+    s.sendto(*s.recvfrom(65536))
+PYTHON
+nsenter --net="/proc/$vm_server/ns/net" -- python3 "$vm_tmp/echo.py" &
+vm_pids+=($!)
+
+datagrams=yes
+command -v nc.openbsd >/dev/null || datagrams=no
+
 # What the first guest does; "guest: WORD VALUE" lines come back.
 cat >"$vm_tmp/job" <<JOB
 say() { echo "guest: \$*"; }
@@ -33,7 +50,7 @@ try() {
 	0) say "try-\$1" reached ;;
 	143) say "try-\$1" hangs ;;
 	*) case \$out in
-	   *refused|*"No route to host") say "try-\$1" refused ;;
+	   *refused|*"No route to host"|*"Permission denied") say "try-\$1" refused ;;
 	   *) say "try-\$1" "\$out" ;;
 	   esac ;;
 	esac
@@ -45,7 +62,35 @@ mkdir /tmp/www
 wget -q -O /tmp/www/blob http://$vm_name/blob
 say blob \$(sha256sum </tmp/www/blob | cut -c 1-64)
 for there in $vm_host 169.254.169.254 100.96.0.1 $vm_www:9; do try \$there; done
+# DNS by TCP: a question for the name's address, two bytes of length first.
+printf '\\000\\042\\022\\064\\001\\000\\000\\001\\000\\000\\000\\000\\000\\000\\003www\\007example\\004test\\000\\000\\001\\000\\001' >/tmp/question
+say dns-tcp \$(timeout 5 nc 100.96.0.1 53 </tmp/question | tail -c 4 | hexdump -e '3/1 "%d." 1/1 "%d"')
+head -c 4000 /dev/urandom >/tmp/large
+# ask WORD ADDRESS: a ping, a short datagram, and one that goes in fragments.
+ask() {
+	ping -c 1 -W 5 \$2 >/dev/null && say ping-\$1 answered
+	[ -e /bin/nc.openbsd ] || return
+	say udp-\$1 \$(echo "to \$2" | timeout 5 nc.openbsd -u -W 1 \$2 7)
+	# With a large MTU here the first may be lost, and tell the path's.
+	for _ in 1 2; do
+		timeout 2 nc.openbsd -u -W 1 \$2 7 </tmp/large >/tmp/back
+		cmp -s /tmp/back /tmp/large && say large-\$1 whole && break
+	done
+}
+ask 4 $vm_www
+if [ $vm_ip6 = yes ]; then
+	say slaac \$(address6)
+	say route6 \$(ip -6 route show default | awk '{ print \$3; exit }')
+	ping -c 1 -W 5 fd53:4d00::1 >/dev/null && say ping-gateway6 answered
+	say page6 \$(wget -q -O - http://$vm_name6/)
+	try [$vm_host6]
+	ask 6 $vm_www6
+fi
 httpd -p 80 -h /tmp/www
+if [ -e /bin/nc.openbsd ]; then
+	mkfifo /tmp/pipe
+	nc.openbsd -u -l -p 82 </tmp/pipe | cat >/tmp/pipe &
+fi
 say listens
 nc -l -p 81 >/dev/null </dev/null
 say released
@@ -64,8 +109,25 @@ attend()
 	if [ "$1" = listens ]; then
 		said[published]=$(curl -s -m 60 http://127.0.0.1:8080/blob |
 		    sha256sum | cut -c 1-64)
+		said[published6]=$(curl -s -m 60 http://[::1]:8080/blob |
+		    sha256sum | cut -c 1-64)
+		said[published-udp]=$(ask_guest "to the guest")
 		curl -s -m 5 telnet://127.0.0.1:8081 </dev/null
 	fi
+}
+
+# What the guest says back; it may have said that it listens a little early.
+ask_guest()
+{
+	local answer _
+
+	[ "$datagrams" = yes ] || return
+	for _ in {1..20}; do
+		answer=$(echo "$1" | timeout 2 nc.openbsd -u -W 1 127.0.0.1 8082)
+		[ -z "$answer" ] || break
+		sleep 0.1
+	done
+	echo "$answer"
 }
 
 # boot INITRAMFS NETDEV [COMMAND...]: a guest, started by the command if given.
@@ -100,9 +162,52 @@ check_guest()
 	    "$how: both denials are in the log"
 	is "${said[try-100.96.0.1]:-none}" refused "$how: the gateway serves nothing of the host's"
 	is "${said[try-$vm_www:9]:-none}" refused "$how: a closed port is refused at once"
+	is "${said[dns-tcp]:-none}" "$vm_www" "$how: a name resolves by TCP"
+	check_family "$how" 4 IPv4 "$vm_www"
+	if [ $datagrams = yes ]; then
+		is "${said[published-udp]:-none}" "to the guest" \
+		    "$how: a published UDP port is reached, and answers"
+	else
+		skip "there is no nc.openbsd" "$how: a published UDP port"
+	fi
+	check_guest6 "$how"
 }
 
-publish=(-p 8080:80 -p 8081:81 --dns "$vm_resolver")
+check_guest6()
+{
+	local how=$1
+
+	[ $vm_ip6 = yes ] || {
+		skip "this machine has no IPv6" "$how: IPv6"
+		return
+	}
+	is "${said[slaac]:-none}" fd53:4d00::53:4dff:fe00:2/64 \
+	    "$how: SLAAC gives an address"
+	is "${said[route6]:-none}" fe80::53:4dff:fe00:1 \
+	    "$how: the default route is the gateway's"
+	is "${said[ping-gateway6]:-none}" answered "$how: the gateway answers a ping over IPv6"
+	is "${said[page6]:-none}" "the page" "$how: a page is fetched over IPv6"
+	is "${said[try-[$vm_host6]]:-none}" refused \
+	    "$how: the host's own IPv6 address is denied at once"
+	is "${said[published6]:-none}" "$blob_sum" \
+	    "$how: the host fetches $blob_mib MiB from [::1]"
+	check_family "$how" 6 IPv6 "$vm_www6"
+}
+
+# check_family HOW WORD NAME ADDRESS
+check_family()
+{
+	is "${said[ping-$2]:-none}" answered "$1: a ping of the world is answered over $3"
+	if [ $datagrams = yes ]; then
+		is "${said[udp-$2]:-none}" "to $4" "$1: a datagram comes back over $3"
+		is "${said[large-$2]:-none}" whole \
+		    "$1: one of 4000 bytes goes and comes in fragments over $3"
+	else
+		skip "there is no nc.openbsd" "$1: datagrams over $3"
+	fi
+}
+
+publish=(-p 8080:80 -p 8081:81 -p 8082:82/udp --dns "$vm_resolver")
 lease="100.96.0.2/30 router 100.96.0.1 dns 100.96.0.1 mtu"
 
 # 1. The socket form.
