@@ -151,7 +151,7 @@ make(const uint8_t *record, struct shield_frame *sf)
 	sf->frag_more = (record[0] & 0x80) == 0;
 	sf->frag_off = (((size_t)record[0] << 8 | record[1]) & 0x1fff) * 8;
 	sf->l4_len = (record[2] + 1u) * 8;
-	limit = MAX - (sf->version == 4 ? 20 : 0) - sf->frag_off;
+	limit = MAX - (sf->version == 4 ? 20u : 0u) - sf->frag_off;
 	if (!sf->frag_more)
 		sf->l4_len -= record[3] >> 2 & 7;
 	if (sf->frag_off + sf->l4_len > MAX - (sf->version == 4 ? 20u : 0u)) {
