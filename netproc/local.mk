@@ -40,6 +40,7 @@ netproc_libnetproc_a_SOURCES = \
 	netproc/gateway/ra.c netproc/gateway/ra.h \
 	netproc/flow/assoc.c netproc/flow/assoc.h \
 	netproc/flow/blocks.c netproc/flow/blocks.h \
+	netproc/flow/client.c netproc/flow/client.h \
 	netproc/flow/datagram.c netproc/flow/datagram.h \
 	netproc/flow/demux.c netproc/flow/demux.h \
 	netproc/flow/end.c netproc/flow/end.h \

@@ -40,6 +40,7 @@ udp_publish_add(struct relayproc *rp, const struct ipc_listener *msg, int fd)
 		return (-1);
 	listener->owner = rp;
 	listener->guest_port = msg->guest_port;
+	listener->flags = msg->preserve ? ASSOC_PRESERVE : 0;
 	publish->n++;
 	return (0);
 }
@@ -110,6 +111,7 @@ label_fill(struct relayproc *rp, struct udp_listener *listener, unsigned int i,
 	label->data.peer_port = client->port;
 	label->data.guest_port = listener->guest_port;
 	label->data.proto = IPPROTO_UDP;
+	label->data.flags = listener->flags;
 }
 
 static void

@@ -16,6 +16,7 @@ struct udp_listener {
 	struct dgram_source source;
 	struct relayproc *owner; /* borrowed, for event callbacks */
 	uint16_t guest_port;
+	uint8_t flags; /* ASSOC_PRESERVE or none, of what clients send */
 };
 
 struct udp_publish {

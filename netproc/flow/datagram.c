@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "ipc/log.h"
+#include "netproc/flow/client.h"
 #include "netproc/flow/datagram.h"
 #include "netproc/gateway/dns.h"
 #include "netproc/gateway/gateway.h"
@@ -213,7 +214,8 @@ client_name(struct netproc *np, const struct ipc_assoc_data *data,
 	key->guest = ip6 ? np->guest6 : np->cfg.address;
 	key->guest_port = data->guest_port;
 	if ((data->flags & ASSOC_PRESERVE) != 0 &&
-	    data->peer.family == key->guest.family) {
+	    data->peer.family == key->guest.family &&
+	    client_is_routable(np, &data->peer)) {
 		key->peer = data->peer;
 		key->peer_port = data->peer_port;
 		return (1);
@@ -321,6 +323,11 @@ datagram_failed(struct netproc *np, const struct ipc_msg *msg)
 	if (assoc == NULL || !assoc->used ||
 	    assoc->generation != msg->hdr.generation)
 		return (IPC_OK);
+	/* The guest knows a client by the name that it was given. */
+	if (assoc->inbound) {
+		error.peer = assoc->key.peer;
+		error.peer_port = assoc->key.peer_port;
+	}
 	if (error.peer.family != assoc->key.guest.family)
 		return (IPC_OK);
 	gateway_datagram_error(np, &assoc->key, &error);

@@ -13,6 +13,7 @@
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/tcp.h"
 
+#include "netproc/flow/client.h"
 #include "netproc/flow/end.h"
 #include "netproc/flow/intercept.h"
 #include "netproc/flow/lwip_addr.h"
@@ -294,7 +295,8 @@ client_tuple(struct netproc *np, const struct ipc_flow_inbound *inbound,
 	tuple->guest = ip6 ? np->guest6 : np->cfg.address;
 	tuple->guest_port = inbound->guest_port;
 	if (inbound->preserve &&
-	    inbound->client.family == tuple->guest.family) {
+	    inbound->client.family == tuple->guest.family &&
+	    client_is_routable(np, &inbound->client)) {
 		tuple->peer = inbound->client;
 		tuple->peer_port = inbound->client_port;
 		return (1);
