@@ -8,7 +8,7 @@ tests_lib_tapshuttle_LDADD = $(LIBBSD_LIBS)
 
 rig_modules = tests/lib/tap.py tests/lib/world.py tests/lib/sidecar.py \
 	tests/lib/traffic.py tests/lib/frames.py tests/lib/datagrams.py \
-	tests/lib/nd.py tests/lib/segments.py
+	tests/lib/nd.py tests/lib/segments.py tests/lib/resolver.py
 
 e2e_tests = tests/e2e/rig.py tests/e2e/transfer.py tests/e2e/flows.py \
 	tests/e2e/churn.py \
@@ -17,7 +17,9 @@ e2e_tests = tests/e2e/rig.py tests/e2e/transfer.py tests/e2e/flows.py \
 	tests/e2e/dhcp.py tests/e2e/floor.py tests/e2e/link.py \
 	tests/e2e/lifecycle.py tests/e2e/jail.py tests/e2e/udp.py \
 	tests/e2e/icmp.py tests/e2e/fragment.py tests/e2e/ipv6.py \
-	tests/e2e/tcp_fidelity.py
+	tests/e2e/tcp_fidelity.py \
+	tests/e2e/dns_tcp.py tests/e2e/publish_udp.py \
+	tests/e2e/guest_life.py
 
 # The same rig, a guest that means harm.
 hostile_tests = tests/hostile/guest.py

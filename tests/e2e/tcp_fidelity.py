@@ -568,7 +568,8 @@ def shrinking(mtu):
                                      size)
 
             with guest, server:
-                rate(server, guest, 40 * MIB, during=shrink)
+                # What the kernel then drops costs a retransmission timeout.
+                rate(server, guest, 40 * MIB, 20, during=shrink)
 
 
 shrinking(1500)
