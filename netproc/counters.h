@@ -35,6 +35,7 @@
 	X(ARP_GATEWAY,	"arp-for-gateway") \
 	X(ICMP_GATEWAY,	"icmp-to-gateway") \
 	X(ICMP_OTHER,	"icmp-dropped") \
+	X(TTL_SPENT,	"ttl-exceeded") \
 	X(ASSOCS,	"associations") \
 	X(ASSOCS_EVICTED, "associations-evicted") \
 	X(UDP_OUT,	"udp-out") \

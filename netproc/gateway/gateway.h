@@ -63,7 +63,7 @@ uint16_t gateway_udp_port(struct netproc *np, const struct assoc_key *key);
 void gateway_echo(struct netproc *np, const uint8_t *frame,
     const struct shield_frame *sf);
 
-/* gateway_icmp.c: tells the guest why its SYN failed; packet is its own. */
+/* gateway_icmp.c: tells the guest why its packet goes nowhere. */
 void gateway_icmp_verdict(struct netproc *np, enum flow_verdict verdict,
     const uint8_t *packet, size_t len);
 

@@ -132,6 +132,23 @@ input_checked(struct netproc *np, enum shield_verdict verdict, uint8_t *frame,
 	}
 }
 
+/* Whether a router on its way must not pass it on (RFC 1812 5.3.1). */
+static int
+is_spent(enum shield_verdict verdict, const struct shield_frame *sf)
+{
+	switch (verdict) {
+	case SHIELD_TCP:
+	case SHIELD_UDP:
+	case SHIELD_ICMP:
+	case SHIELD_ICMP6:
+	case SHIELD_FRAGMENT:
+	case SHIELD_FRAGMENT6:
+		return (!sf->to_gateway && sf->ttl <= 1);
+	default:
+		return (0);
+	}
+}
+
 void
 link_input(struct netproc *np, uint8_t *frame, size_t len)
 {
@@ -146,5 +163,11 @@ link_input(struct netproc *np, uint8_t *frame, size_t len)
 		pin_mac(np, sf.src_mac);
 	if (sf.version == 6)
 		learn_address6(np, verdict, &sf);
+	if (is_spent(verdict, &sf)) {
+		COUNT(np, TTL_SPENT);
+		gateway_icmp_verdict(np, VERDICT_TTL, frame + sf.l3_off,
+		    sf.l3_len);
+		return;
+	}
 	input_checked(np, verdict, frame, len, &sf);
 }

@@ -159,6 +159,26 @@ def _():
     refused(rig.FAR_UNREACHABLE6, (1, 0), rig.SERVER6)
 
 
+@tap.case("a packet whose time to live is spent gets no further than the "
+          "gateway, which says so")
+def _():
+    for address, level, option, want, who in (
+            (rig.SERVER, socket.IPPROTO_IP, socket.IP_TTL, (11, 0),
+             rig.GATEWAY),
+            (rig.SERVER6, socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS,
+             (3, 0), rig.GATEWAY6)):
+        with Pinger(address) as pinger:
+            pinger.sock.setsockopt(level, option, 1)
+            pinger.send(0x1234, 5, b"x" * 56)
+            got = pinger.receive()
+            tap.ok(got, "%s: nothing came" % address)
+            tap.equal(got[:3], (*want, who), "type, code, who")
+            tap.equal(embedded(got[3], pinger.ip6)[0], address,
+                      "the destination it names")
+            pinger.sock.setsockopt(level, option, 2)
+            pinger.echoed(7, 1, b"one hop more")
+
+
 @tap.case("ping, and fping of many at once, succeed")
 def _():
     if shutil.which("ping") is None:
