@@ -58,6 +58,7 @@ class Contender:
     dns = rig.GATEWAY
     address6, gateway6 = "fd53:4d00::2", "fd53:4d00::1"
     device = "eth0"
+    offload = True  # frames come from a VMM, whose guest need not sum them
 
     def __init__(self, ipv6=False, resolvers=(rig.SERVER,), ping=True):
         self.world = rig.World()
@@ -221,6 +222,7 @@ class Slirp(Contender):
     dns = "10.0.2.3"
     address6, gateway6 = "fd00::100", "fd00::2"
     device = "tap0"
+    offload = False
 
     @staticmethod
     def version():

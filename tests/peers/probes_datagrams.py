@@ -145,6 +145,45 @@ def _(this):
         need(guest.recv(9) == b"%d" % number, "not all")
 
 
+@probe("UDP: a datagram without a checksum passes", "RFC 768")
+def _(this):
+    _, server, (_, port) = ends(this)
+    raw = Raw(this).find_gateway()
+    whole = bytearray(frames.udp(b"bare", 4000, port, this.address,
+                                 rig.SERVER))
+    whole[6:8] = bytes(2)
+    raw.ip(bytes(whole), UDP, rig.SERVER)
+    need(server.recv(9) == b"bare", "garbled")
+
+
+def late_answer(this, guest, server, peer, idle_s):
+    time.sleep(idle_s)
+    server.sendto(b"late", peer)
+    try:
+        need(guest.recv(9) == b"late", "garbled")
+    except TimeoutError:
+        raise Wrong("lost") from None
+
+
+@probe("UDP: the first answer may take 35 s", "RFC 4787 REQ-5", within_s=60)
+def _(this):
+    guest, server, name = ends(this)
+    guest.sendto(b"x", name)
+    late_answer(this, guest, server, server.recvfrom(9)[1], 35)
+
+
+@probe("UDP: a mapping lives through 2 idle minutes", "RFC 4787 REQ-5",
+       within_s=150)
+def _(this):
+    guest, server, name = ends(this)
+    for _ in range(2):
+        guest.sendto(b"x", name)
+        peer = server.recvfrom(9)[1]
+        server.sendto(b"y", peer)
+        need(guest.recv(9) == b"y", "garbled")
+    late_answer(this, guest, server, peer, 121)
+
+
 def error_comes_back(sock, errnos):
     start = time.monotonic()
     for _ in range(2):

@@ -13,6 +13,7 @@ import world as rig
 from contenders import ip6 as ip6_command
 from contenders import SERVER6, UNREACHABLE6
 from probe import Wrong, need, probe
+from resolver import Resolver, question
 from raw import ALL_ROUTERS, Raw, ip6, multicast_mac, solicited_node
 
 LINK_LOCAL = "fe80::53:4dff:fe00:2"  # of the guest's MAC
@@ -67,6 +68,20 @@ def _(this):
 def _(this):
     options, _ = advertisement(this)
     need(ND_RDNSS in options, "not told")
+
+
+@probe("IPv6: the DNS server that is advertised answers", "RFC 8106",
+       ipv6=True, resolvers=(SERVER6, rig.SERVER))
+def _(this):
+    Resolver(this, listen=SERVER6)
+    options, _ = advertisement(this)
+    need(ND_RDNSS in options, "none is")
+    server = socket.inet_ntop(socket.AF_INET6, options[ND_RDNSS][8:24])
+    sock = this.guest.socket(socket.SOCK_DGRAM, socket.AF_INET6)
+    sock.settimeout(3)
+    sock.sendto(question("name.test"), (server, 53))
+    need(socket.inet_aton("203.0.113.53") in sock.recv(4096),
+         "another answer")
 
 
 @probe("IPv6: no router where the host has no IPv6 route", "RFC 4861 6.2.3")

@@ -17,6 +17,7 @@ OPT_REQUESTED, OPT_LEASE, OPT_TYPE, OPT_SERVER = 50, 51, 53, 54
 OPT_PARAMETERS, OPT_RAPID, OPT_SEARCH = 55, 80, 119
 ASKED = bytes((OPT_MASK, OPT_ROUTER, OPT_DNS, OPT_DOMAIN, OPT_MTU,
                OPT_LEASE, OPT_SEARCH))
+BROADCAST_FLAG = 0x8000
 COOKIE = b"\x63\x82\x53\x63"
 
 
@@ -63,7 +64,8 @@ def message(this, kind, xid, ciaddr="0.0.0.0", flags=0, **options):
 class Answer:
     """A DHCP answer: your address and options."""
 
-    def __init__(self, data):
+    def __init__(self, frame, data):
+        self.frame = frame
         self.xid = struct.unpack("!I", data[4:8])[0]
         self.yours = socket.inet_ntoa(data[16:20])
         self.options = {}
@@ -94,7 +96,7 @@ class Dhcp:
         reply = self.raw.expect(
             lambda p: p.proto == UDP and p.dport == 68 and
             p.data[4:8] == struct.pack("!I", xid), timeout_s)
-        return reply and Answer(reply.data)
+        return reply and Answer(reply.frame, reply.data)
 
     def offer(self, **fields):
         answer = self.ask(DISCOVER, **fields)
@@ -196,6 +198,12 @@ def _(this):
         took.append(time.monotonic() - start)
     need(min(took) < 0.1 * tap.scale(), "%.0f ms" % (min(took) * 1e3))
     return "%.1f ms" % (min(took) * 1e3)
+
+
+@probe("DHCP: the broadcast flag is heeded", "RFC 2131 4.1")
+def _(this):
+    answer = Dhcp(this).offer(flags=BROADCAST_FLAG)
+    need(answer.frame[:6] == b"\xff" * 6, "sent to one MAC")
 
 
 @probe("DHCP: udhcpc gets a lease", "RFC 2131")

@@ -6,6 +6,7 @@ import time
 
 import tap
 import world as rig
+from contenders import SERVER6
 from probe import Wrong, need, probe
 from resolver import A, BIG_BYTES, TC, TXT, Resolver, framed, question
 
@@ -190,3 +191,35 @@ def _(this):
                     for _, query in resolver.asked)
     need(len(ports) > 4 or idents != list(range(6)),
          "%d port for 6 queries" % len(ports))
+
+
+@probe("DNS: a resolver on the host's loopback is used", "resolv.conf(5)",
+       resolvers=("127.0.0.53",))
+def _(this):
+    Resolver(this, listen="127.0.0.53", ns=this.host)
+    good(ask(this, question("name.test")))
+
+
+@probe("DNS: a resolver that has only IPv6 is used", "resolv.conf(5)",
+       ipv6=True, resolvers=(SERVER6,))
+def _(this):
+    Resolver(this, listen=SERVER6)
+    good(ask(this, question("name.test")))
+
+
+@probe("DNS: the case of a name is kept", "RFC 4343")
+def _(this):
+    Resolver(this)
+    query = question("nAmE.TeSt")
+    need(ask(this, query)[12:].startswith(query[12:-4]), "not")
+
+
+@probe("DNS: any other server is asked directly", "RFC 1035")
+def _(this):
+    Resolver(this, listen=SECOND, address="203.0.113.54")
+    sock = this.guest.socket(socket.SOCK_DGRAM)
+    sock.settimeout(3)
+    sock.sendto(question("name.test"), (SECOND, 53))
+    data, peer = sock.recvfrom(4096)
+    good(data, "203.0.113.54")
+    need(peer == (SECOND, 53), "from %s" % (peer,))

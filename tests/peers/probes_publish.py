@@ -98,19 +98,28 @@ def _(this):
         traffic.greet(sock)
 
 
+@probe("publish: UDP, 8000 bytes there and back", "RFC 791 3.2")
+def _(this):
+    udp_echoed(this, bytes(range(250)) * 32)
+
+
 @probe("publish: UDP, there and back", "RFC 4787")
 def _(this):
+    udp_echoed(this, b"question")
+
+
+def udp_echoed(this, question):
     inside = this.guest.socket(socket.SOCK_DGRAM)
     inside.bind(("", GUEST_PORT))
     outside = this.host.socket(socket.SOCK_DGRAM)
     for sock in (inside, outside):
         sock.settimeout(3)
-    outside.sendto(b"question", ("127.0.0.1", PUBLISHED))
-    data, peer = inside.recvfrom(99)
-    need(data == b"question", "garbled")
-    inside.sendto(b"answer", peer)
-    data, back = outside.recvfrom(99)
-    need(data == b"answer", "garbled on the way back")
+    outside.sendto(question, ("127.0.0.1", PUBLISHED))
+    data, peer = inside.recvfrom(65536)
+    need(data == question, "garbled")
+    inside.sendto(data[::-1], peer)
+    data, back = outside.recvfrom(65536)
+    need(data == question[::-1], "garbled on the way back")
     need(back == ("127.0.0.1", PUBLISHED), "from %s" % (back,))
 
 

@@ -9,7 +9,7 @@ import tap
 import traffic
 import world as rig
 from contenders import MTU
-from probe import Wrong, need, probe
+from probe import Differs, Wrong, need, probe
 from raw import ACK, RST, SYN, TCP, Client, Raw
 
 OPT_MSS, OPT_SCALE, OPT_SACK, OPT_TIME = 2, 3, 4, 8
@@ -211,3 +211,50 @@ def _(this):
                     rig.SERVER)
     each.send(ACK, b"still here")
     tap.equal(traffic.exact(server, 10), b"still here", "the stream")
+
+
+@probe("TCP: data on the SYN is not lost", "RFC 9293 3.4")
+def _(this):
+    listener = this.server.listen()
+    listener.settimeout(3)
+    raw = Raw(this).find_gateway()
+    each = Client(raw, rig.SERVER, rig.port_of(listener), 4000)
+    each.send(SYN, b"early ")
+    reply = each.expect(lambda p: p.flags & (SYN | RST))
+    need(reply is not None and not reply.flags & RST, "no SYN-ACK")
+    each.seq, each.ack = reply.ack, reply.seq + 1
+    taken = (reply.ack - 1001) & 0xffffffff
+    each.send(ACK, b"early bird"[taken:])
+    server, _ = listener.accept()
+    server.settimeout(3)
+    tap.equal(traffic.exact(server, 10), b"early bird", "the stream")
+
+
+@probe("TCP: a segment in IP fragments arrives", "RFC 791 3.2")
+def _(this):
+    each, server = client(this)
+    data = bytes(range(200))
+    whole = frames.tcp(each.sport, each.dport, seq=each.seq, ack=each.ack,
+                       flags=ACK, data=data, src=this.address,
+                       dst=rig.SERVER)
+    each.raw.ip(whole[:104], TCP, rig.SERVER, fragment=0x2000, ident=88)
+    each.raw.ip(whole[104:], TCP, rig.SERVER, fragment=104 // 8, ident=88)
+    tap.equal(traffic.exact(server, 200), data, "the stream")
+
+
+@probe("TCP: a segment with a wrong checksum is dropped", "RFC 9293 3.1")
+def _(this):
+    each, server = client(this)
+    whole = bytearray(frames.tcp(
+        each.sport, each.dport, seq=each.seq, ack=each.ack, flags=ACK,
+        data=b"bad", src=this.address, dst=rig.SERVER))
+    whole[16] ^= 255
+    each.raw.ip(bytes(whole), TCP, rig.SERVER)
+    server.settimeout(1)
+    try:
+        server.recv(9)
+    except TimeoutError:
+        return
+    if this.offload:
+        raise Differs("taken: a VMM's offload leaves it undone")
+    raise Wrong("taken")

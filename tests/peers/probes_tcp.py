@@ -352,3 +352,31 @@ def _(this):
             need(code == 0, errno.errorcode.get(code))
             waiting.discard(sock)
     return "%.1f s" % (time.monotonic() - start)
+
+
+@probe("TCP: 1000 connections held at once all answer", "RFC 5382",
+       within_s=30)
+def _(this):
+    listener = this.server.listen()
+    traffic.echo_server(listener)
+    start = time.monotonic()
+    socks = []
+    for _ in range(1000):
+        socks.append(this.guest.connect(rig.SERVER, rig.port_of(listener)))
+    for sock in socks:
+        traffic.greet(sock, b"!")
+    return "%.1f s" % (time.monotonic() - start)
+
+
+@probe("TCP: 300 short connections, one after the other, in 3 s", "RFC 5382")
+def _(this):
+    listener = this.server.listen()
+    start = time.monotonic()
+    for _ in range(300):
+        guest = this.guest.connect(rig.SERVER, rig.port_of(listener))
+        server, _ = listener.accept()
+        guest.close()
+        server.close()
+    took = time.monotonic() - start
+    need(took < 3 * tap.scale(), "%.1f s" % took)
+    return "%.1f s" % took

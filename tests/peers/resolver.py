@@ -66,12 +66,15 @@ class Resolver:
     """Answers A with `address`, anything else with five bytes, and names
     that begin with "big" with 3000.  asked holds (port or 0, query)."""
 
-    def __init__(self, this, listen=rig.SERVER, address="203.0.113.53"):
+    def __init__(self, this, listen=rig.SERVER, address="203.0.113.53",
+                 ns=None):
         self.address, self.asked = address, []
-        self.udp = this.server.socket(socket.SOCK_DGRAM)
-        self.udp.bind((listen, 53))
-        self.tcp = this.server.listen(listen, 53)
-        self.tcp.settimeout(None)
+        family = socket.AF_INET6 if ":" in listen else socket.AF_INET
+        self.udp = (ns or this.server).socket(socket.SOCK_DGRAM, family)
+        self.tcp = (ns or this.server).socket(socket.SOCK_STREAM, family)
+        for sock in (self.udp, self.tcp):
+            sock.bind((listen, 53))
+        self.tcp.listen()
         rig.thread(self._udp)
         rig.thread(self._tcp)
 
