@@ -61,6 +61,7 @@ void
 assoc_records_stop(struct relayproc *rp)
 {
 	rp->records.n = rp->records.next = 0;
+	rp->records.offset = 0;
 	if (rp->records.ev_room != NULL)
 		event_del(rp->records.ev_room);
 }
@@ -71,7 +72,7 @@ struct record {
 	size_t len;
 	size_t segment_len; /* of all datagrams but the last */
 	size_t segments;
-	unsigned int used; /* messages of the batch */
+	unsigned int used; /* messages of the batch; 0: a part of one */
 };
 
 static size_t
@@ -127,12 +128,21 @@ record_build(struct assoc_records *records, struct record *record)
 	unsigned int i;
 
 	dgram_get(records->batch, records->next, &dgram);
+	dgram.data += records->offset;
+	dgram.len -= records->offset;
 	record->data = dgram.data;
 	record->len = dgram.len;
 	record->segment_len = dgram.segment_len > 0 ? dgram.segment_len :
 						      dgram.len;
 	record->segments = segments_of(&dgram);
 	record->used = 1;
+	/* UDP_GRO may have gathered more than netproc takes at once. */
+	if (record->segments > ASSOC_SEGMENTS_MAX) {
+		record->segments = ASSOC_SEGMENTS_MAX;
+		record->len = ASSOC_SEGMENTS_MAX * record->segment_len;
+		record->used = 0;
+		return;
+	}
 	for (i = records->next + 1; i < records->n; i++) {
 		if (!label_equal(label, &records->labels[i]))
 			return;
@@ -177,6 +187,9 @@ assoc_records_deliver(struct relayproc *rp)
 			return;
 		} else
 			rp->counters.dgrams_lost += record.segments;
+		records->offset = record.used == 0 ?
+		    records->offset + record.len :
+		    0;
 		records->next += record.used;
 	}
 	while ((source = TAILQ_FIRST(&records->waiting)) != NULL) {
@@ -200,6 +213,7 @@ assoc_records_read(struct relayproc *rp, struct dgram_source *source)
 	}
 	n = dgram_recv(&source->sock, records->batch);
 	records->next = 0;
+	records->offset = 0;
 	records->n = n > 0 ? (unsigned int)n : 0;
 	memset(records->labels, 0, records->n * sizeof(records->labels[0]));
 	return (n);

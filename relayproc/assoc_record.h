@@ -1,6 +1,7 @@
 #ifndef RELAYPROC_ASSOC_RECORD_H
 #define RELAYPROC_ASSOC_RECORD_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "ipc/proto.h"
@@ -26,6 +27,7 @@ struct assoc_records {
 	struct dgram_batch *batch;
 	struct assoc_label labels[DGRAM_BATCH];
 	unsigned int n, next; /* messages next..n-1 wait */
+	size_t offset;	      /* so many bytes of message next are sent */
 	uint8_t *stage;	      /* IPC_DGRAM_TAIL_MAX bytes */
 	struct event *ev_room;
 	struct dgram_source_list waiting; /* are not read until there is room */

@@ -1,4 +1,5 @@
 #include <netinet/in.h>
+#include <netinet/udp.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -85,6 +86,43 @@ a_published_port_is_answered_over_ipv6(void **state)
 {
 	need_namespace();
 	published_is_answered(*state, "::", "::1");
+}
+
+/* Linux passes up to 128 in one piece; a record holds fewer. */
+#define BURST 100
+
+static void
+a_burst_larger_than_a_record_comes_in_several(void **state)
+{
+	struct life *life = *state;
+	const int one = 1;
+	struct server listener, client;
+	struct ipc_assoc_data data;
+	uint8_t sent[BURST], got[BURST], *at = got;
+	size_t i, n, left = BURST;
+
+	need_namespace();
+	for (i = 0; i < BURST; i++)
+		sent[i] = (uint8_t)i;
+	listener = server_open("127.0.0.1", 0);
+	udp_listener_add(life, &listener, "127.0.0.1");
+	jailed_start(life, NOFILE);
+	client = client_of("127.0.0.1", listener.port);
+	if (setsockopt(client.fd, IPPROTO_UDP, UDP_SEGMENT, &one,
+		sizeof(one)) == -1 ||
+	    sendto(client.fd, sent, BURST, 0, (struct sockaddr *)&client.from,
+		client.len) != BURST)
+		skip();
+	while (left > 0) {
+		n = expect_recv(life, &data, at, left);
+		assert_int_equal(data.segment_len, n > 1 ? 1 : 0);
+		assert_in_range(n, 1, ASSOC_SEGMENTS_MAX);
+		at += n;
+		left -= n;
+	}
+	assert_memory_equal(got, sent, BURST);
+	close(client.fd);
+	jailed_stop(life);
 }
 
 static void
@@ -255,6 +293,7 @@ main(void)
 		TEST(a_published_port_is_answered),
 		TEST(a_published_port_answers_from_the_address_that_was_asked),
 		TEST(a_published_port_is_answered_over_ipv6),
+		TEST(a_burst_larger_than_a_record_comes_in_several),
 		TEST(the_client_silent_for_longest_makes_room),
 		TEST(a_host_service_is_reached_by_both_gateways),
 		TEST(dns_over_tcp_turns_to_the_next_server),
