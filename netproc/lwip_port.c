@@ -1,6 +1,7 @@
 /*
  * File-scope state: the clock that lwIP sees, read once a turn, and the secret
- * key of its sequence numbers and its random ones; lwIP's hooks take no argument of ours.
+ * key of its sequence numbers and its random ones; lwIP's hooks take no
+ * argument of ours.
  */
 
 #include <stdlib.h>

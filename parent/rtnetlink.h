@@ -1,6 +1,8 @@
 #ifndef PARENT_RTNETLINK_H
 #define PARENT_RTNETLINK_H
 
+#include <sys/types.h>
+
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 

@@ -20,9 +20,10 @@ struct landlock_files {
  * Denies the calling process what Landlock can deny, for good; no_new_privs
  * must be set.
  *
- * Files: all access, but for files (borrowed; NULL: none).  Network: TCP bind, and TCP connect unless the role is
- * relayproc's.  Scope: abstract sockets of others, and signals unless it is
- * the parent, which must be able to kill its children.
+ * Files: all access, but for files (borrowed; NULL: none).  Network: TCP
+ * bind, and TCP connect unless the role is relayproc's.  Scope: abstract
+ * sockets of others, and signals unless it is the parent, which must be able
+ * to kill its children.
  *
  * Stages that the running kernel's Landlock does not know are settled with
  * stage_missed().  0, or -1 after a line of log_error.

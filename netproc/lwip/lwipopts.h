@@ -88,17 +88,17 @@
  * TCP.  The link to the guest is a socket: it loses nothing, so windows are
  * sized for throughput and timers for a round trip of microseconds.
  */
-#define LWIP_WND_SCALE		       1
-#define TCP_RCV_SCALE		       8
-#define TCP_WND			       (4 * 1024 * 1024) /* see pump.c */
-#define TCP_MSS			       65480 /* netif->mtu lowers it */
-#define TCP_CALCULATE_EFF_SEND_MSS     1
-#define TCP_SND_BUF		       (4 * 1024 * 1024) /* see blocks.c */
-#define TCP_SND_QUEUELEN	       8192 /* pbufs of one flow: 4 MiB / 536 */
-#define TCP_SNDLOWAT		       (64 * 1024)
-#define TCP_SNDQUEUELOWAT	       4096
+#define LWIP_WND_SCALE		   1
+#define TCP_RCV_SCALE		   8
+#define TCP_WND			   (4 * 1024 * 1024) /* see pump.c */
+#define TCP_MSS			   65480	     /* netif->mtu lowers it */
+#define TCP_CALCULATE_EFF_SEND_MSS 1
+#define TCP_SND_BUF		   (4 * 1024 * 1024) /* see blocks.c */
+#define TCP_SND_QUEUELEN	   8192 /* pbufs of one flow: 4 MiB / 536 */
+#define TCP_SNDLOWAT		   (64 * 1024)
+#define TCP_SNDQUEUELOWAT	   4096
 /* Said unasked; in tcp_recved(), which has the pcb.  Not all guests scale. */
-#define TCP_WND_UPDATE_THRESHOLD LWIP_MIN(128 * 1024, TCP_WND_MAX(pcb) / 2)
+#define TCP_WND_UPDATE_THRESHOLD       LWIP_MIN(128 * 1024, TCP_WND_MAX(pcb) / 2)
 #define TCP_OVERSIZE		       0 /* tcp_write never copies here */
 #define TCP_QUEUE_OOSEQ		       1
 #define TCP_OOSEQ_MAX_BYTES	       (1024 * 1024) /* of a flow; then drop */
