@@ -1,10 +1,10 @@
 /*
  * lwIP's netif for the VM's link, and the two ways into lwIP.
  *
- * ARP and pings of the gateway take lwIP's ordinary input.  A TCP segment to
- * any address is handed to tcp_input() directly, with ip_data set as
- * ip4_input() would: that skips its check for an address of our own, so lwIP
- * ends connections to every destination without a change to it.
+ * ARP takes lwIP's ordinary input.  A TCP segment to any address is handed to
+ * tcp_input() directly, with ip_data set as ip4_input() would: that skips its
+ * check for an address of our own, so lwIP ends connections to every
+ * destination without a change to it.
  *
  * File-scope state: lwIP's netif, and the one custom pbuf that stands for the
  * frame being parsed.  lwIP keeps globals of its own; there is one link.

@@ -13,7 +13,8 @@ rig_modules = tests/lib/tap.py tests/lib/world.py tests/lib/sidecar.py \
 e2e_tests = tests/e2e/rig.py tests/e2e/transfer.py tests/e2e/flows.py \
 	tests/e2e/churn.py \
 	tests/e2e/connect.py tests/e2e/close.py tests/e2e/backpressure.py \
-	tests/e2e/publish.py tests/e2e/dns.py tests/e2e/resolv_conf.py \
+	tests/e2e/publish.py tests/e2e/publish_edges.py \
+	tests/e2e/dns.py tests/e2e/resolv_conf.py \
 	tests/e2e/dhcp.py tests/e2e/floor.py tests/e2e/link.py \
 	tests/e2e/lifecycle.py tests/e2e/jail.py tests/e2e/udp.py \
 	tests/e2e/icmp.py tests/e2e/fragment.py tests/e2e/ipv6.py \
