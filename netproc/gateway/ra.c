@@ -33,6 +33,7 @@
 
 #define ICMP_OFF     (PACKET_ETHER_LEN + PACKET_IP6_LEN)
 #define IP6_PLEN_OFF (PACKET_ETHER_LEN + 4)
+#define IP6_SRC_OFF  (PACKET_ETHER_LEN + 8)
 #define CHECKSUM_OFF (ICMP_OFF + 2)
 
 static const uint8_t all_nodes[16] = { 0xff, 0x02, [15] = 1 };
@@ -54,10 +55,11 @@ ra_link_local(const uint8_t mac[6], uint8_t ll6[16])
 /* Ethernet, IPv6 and the beginning of ICMPv6. */
 static void
 begin(struct cursor_out *out, const struct ra_config *cfg,
-    const uint8_t dst_mac[6], const uint8_t dst_ip6[16], uint8_t type)
+    const uint8_t src_ip6[16], const uint8_t dst_mac[6],
+    const uint8_t dst_ip6[16], uint8_t type)
 {
 	packet_put_ether(out, dst_mac, cfg->gateway_mac, PACKET_ETHERTYPE_IP6);
-	packet_put_ip6(out, cfg->gateway_ll6, dst_ip6, IPPROTO_ICMPV6,
+	packet_put_ip6(out, src_ip6, dst_ip6, IPPROTO_ICMPV6,
 	    PACKET_HOP_LIMIT_ND, 0);
 	cursor_out_u8(out, type);
 	cursor_out_u8(out, 0);	 /* code */
@@ -66,8 +68,7 @@ begin(struct cursor_out *out, const struct ra_config *cfg,
 
 /* Fills in length and checksum.  Returns the frame's length. */
 static size_t
-finish(struct cursor_out *out, const struct ra_config *cfg,
-    const uint8_t dst_ip6[16])
+finish(struct cursor_out *out, const uint8_t dst_ip6[16])
 {
 	struct checksum sum;
 	size_t len;
@@ -77,7 +78,7 @@ finish(struct cursor_out *out, const struct ra_config *cfg,
 	len = out->len - ICMP_OFF;
 	cursor_out_patch16(out, IP6_PLEN_OFF, (uint16_t)len);
 	checksum_init(&sum);
-	checksum_pseudo6(&sum, cfg->gateway_ll6, dst_ip6, IPPROTO_ICMPV6,
+	checksum_pseudo6(&sum, out->base + IP6_SRC_OFF, dst_ip6, IPPROTO_ICMPV6,
 	    (uint32_t)len);
 	checksum_add(&sum, out->base + ICMP_OFF, len);
 	cursor_out_patch16(out, CHECKSUM_OFF, checksum_finish(&sum));
@@ -159,7 +160,7 @@ ra_build(const struct ra_config *cfg, const uint8_t *dst_mac,
 		dst_ip6 = all_nodes;
 	}
 	cursor_out_init(&out, frame, cap < RA_FRAME_MAX ? cap : RA_FRAME_MAX);
-	begin(&out, cfg, dst_mac, dst_ip6, ROUTER_ADVERT);
+	begin(&out, cfg, cfg->gateway_ll6, dst_mac, dst_ip6, ROUTER_ADVERT);
 	cursor_out_u8(&out, PACKET_HOP_LIMIT);
 	cursor_out_u8(&out, RA_MANAGED | RA_OTHER);
 	cursor_out_be16(&out,
@@ -172,7 +173,7 @@ ra_build(const struct ra_config *cfg, const uint8_t *dst_mac,
 	cursor_out_be32(&out, cfg->mtu);
 	put_prefix(&out, cfg, withdraw);
 	put_dns(&out, cfg, lifetime_s);
-	return (finish(&out, cfg, dst_ip6));
+	return (finish(&out, dst_ip6));
 }
 
 size_t
@@ -190,11 +191,12 @@ ra_build_na(const struct ra_config *cfg, const uint8_t target[16],
 		flags &= ~NA_SOLICITED;
 	}
 	cursor_out_init(&out, frame, cap);
-	begin(&out, cfg, dst_mac, dst_ip6, NEIGHBOUR_ADVERT);
+	/* From target itself, as a kernel's is: ndisc6(8) takes no other. */
+	begin(&out, cfg, target, dst_mac, dst_ip6, NEIGHBOUR_ADVERT);
 	cursor_out_be32(&out, flags);
 	cursor_out_bytes(&out, target, 16);
 	put_link_option(&out, OPT_TARGET_LINK, cfg->gateway_mac);
-	return (finish(&out, cfg, dst_ip6));
+	return (finish(&out, dst_ip6));
 }
 
 size_t
@@ -209,9 +211,9 @@ ra_build_ns(const struct ra_config *cfg, const uint8_t target[16],
 	memcpy(dst_ip6 + 13, target + 13, 3);
 	memcpy(dst_mac + 3, target + 13, 3);
 	cursor_out_init(&out, frame, cap);
-	begin(&out, cfg, dst_mac, dst_ip6, NEIGHBOUR_SOLICIT);
+	begin(&out, cfg, cfg->gateway_ll6, dst_mac, dst_ip6, NEIGHBOUR_SOLICIT);
 	cursor_out_be32(&out, 0);
 	cursor_out_bytes(&out, target, 16);
 	put_link_option(&out, OPT_SOURCE_LINK, cfg->gateway_mac);
-	return (finish(&out, cfg, dst_ip6));
+	return (finish(&out, dst_ip6));
 }

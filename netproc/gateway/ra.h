@@ -7,8 +7,9 @@
 /*
  * What the gateway says in IPv6 neighbour discovery (RFC 4861): router and
  * neighbour advertisements, and solicitations.  All builders write a whole
- * Ethernet frame from the gateway's link-local address and return its length,
- * or 0 if it does not fit.  Addresses are in network order.
+ * Ethernet frame from the gateway's link-local address, or from the one that
+ * is advertised, and return its length, or 0 if it does not fit.  Addresses
+ * are in network order.
  */
 
 #define RA_SEARCH_LIST 6

@@ -34,8 +34,8 @@ static const uint8_t guest_ll6[16] = { 0xfe, 0x80, [15] = 2 };
 
 /* Ethernet and IPv6 of a frame; the cursor stands on the ICMPv6 type. */
 static struct cursor
-open_frame(const uint8_t *frame, size_t len, const char *dst_mac,
-    const uint8_t dst_ip6[16])
+open_frame_from(const uint8_t src_ip6[16], const uint8_t *frame, size_t len,
+    const char *dst_mac, const uint8_t dst_ip6[16])
 {
 	struct checksum sum;
 	struct cursor c;
@@ -47,7 +47,7 @@ open_frame(const uint8_t *frame, size_t len, const char *dst_mac,
 	assert_int_equal(cursor_be32(&c), 0x60000000);
 	assert_int_equal(cursor_be16(&c), len - 54);
 	assert_int_equal(cursor_be16(&c), 58 << 8 | 255);
-	assert_memory_equal(cursor_bytes(&c, 16), config.gateway_ll6, 16);
+	assert_memory_equal(cursor_bytes(&c, 16), src_ip6, 16);
 	assert_memory_equal(cursor_bytes(&c, 16), dst_ip6, 16);
 	checksum_init(&sum);
 	checksum_pseudo6(&sum, frame + 22, frame + 38, IPPROTO_ICMPV6,
@@ -55,6 +55,14 @@ open_frame(const uint8_t *frame, size_t len, const char *dst_mac,
 	checksum_add(&sum, frame + 54, len - 54);
 	assert_int_equal(checksum_finish(&sum), 0);
 	return (c);
+}
+
+static struct cursor
+open_frame(const uint8_t *frame, size_t len, const char *dst_mac,
+    const uint8_t dst_ip6[16])
+{
+	return (open_frame_from(config.gateway_ll6, frame, len, dst_mac,
+	    dst_ip6));
 }
 
 static const uint8_t all_nodes[16] = { 0xff, 2, [15] = 1 };
@@ -185,7 +193,8 @@ an_answer_to_a_solicitation_is_solicited(void **state)
 	len = ra_build_na(&config, config.gateway_ip6, guest_mac, guest_ll6,
 	    frame, sizeof(frame));
 	assert_int_equal(len, RA_ND_MAX);
-	c = open_frame(frame, len, GUEST_MAC, guest_ll6);
+	c = open_frame_from(config.gateway_ip6, frame, len, GUEST_MAC,
+	    guest_ll6);
 	assert_int_equal(cursor_be16(&c), 136 << 8);
 	cursor_skip(&c, 2);
 	assert_int_equal(cursor_be32(&c), 0xe0000000);
@@ -205,11 +214,13 @@ an_announcement_goes_to_all_and_is_not_solicited(void **state)
 	(void)state;
 	len = ra_build_na(&config, config.gateway_ip6, NULL, NULL, frame,
 	    sizeof(frame));
-	(void)open_frame(frame, len, ALL_NODES_MAC, all_nodes);
+	(void)open_frame_from(config.gateway_ip6, frame, len, ALL_NODES_MAC,
+	    all_nodes);
 	assert_int_equal(frame[58], 0xa0);
 	len = ra_build_na(&config, config.gateway_ip6, guest_mac, unspecified,
 	    frame, sizeof(frame));
-	(void)open_frame(frame, len, ALL_NODES_MAC, all_nodes);
+	(void)open_frame_from(config.gateway_ip6, frame, len, ALL_NODES_MAC,
+	    all_nodes);
 	assert_int_equal(frame[58], 0xa0);
 }
 
