@@ -101,7 +101,7 @@
 #define TCP_WND_UPDATE_THRESHOLD       LWIP_MIN(131072, TCP_WND_MAX(pcb) / 2)
 #define TCP_OVERSIZE		       0 /* tcp_write never copies here */
 #define TCP_QUEUE_OOSEQ		       1
-#define TCP_OOSEQ_MAX_BYTES	       (1024 * 1024) /* of one flow; then dropped */
+#define TCP_OOSEQ_MAX_BYTES	       (1024 * 1024) /* of a flow; then drop */
 #define TCP_OOSEQ_MAX_PBUFS	       1024
 #define LWIP_TCP_SACK_OUT	       1
 #define LWIP_TCP_TIMESTAMPS	       1
