@@ -49,8 +49,8 @@ def listening(ns, path):
 class Contender:
     """A world with one network in front of its guest.
 
-    guest6() gives all three namespaces IPv6 first; resolvers are the lines
-    of the host's resolv.conf.
+    ipv6 gives it to all three namespaces; resolvers are the host's name
+    servers; ping says whether the host's users may have ping sockets.
     """
 
     name = None

@@ -1,6 +1,6 @@
 """What a probe is: a function that returns when the contender is right.
 
-    @probe("a closed port refuses at once", "RFC 9293 3.5.2", within_s=10)
+    @probe("TCP: a closed port refuses at once", "RFC 9293 3.5.2")
     def _(this):
         ...
         return "0.3 ms"

@@ -25,8 +25,8 @@ ANSWERS6 = (UNREACHABLE, TIME_EXCEEDED, ECHO_REPLY6)
 PAYLOAD = b"payload"
 ND_PREFIX, ND_MTU, ND_RDNSS = 3, 5, 25
 SOLICIT, ADVERTISE, REQUEST, REPLY, INFORMATION = 1, 2, 3, 7, 11
-D6_CLIENT, D6_SERVER, D6_IA_NA, D6_IAADDR = 1, 2, 3, 5
-D6_ORO, D6_RAPID, D6_DNS = 6, 14, 23
+D6_CLIENT, D6_SERVER, D6_IA_NA = 1, 2, 3
+D6_ORO, D6_ELAPSED, D6_RAPID, D6_DNS = 6, 8, 14, 23
 IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DO, IPV6_MTU = 23, 2, 24
 CLOSED_PORT = 9
 SMALL_MTU = 1300
@@ -131,7 +131,8 @@ def dhcp6(this, kind, *options):
     xid = os.urandom(3)
     body = bytes((kind,)) + xid + option6(
         D6_CLIENT, b"\0\3\0\1" + frames.mac(this.mac))
-    body += option6(D6_ORO, struct.pack("!H", D6_DNS)) + option6(8, b"\0\0")
+    body += option6(D6_ORO, struct.pack("!H", D6_DNS)) + option6(
+        D6_ELAPSED, b"\0\0")
     raw.udp6(body + b"".join(options), 546, 547, LINK_LOCAL, ALL_DHCP)
     for frame in raw.frames(2):
         if frame[12:14] != b"\x86\xdd" or frame[20] != frames.UDP:

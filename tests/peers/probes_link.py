@@ -11,7 +11,7 @@ from frames import UDP
 from probe import need, probe
 from raw import Raw
 
-DISCOVER, OFFER, REQUEST, ACK, NAK, INFORM = 1, 2, 3, 5, 6, 8
+DISCOVER, REQUEST, ACK, NAK, INFORM = 1, 3, 5, 6, 8
 OPT_MASK, OPT_ROUTER, OPT_DNS, OPT_DOMAIN, OPT_MTU = 1, 3, 6, 15, 26
 OPT_REQUESTED, OPT_LEASE, OPT_TYPE, OPT_SERVER = 50, 51, 53, 54
 OPT_PARAMETERS, OPT_RAPID, OPT_SEARCH = 55, 80, 119
@@ -50,14 +50,14 @@ def _(this):
     need(raw.resolve(this.gateway), "the gateway is mute after it")
 
 
-def message(this, kind, xid, ciaddr="0.0.0.0", flags=0, **options):
-    """A DHCP message; options are names of OPT_ and their bytes."""
+def message(this, kind, xid, ciaddr="0.0.0.0", flags=0, options={}):
+    """A DHCP message; options are codes and their bytes."""
     body = struct.pack("!BBBBIHH4s12x", 1, 1, 6, 0, xid, 0, flags,
                        frames.ip(ciaddr))
     body += frames.mac(this.mac) + bytes(10 + 64 + 128) + COOKIE
     body += bytes((OPT_TYPE, 1, kind, OPT_PARAMETERS, len(ASKED))) + ASKED
-    for name, value in options.items():
-        body += bytes((globals()["OPT_" + name.upper()], len(value))) + value
+    for code, value in options.items():
+        body += bytes((code, len(value))) + value
     return body + b"\xff"
 
 
@@ -105,8 +105,9 @@ class Dhcp:
 
     def lease(self):
         offer = self.offer()
-        answer = self.ask(REQUEST, requested=frames.ip(offer.yours),
-                          server=offer.options[OPT_SERVER])
+        answer = self.ask(REQUEST, options={
+            OPT_REQUESTED: frames.ip(offer.yours),
+            OPT_SERVER: offer.options[OPT_SERVER]})
         need(answer is not None, "no answer to REQUEST")
         need(answer.kind == ACK, "type %d" % answer.kind)
         need(answer.yours == offer.yours, "another address than offered")
@@ -148,7 +149,7 @@ def _(this):
 
 @probe("DHCP: rapid commit", "RFC 4039")
 def _(this):
-    answer = Dhcp(this).offer(rapid=b"")
+    answer = Dhcp(this).offer(options={OPT_RAPID: b""})
     need(answer.kind == ACK and OPT_RAPID in answer.options, "an offer")
 
 
@@ -163,7 +164,8 @@ def _(this):
 
 @probe("DHCP: a request for a strange address gets NAK", "RFC 2131 4.3.2")
 def _(this):
-    answer = Dhcp(this).ask(REQUEST, requested=frames.ip("192.168.99.9"))
+    answer = Dhcp(this).ask(REQUEST, options={
+        OPT_REQUESTED: frames.ip("192.168.99.9")})
     need(answer is not None, "silence")
     need(answer.kind == NAK, "ACK for %s" % answer.yours)
 
@@ -173,8 +175,9 @@ def _(this):
 def _(this):
     dhcp = Dhcp(this)
     offer = dhcp.offer()
-    answer = dhcp.ask(REQUEST, requested=frames.ip(offer.yours),
-                      server=frames.ip("192.0.2.55"), timeout_s=1)
+    answer = dhcp.ask(REQUEST, timeout_s=1, options={
+        OPT_REQUESTED: frames.ip(offer.yours),
+        OPT_SERVER: frames.ip("192.0.2.55")})
     need(answer is None, "it is")
 
 

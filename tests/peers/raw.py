@@ -1,11 +1,11 @@
-"""A guest that says exactly what a probe wants, on the card of any contender."""
+"""A guest that says what a probe wants, on the card of any contender."""
 
 import socket
 import struct
 import time
 
 import frames
-from frames import ACK, FIN, RST, SYN, ETH_ARP, TCP, UDP
+from frames import ACK, ETH_ARP, RST, SYN, TCP, UDP
 import world as rig
 
 ETH_IP6 = 0x86dd
@@ -200,7 +200,3 @@ class Client:
         self.ack = (reply.seq + 1) & 0xffffffff
         self.send(ACK)
         return reply
-
-
-__all__ = ["ACK", "FIN", "RST", "SYN", "TCP", "UDP", "Client", "Raw",
-           "Segment"]
