@@ -188,15 +188,6 @@ is_link(const struct policy *policy, const struct addr_forms *forms)
 		policy->prefix_len6));
 }
 
-int
-policy_is_link(const struct policy *policy, const struct ipc_addr *addr)
-{
-	struct addr_forms forms;
-
-	addr_canonicalise(addr, &forms);
-	return (is_link(policy, &forms));
-}
-
 /* A host service is dialled on the loopback of the host, and nowhere else. */
 static void
 check_gateway(const struct policy *policy, unsigned int proto, uint16_t port,

@@ -48,15 +48,6 @@ publish_add(struct relayproc *rp, const struct ipc_listener *msg, int fd)
 	return (0);
 }
 
-int
-publish_may_preserve(const struct relayproc *rp, const struct ipc_addr *client)
-{
-	const struct addr_class_row *row = addr_class_lookup(client);
-
-	return ((row == NULL || row->class != ADDR_FLOOR) &&
-	    !policy_is_link(&rp->policy, client));
-}
-
 static void
 publish_pause(struct relayproc *rp, uint64_t resume_ms)
 {
@@ -114,8 +105,7 @@ client_take(struct relayproc *rp, const struct listener *listener, int fd,
 	flow->peer = forms.dial;
 	flow->peer_port = port;
 	flow->guest_port = listener->guest_port;
-	flow->preserve = listener->preserve &&
-	    publish_may_preserve(rp, &flow->peer);
+	flow->preserve = listener->preserve;
 }
 
 static void

@@ -42,13 +42,6 @@ void publish_start(struct relayproc *rp);
 /* Stops for good. */
 void publish_stop(struct relayproc *rp);
 
-/*
- * Whether the guest can answer to a client's own address: not to loopback,
- * nor through the gateway to its own link.
- */
-int publish_may_preserve(const struct relayproc *rp,
-    const struct ipc_addr *client);
-
 /* Goes on after a pause, if it is time to and netproc keeps up. */
 void publish_resume(struct relayproc *rp, uint64_t now_ms);
 
