@@ -83,7 +83,7 @@ if [ $vm_ip6 = yes ]; then
 	say route6 \$(ip -6 route show default | awk '{ print \$3; exit }')
 	ping -c 1 -W 5 fd53:4d00::1 >/dev/null && say ping-gateway6 answered
 	say page6 \$(wget -q -O - http://$vm_name6/)
-	try [$vm_host6]
+	try "[$vm_host6]"
 	ask 6 $vm_www6
 fi
 httpd -p 80 -h /tmp/www
@@ -109,7 +109,7 @@ attend()
 	if [ "$1" = listens ]; then
 		said[published]=$(curl -s -m 60 http://127.0.0.1:8080/blob |
 		    sha256sum | cut -c 1-64)
-		said[published6]=$(curl -s -m 60 http://[::1]:8080/blob |
+		said[published6]=$(curl -s -m 60 "http://[::1]:8080/blob" |
 		    sha256sum | cut -c 1-64)
 		said[published-udp]=$(ask_guest "to the guest")
 		curl -s -m 5 telnet://127.0.0.1:8081 </dev/null
