@@ -18,7 +18,6 @@ import world as rig  # noqa: E402
 sidecar.need()
 MTU = 1500
 BUFFERS = 16  # datagrams that may be incomplete at once
-EXPIRES_S = 15
 
 WORLD = rig.World(ip6=True)
 WORLD.host.sysctl("ipv4/ping_group_range", "0 2147483647")
