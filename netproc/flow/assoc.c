@@ -73,6 +73,7 @@ begin(struct assoc_table *table, struct assoc *assoc,
 	assoc->key = *id;
 	assoc->hash = hash;
 	assoc->deadline_ms = 0;
+	assoc->used_ms = 0;
 	LIST_INSERT_HEAD(bucket_of(table, hash), assoc, by_key);
 	TAILQ_INSERT_TAIL(&table->active, assoc, entry);
 	table->nactive++;
@@ -93,15 +94,20 @@ assocs_alloc(struct assoc_table *table, const struct assoc_key *id,
 }
 
 struct assoc *
-assocs_oldest(const struct assoc_table *table)
+assocs_oldest(const struct assoc_table *table, uint64_t now_ms)
 {
-	struct assoc *assoc;
+	struct assoc *assoc, *oldest = NULL;
 
 	TAILQ_FOREACH(assoc, &table->active, entry) {
-		if (!assoc->inbound)
+		if (assoc->inbound)
+			continue;
+		if (oldest == NULL)
+			oldest = assoc;
+		if (!assoc->answered &&
+		    now_ms - assoc->used_ms >= ASSOC_ONE_SHOT_MS)
 			return (assoc);
 	}
-	return (NULL);
+	return (oldest);
 }
 
 struct assoc *
@@ -149,7 +155,8 @@ assocs_use(struct assoc_table *table, struct assoc *assoc, int answer, int dns,
 	if (answer)
 		assoc->answered = 1;
 	if (!assoc->answered && !assoc->inbound)
-		idle_ms = dns ? ASSOC_DNS_MS : ASSOC_ONE_SHOT_MS;
+		idle_ms = dns ? ASSOC_DNS_MS : ASSOC_UNANSWERED_MS;
+	assoc->used_ms = now_ms;
 	assoc->deadline_ms = now_ms + idle_ms;
 	TAILQ_REMOVE(&table->active, assoc, entry);
 	TAILQ_INSERT_TAIL(&table->active, assoc, entry);

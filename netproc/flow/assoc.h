@@ -17,16 +17,18 @@
  * and has a port of the gateway's (or the client's own address) as the guest
  * sees it.
  *
- * Timers (assoc.deadline_ms; RFC 4787 4.3):
- *	no answer yet			30 s after the last datagram out
+ * Timers (assoc.deadline_ms; RFC 4787 4.3), after the last datagram:
+ *	no answer yet			120 s, and 30 s when slots are short
  *	... and it was a DNS query	10 s
- *	answered			300 s after the last datagram either way
- * Then ASSOC_CLOSE is said and the slot is free.  When all are in use, the
- * one that was idle longest gives way.
+ *	answered			300 s
+ * Then ASSOC_CLOSE is said and the slot is free.  When all slots are in use,
+ * one that nobody has answered for 30 s gives way first, then the one that
+ * was idle longest.
  */
-#define ASSOC_IDLE_MS	  (300 * 1000)
-#define ASSOC_ONE_SHOT_MS (30 * 1000)
-#define ASSOC_DNS_MS	  (10 * 1000)
+#define ASSOC_IDLE_MS	    (300 * 1000)
+#define ASSOC_UNANSWERED_MS (120 * 1000)
+#define ASSOC_ONE_SHOT_MS   (30 * 1000)
+#define ASSOC_DNS_MS	    (10 * 1000)
 
 /* What the guest calls it; all of it for an inbound one, without peer else. */
 struct assoc_key {
@@ -45,7 +47,7 @@ struct assoc {
 	int answered;
 	struct assoc_key key;
 	uint64_t hash;
-	uint64_t deadline_ms;
+	uint64_t deadline_ms, used_ms;
 	struct ipc_addr client; /* inbound: as relayproc knows it */
 	uint16_t client_port;
 	LIST_ENTRY(assoc) by_key;
@@ -81,8 +83,8 @@ struct assoc *assocs_lookup(const struct assoc_table *table,
 struct assoc *assocs_alloc(struct assoc_table *table,
     const struct assoc_key *id, uint64_t hash);
 
-/* The outbound association that was idle longest, or NULL. */
-struct assoc *assocs_oldest(const struct assoc_table *table);
+/* The outbound association that gives way to another, or NULL. */
+struct assoc *assocs_oldest(const struct assoc_table *table, uint64_t now_ms);
 
 /*
  * The inbound slot that relayproc names, in that generation: as it is, or

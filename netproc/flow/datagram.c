@@ -117,7 +117,7 @@ assoc_of(struct netproc *np, const struct assoc_key *full)
 	assoc = assocs_alloc(&np->assocs, &key, hash);
 	if (assoc == NULL) {
 		COUNT(np, ASSOCS_EVICTED);
-		assoc_end(np, assocs_oldest(&np->assocs));
+		assoc_end(np, assocs_oldest(&np->assocs, np->now_ms));
 		assoc = assocs_alloc(&np->assocs, &key, hash);
 	}
 	COUNT(np, ASSOCS);

@@ -82,8 +82,8 @@ an_unanswered_one_ends_sooner_than_one_that_was_answered(void **state)
 	assert_null(assocs_expired(&table, 1000 + ASSOC_DNS_MS - 1));
 	assert_ptr_equal(assocs_expired(&table, 1000 + ASSOC_DNS_MS), dns);
 	assocs_release(&table, dns);
-	assert_null(assocs_expired(&table, 1000 + ASSOC_ONE_SHOT_MS - 1));
-	assert_ptr_equal(assocs_expired(&table, 1000 + ASSOC_ONE_SHOT_MS),
+	assert_null(assocs_expired(&table, 1000 + ASSOC_UNANSWERED_MS - 1));
+	assert_ptr_equal(assocs_expired(&table, 1000 + ASSOC_UNANSWERED_MS),
 	    once);
 	assocs_release(&table, once);
 	/* Once answered it stays so, DNS or not. */
@@ -103,13 +103,27 @@ the_one_that_was_idle_longest_gives_way(void **state)
 	for (i = 0; i < NOUT; i++) {
 		assocs[i] = alloc(i);
 		assert_non_null(assocs[i]);
+		assocs_use(&table, assocs[i], 1, 0, i);
 	}
 	assert_null(alloc(100));
 	assocs_use(&table, assocs[0], 0, 0, 10);
-	assert_ptr_equal(assocs_oldest(&table), assocs[1]);
+	assert_ptr_equal(assocs_oldest(&table, 20), assocs[1]);
 	assocs_release(&table, assocs[1]);
 	assert_ptr_equal(alloc(100), assocs[1]);
-	assert_ptr_equal(assocs_oldest(&table), assocs[2]);
+	assert_ptr_equal(assocs_oldest(&table, 20), assocs[2]);
+}
+
+static void
+one_that_nobody_answered_gives_way_before_one_that_is_older(void **state)
+{
+	struct assoc *answered = alloc(1), *once = alloc(2);
+
+	(void)state;
+	assocs_use(&table, answered, 1, 0, 1000);
+	assocs_use(&table, once, 0, 0, 2000);
+	assert_ptr_equal(assocs_oldest(&table, 2000 + ASSOC_ONE_SHOT_MS - 1),
+	    answered);
+	assert_ptr_equal(assocs_oldest(&table, 2000 + ASSOC_ONE_SHOT_MS), once);
 }
 
 static void
@@ -144,7 +158,8 @@ relayproc_names_inbound_slots_and_replaces_old_generations(void **state)
 	assert_int_equal(table.nactive_in, 1);
 	assert_null(assocs_lookup(&table, &one, 1));
 	assert_ptr_equal(assocs_lookup(&table, &two, 2), assoc);
-	assert_null(assocs_oldest(&table)); /* an inbound one is not evicted */
+	assert_null(assocs_oldest(&table,
+	    0)); /* an inbound one is not evicted */
 }
 
 int
@@ -155,6 +170,7 @@ main(void)
 		T(a_port_has_one_association_and_another_protocol_its_own),
 		T(an_unanswered_one_ends_sooner_than_one_that_was_answered),
 		T(the_one_that_was_idle_longest_gives_way),
+		T(one_that_nobody_answered_gives_way_before_one_that_is_older),
 		T(a_slot_comes_back_in_another_generation),
 		T(relayproc_names_inbound_slots_and_replaces_old_generations),
 	};
