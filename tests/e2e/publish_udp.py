@@ -142,7 +142,7 @@ def _():
     with GUEST.udp("0.0.0.0", 6100) as sink, \
             client(HOST, "127.0.0.1", 6000) as sock:
         reader = rig.thread(datagrams.collect, sink, count)
-        took = datagrams.paced(sock, count, 1000, 10000)
+        took = datagrams.paced(sock, count, 1000, 10000 / tap.scale())
         got, odd = reader.join(60 * tap.scale())
         tap.note("%d lost of %d in %.1f s" % (count - got, count, took))
         tap.equal((count - got, odd), (0, 0), "lost, out of order")

@@ -320,7 +320,8 @@ def stream(size, upwards, address):
         if not upwards:
             source, sink, to = server, guest, mapped
         reader = rig.thread(datagrams.collect, sink, COUNT)
-        took = datagrams.paced(source, COUNT, size, PER_S, to)
+        took = datagrams.paced(source, COUNT, size,
+                               PER_S / tap.scale(), to)
         got, odd = reader.join(60 * tap.scale())
         tap.note("%s, %d bytes %s: %d lost, %d out of order, %.0f/s" % (
             address, size, "up" if upwards else "down", COUNT - got, odd,
