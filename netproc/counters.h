@@ -31,6 +31,7 @@
 	X(SYN_DUPLICATE, "syns-duplicate") \
 	X(GUEST_REBOOT,	"guest-reboots") \
 	X(SEGMENT_UNKNOWN, "segments-unknown") \
+	X(SEGMENT_BOGUS, "segments-bogus") \
 	X(SEGMENT_NO_ROOM, "segments-dropped-no-room") \
 	X(ARP_GATEWAY,	"arp-for-gateway") \
 	X(ICMP_GATEWAY,	"icmp-to-gateway") \

@@ -62,12 +62,9 @@ flow_open(struct netproc *np, const struct flow_tuple *tuple, uint64_t hash,
 	    flow->generation, &open, sizeof(open));
 }
 
-/*
- * A connection of which only lwIP's end is left, draining or in TIME_WAIT,
- * gives way to a new one (RFC 9293 3.6.1 allows it for TIME_WAIT).
- */
-static void
-linger_end(struct netproc *np, const struct flow_tuple *tuple, uint64_t hash)
+void
+intercept_linger_end(struct netproc *np, const struct flow_tuple *tuple,
+    uint64_t hash)
 {
 	struct tcp_pcb *pcb;
 
@@ -91,15 +88,43 @@ syn_is_duplicate(struct netproc *np, struct flow *flow,
 	return (1);
 }
 
+/*
+ * What no TCP sends and lwIP takes for impossible: a segment ahead of its
+ * turn that runs past the window (it is queued as it comes, and too long when
+ * its turn comes), and the answer to a SYN that we have not sent.
+ */
+static int
+segment_is_bogus(const struct flow *flow, const struct shield_frame *sf)
+{
+	const struct tcp_pcb *pcb = flow->pcb;
+	const uint32_t ahead = sf->tcp_seq - pcb->rcv_nxt;
+	const int fin = (sf->tcp_flags & SHIELD_TCP_FIN) != 0;
+
+	if (flow->state == FLOW_ACCEPTING &&
+	    (sf->tcp_flags & SHIELD_TCP_SYN) != 0 &&
+	    (sf->tcp_flags & SHIELD_TCP_ACK) != 0)
+		return (1);
+	return (flow->state != FLOW_CONNECTING && ahead > 0 &&
+	    ahead < pcb->rcv_wnd &&
+	    sf->payload_len + (size_t)fin > pcb->rcv_wnd - ahead);
+}
+
 static void
 segment_to_lwip(struct netproc *np, struct flow *flow, uint64_t hash,
     uint8_t *frame, const struct shield_frame *sf)
 {
 	int copy = 1;
 
-	/* In order, lwIP is done with the bytes when it returns. */
+	/*
+	 * In order, lwIP is done with the bytes when it returns.  Ahead of its
+	 * turn it keeps even a segment of no bytes: a FIN.
+	 */
 	if (flow != NULL && flow->pcb != NULL) {
-		copy = sf->payload_len > 0 && sf->tcp_seq != flow->pcb->rcv_nxt;
+		if (segment_is_bogus(flow, sf)) {
+			COUNT(np, SEGMENT_BOGUS);
+			return;
+		}
+		copy = sf->tcp_seq != flow->pcb->rcv_nxt;
 		if (flow->ack_owed)
 			tcp_clear_flags(flow->pcb, TF_ACK_DELAY);
 	}
@@ -130,7 +155,7 @@ input_syn(struct netproc *np, struct flow *flow, const struct flow_tuple *tuple,
 		COUNT(np, GUEST_REBOOT);
 		end_forget(flow);
 	}
-	linger_end(np, tuple, hash);
+	intercept_linger_end(np, tuple, hash);
 	flow_open(np, tuple, hash, frame, sf);
 }
 

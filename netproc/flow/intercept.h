@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 struct flow;
+struct flow_tuple;
 struct netproc;
 struct shield_frame;
 
@@ -13,6 +14,13 @@ struct shield_frame;
  */
 void intercept_tcp(struct netproc *np, uint8_t *frame,
     const struct shield_frame *sf);
+
+/*
+ * A connection of which only lwIP's end is left, draining or in TIME_WAIT,
+ * gives way to a new one (RFC 9293 3.6.1 allows it for TIME_WAIT).
+ */
+void intercept_linger_end(struct netproc *np, const struct flow_tuple *tuple,
+    uint64_t hash);
 
 /* Gives the SYN that was held to lwIP, which answers it: SYN-ACK. */
 void intercept_replay(struct flow *flow);

@@ -116,6 +116,12 @@ flow_up(struct flow *flow, struct tcp_pcb *pcb)
 		pcb->rcv_ann_wnd = WINDOW_INITIAL;
 		flow->window = WINDOW_INITIAL;
 	}
+	/*
+	 * lwIP's segments are half the largest window seen.  Without one they
+	 * are whole, and a small one later would be "impossible".
+	 */
+	if (pcb->snd_wnd_max < 2)
+		pcb->snd_wnd_max = 2 * (tcpwnd_size_t)pcb->mss;
 	tcp_nagle_disable(pcb);
 	pcb->so_options |= SOF_KEEPALIVE;
 	pcb->keep_idle = KEEPALIVE_IDLE_MS;
@@ -282,8 +288,23 @@ guest_connect(struct flow *flow)
 }
 
 /*
+ * 1 if the tuple can be a connection's own: a client may come to two ports
+ * that lead to one, or be called by the guest at the same time.
+ */
+static int
+tuple_claim(struct netproc *np, const struct flow_tuple *tuple)
+{
+	const uint64_t hash = demux_hash(np->hash_key, tuple);
+
+	if (flow_lookup(&np->flows, tuple, hash) != NULL)
+		return (0);
+	intercept_linger_end(np, tuple, hash);
+	return (1);
+}
+
+/*
  * What the guest sees of a client: the gateway, or the client itself where
- * that was asked for and the families agree.  0 if no port is left.
+ * that was asked for and the families agree.  0 if that name is taken.
  */
 static int
 client_tuple(struct netproc *np, const struct ipc_flow_inbound *inbound,
@@ -299,7 +320,7 @@ client_tuple(struct netproc *np, const struct ipc_flow_inbound *inbound,
 	    client_is_routable(np, &inbound->client)) {
 		tuple->peer = inbound->client;
 		tuple->peer_port = inbound->client_port;
-		return (1);
+		return (tuple_claim(np, tuple));
 	}
 	tuple->peer = ip6 ? np->cfg.gateway6 : np->cfg.gateway;
 	return (port_pick(np, tuple) != 0);

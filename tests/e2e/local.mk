@@ -23,7 +23,7 @@ e2e_tests = tests/e2e/rig.py tests/e2e/transfer.py tests/e2e/flows.py \
 	tests/e2e/guest_life.py tests/e2e/peers_tools.py
 
 # The same rig, a guest that means harm.
-hostile_tests = tests/hostile/guest.py
+hostile_tests = tests/hostile/guest.py tests/hostile/impossible.py
 
 TESTS += $(e2e_tests) $(hostile_tests)
 EXTRA_DIST += $(rig_modules) $(e2e_tests) $(hostile_tests)
