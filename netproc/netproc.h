@@ -83,6 +83,7 @@ struct netproc {
 	uint64_t now_ms; /* CLOCK_MONOTONIC, see netproc_wake() */
 	struct counters counters;
 	struct log_limit icmp_limit;
+	struct log_limit lease_limit; /* of lines about leases */
 	int stopping;
 };
 

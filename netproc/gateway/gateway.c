@@ -20,6 +20,8 @@
 #define PORT_LOW   49152
 #define PORT_TRIES 64
 
+#define LEASE_LINES_PER_S 10
+
 int
 gateway_init(struct netproc *np)
 {
@@ -143,11 +145,22 @@ gateway_udp_port(struct netproc *np, const struct assoc_key *key)
 	return (0);
 }
 
+/* A guest can take and forget its address as fast as it likes. */
+static int
+may_log_lease(struct netproc *np)
+{
+	uint64_t suppressed;
+
+	np->lease_limit.lines_per_s = LEASE_LINES_PER_S;
+	return (log_limit_ok(&np->lease_limit, np->now_ms, &suppressed));
+}
+
 /* The guest has started anew: it knows nothing of what was open. */
 static void
 rebooted(struct netproc *np)
 {
-	log_info("guest asks for its address again: it has rebooted");
+	if (may_log_lease(np))
+		log_info("guest asks for its address again: it has rebooted");
 	COUNT(np, GUEST_REBOOT);
 	end_forget_all(np);
 	datagram_forget_all(np);
@@ -176,7 +189,7 @@ gateway_dhcp(struct netproc *np, const uint8_t *frame,
 	if (info.type == DHCP_DISCOVER && np->leased)
 		rebooted(np);
 	if (info.reply_type == DHCP_ACK && info.type != DHCP_INFORM) {
-		if (!np->leased)
+		if (!np->leased && may_log_lease(np))
 			log_info("DHCP: the guest has its address");
 		np->leased = 1;
 	}
