@@ -49,8 +49,7 @@ log_to_parent(enum log_level level, const char *text, void *arg)
 
 	strlcpy(line.text, text, sizeof(line.text));
 	if (np->parent.count >= PARENT_RING_LOGS ||
-	    channel_send(&np->parent, IPC_LOG, 0, 0, &line, sizeof(line)) ==
-		-1)
+	    channel_send(&np->parent, IPC_LOG, 0, 0, &line, sizeof(line)) == -1)
 		COUNT(np, LOGS_LOST);
 	channel_event_kick(&np->ev_parent);
 }
@@ -218,7 +217,7 @@ stop(struct netproc *np)
 static _Noreturn void
 run(struct netproc *np)
 {
-	int more = 0;
+	int more = 0, was_full;
 
 	for (;;) {
 		if (event_base_loop(np->base,
@@ -227,8 +226,14 @@ run(struct netproc *np)
 		netproc_wake(np);
 		turn_flush(np);
 		datagram_flush(np);
+		was_full = !link_has_room(np);
 		link_flush(np);
 		more = turn_requeue(np);
+		/* Taken at once, it makes no event for those who wait. */
+		if (was_full && link_has_room(np)) {
+			turn_link_drained(np);
+			more = 1;
+		}
 		if (np->stopping)
 			stop(np);
 	}

@@ -205,6 +205,15 @@ flow_lookup(const struct flow_table *table, const struct flow_tuple *tuple,
 }
 
 void
+flow_served(struct flow_table *table, struct flow *flow)
+{
+	if (TAILQ_NEXT(flow, entry) == NULL)
+		return;
+	TAILQ_REMOVE(&table->active, flow, entry);
+	TAILQ_INSERT_TAIL(&table->active, flow, entry);
+}
+
+void
 flow_unhash(struct flow *flow)
 {
 	if (flow->hashed)

@@ -150,8 +150,8 @@ LIST_HEAD(flow_bucket, flow);
 struct flow_table {
 	struct flow *flows; /* outbound slots, then inbound slots */
 	uint32_t nout, nin;
-	struct flow_list free; /* outbound only */
-	struct flow_list active;
+	struct flow_list free;	 /* outbound only */
+	struct flow_list active; /* served longest ago first */
 	uint32_t nactive;
 	struct flow_bucket *buckets;
 	uint32_t nbuckets; /* a power of 2 */
@@ -188,6 +188,12 @@ struct flow *flow_take(struct flow_table *table, uint32_t wire,
 
 struct flow *flow_lookup(const struct flow_table *table,
     const struct flow_tuple *tuple, uint64_t hash);
+
+/*
+ * The flow had its share of the link: when there is room again, all others
+ * are before it.  Not while the active list is walked.
+ */
+void flow_served(struct flow_table *table, struct flow *flow);
 
 /* The tuple may be used again, the slot not yet. */
 void flow_unhash(struct flow *flow);

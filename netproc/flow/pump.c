@@ -258,7 +258,9 @@ pump_down(struct flow *flow)
 	down_write(flow);
 	if (flow->pcb->cwnd < PUMP_CWND)
 		flow->pcb->cwnd = PUMP_CWND;
-	tcp_output(flow->pcb);
+	/* What the link has refused keeps its place among those who wait. */
+	if (tcp_output(flow->pcb) == ERR_OK && budget < PUMP_BURST)
+		flow_served(&np->flows, flow);
 	down_unstall(flow->pcb);
 }
 

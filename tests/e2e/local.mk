@@ -11,7 +11,7 @@ rig_modules = tests/lib/tap.py tests/lib/world.py tests/lib/sidecar.py \
 	tests/lib/nd.py tests/lib/segments.py tests/lib/resolver.py
 
 e2e_tests = tests/e2e/rig.py tests/e2e/transfer.py tests/e2e/flows.py \
-	tests/e2e/churn.py \
+	tests/e2e/churn.py tests/e2e/fairness.py \
 	tests/e2e/connect.py tests/e2e/close.py tests/e2e/backpressure.py \
 	tests/e2e/publish.py tests/e2e/publish_edges.py \
 	tests/e2e/dns.py tests/e2e/resolv_conf.py \
@@ -20,7 +20,8 @@ e2e_tests = tests/e2e/rig.py tests/e2e/transfer.py tests/e2e/flows.py \
 	tests/e2e/icmp.py tests/e2e/fragment.py tests/e2e/ipv6.py \
 	tests/e2e/tcp_fidelity.py \
 	tests/e2e/dns_tcp.py tests/e2e/publish_udp.py \
-	tests/e2e/guest_life.py tests/e2e/peers_tools.py
+	tests/e2e/guest_life.py tests/e2e/peers_tools.py \
+	tests/e2e/peers_files.py
 
 # The same rig, a guest that means harm.
 hostile_tests = tests/hostile/guest.py tests/hostile/impossible.py
