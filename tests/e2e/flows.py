@@ -53,11 +53,10 @@ def _():
     at_once(200, SETUP.world.host, "127.0.0.1", PUBLISHED, 1 << 16)
 
 
-@tap.case("1,000 connections stand together, and each still answers")
-def _():
+def stand_together(count, namespace, address, port):
+    """Opens count connections, hears each of them twice, closes them."""
     start = time.monotonic()
-    socks = [SETUP.world.guest.connect(rig.SERVER, rig.port_of(SERVER))
-             for _ in range(1000)]
+    socks = [namespace.connect(address, port) for _ in range(count)]
     tap.note("opened in %.2f s" % (time.monotonic() - start))
     start = time.monotonic()
     for _ in range(2):
@@ -70,13 +69,8 @@ def _():
         sock.close()
 
 
-@tap.case("their slots are free again: another 1,000 can stand")
-def _():
-    socks = [SETUP.world.guest.connect(rig.SERVER, rig.port_of(SERVER))
-             for _ in range(1000)]
-    for sock in socks:
-        traffic.greet(sock)
-        sock.close()
+def slots_are_free():
+    """Waits until the children hold no more descriptors than at rest."""
     pids = SETUP.car.children()
     deadline = time.monotonic() + 10 * tap.scale()
     while time.monotonic() < deadline:
@@ -87,6 +81,29 @@ def _():
         time.sleep(0.05)
     tap.note("descriptors after: %s" % counts)
     tap.ok(max(counts.values()) < 30, "descriptors left: %s" % counts)
+
+
+@tap.case("1,000 connections stand together, and each still answers")
+def _():
+    stand_together(1000, SETUP.world.guest, rig.SERVER, rig.port_of(SERVER))
+
+
+@tap.case("their slots are free again: another 1,000 can stand")
+def _():
+    socks = [SETUP.world.guest.connect(rig.SERVER, rig.port_of(SERVER))
+             for _ in range(1000)]
+    for sock in socks:
+        traffic.greet(sock)
+        sock.close()
+    slots_are_free()
+
+
+@tap.case("1,000 published connections stand together, and then two thousand "
+          "more in their slots")
+def _():
+    for _ in range(3):
+        stand_together(1000, SETUP.world.host, "127.0.0.1", PUBLISHED)
+        slots_are_free()
 
 
 tap.run(sidecar.tell(SETUP.car))
