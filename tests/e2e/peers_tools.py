@@ -212,6 +212,18 @@ def _():
     tap.ok("0 hosts up" in said, said)
 
 
+@tap.case("fping: two hosts of each version are alive, one is not")
+def _():
+    for words in ((rig.SERVER, rig.SERVER2, rig.FILTERED),
+                  (rig.SERVER6, rig.SERVER6_2, rig.FILTERED6)):
+        some_unreachable = 1
+        said = run("fping", "-r", "1", "-t", "500", *words,
+                   good=(some_unreachable,))
+        tap.equal(sorted(said.splitlines()), sorted(
+            [word + " is alive" for word in words[:2]]
+            + [words[2] + " is unreachable"]), said)
+
+
 @tap.case("nmap -sO and -O do no harm")
 def _():
     run("nmap", "-n", "-Pn", "-sO", "-p", "1,2,6,17,47,132", "--max-retries",
