@@ -11,10 +11,10 @@
 #include "parent/publish.h"
 
 /*
- * Clients that the kernel lets wait while relayproc is at its limit of
- * inbound flows; beyond, their SYNs are retried.
+ * Clients that the kernel lets wait for relayproc, as many as
+ * net.core.somaxconn; beyond, a SYN is lost and comes again after 1 s.
  */
-#define PUBLISH_BACKLOG 128
+#define PUBLISH_BACKLOG SOMAXCONN
 
 static const char *
 mend(int why)
