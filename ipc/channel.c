@@ -216,7 +216,7 @@ channel_lend_fd(struct channel *ch, enum ipc_type type, uint32_t flow,
 	}
 	if (record_send_now(ch, &hdr, payload, len, fd) == 0)
 		return (0);
-	if (is_full(errno))
+	if (errno == EAGAIN)
 		errno = ENOBUFS;
 	return (-1);
 }

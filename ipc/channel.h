@@ -77,7 +77,9 @@ int channel_send_fd(struct channel *ch, enum ipc_type type, uint32_t flow,
 
 /*
  * The same, but fd is borrowed: the peer gets a reference of its own at once,
- * or the call fails with ENOBUFS because records wait in the ring already.
+ * or the call fails: ENOBUFS, there will be room when the socket is writable;
+ * ETOOMANYREFS, too many descriptors of this user's are in flight (unix(7)),
+ * which no event ends.
  */
 int channel_lend_fd(struct channel *ch, enum ipc_type type, uint32_t flow,
     uint32_t generation, const void *payload, size_t len, int fd);

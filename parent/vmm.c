@@ -13,7 +13,10 @@
 
 #include <event2/event.h>
 
+#include "ipc/clock.h"
 #include "parent/parent.h"
+
+#define REFUSED_PER_S 10 /* log lines */
 
 static void
 log_attached(const struct parent *parent)
@@ -64,6 +67,7 @@ on_connect(evutil_socket_t fd, short what, void *arg)
 	struct parent *parent = arg;
 	struct frame_source *source = &parent->frame;
 	struct ucred peer;
+	uint64_t suppressed;
 	int conn;
 
 	(void)fd;
@@ -80,11 +84,13 @@ on_connect(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	if (source->fd != -1) {
-		log_warn("refused a second vmm, pid %d uid %u: pid %d is "
-			 "connected",
-		    (int)peer.pid, (unsigned int)peer.uid,
-		    (int)source->vmm.pid);
 		close(conn);
+		if (log_limit_ok(&parent->vmm_limit, clock_now_ms(),
+			&suppressed))
+			log_warn("refused a second vmm, pid %d uid %u: pid %d "
+				 "is connected",
+			    (int)peer.pid, (unsigned int)peer.uid,
+			    (int)source->vmm.pid);
 		return;
 	}
 	frame_set_buffer(conn);
@@ -98,6 +104,7 @@ vmm_start(struct parent *parent)
 {
 	struct frame_source *source = &parent->frame;
 
+	parent->vmm_limit.lines_per_s = REFUSED_PER_S;
 	if (source->listener.fd == -1) {
 		hand_over(parent);
 		return;

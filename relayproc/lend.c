@@ -14,6 +14,8 @@
  * under way than the channel's socket holds; they never wait in its ring.
  */
 
+#define LEND_RETRY_MS 10
+
 static int
 lend_one(struct relayproc *rp, const struct flow *flow)
 {
@@ -31,6 +33,33 @@ lend_one(struct relayproc *rp, const struct flow *flow)
 	    flow->generation, &inbound, sizeof(inbound), flow->fd));
 }
 
+static void
+on_lend_retry(evutil_socket_t fd, short what, void *arg)
+{
+	struct relayproc *rp = arg;
+
+	(void)fd;
+	(void)what;
+	rp->lend_retry = 0;
+	lend_pump(rp);
+}
+
+/*
+ * Room in the channel makes an event.  Room among the descriptors in flight,
+ * which all processes of the user share, or memory, does not: ask again.
+ */
+static void
+lend_later(struct relayproc *rp, int error)
+{
+	static const struct timeval pause = { .tv_usec = LEND_RETRY_MS * 1000 };
+
+	if (error == ENOBUFS)
+		event_add(rp->ev_lend, NULL);
+	else if (error != EPIPE && error != ECONNRESET && !rp->lend_retry)
+		rp->lend_retry = event_base_once(rp->base, -1, EV_TIMEOUT,
+				     on_lend_retry, rp, &pause) == 0;
+}
+
 void
 lend_pump(struct relayproc *rp)
 {
@@ -40,8 +69,7 @@ lend_pump(struct relayproc *rp)
 		return;
 	while ((flow = TAILQ_FIRST(&rp->flows.list[FLOW_LENDING])) != NULL) {
 		if (lend_one(rp, flow) == -1) {
-			if (errno == ENOBUFS)
-				event_add(rp->ev_lend, NULL);
+			lend_later(rp, errno);
 			return;
 		}
 		flow_move(&rp->flows, flow, FLOW_LENT, 0);

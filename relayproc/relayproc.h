@@ -56,6 +56,7 @@ struct relayproc {
 	struct event_base *base;
 	struct event *timer;   /* the earliest of all deadlines */
 	struct event *ev_lend; /* room in the channel to netproc */
+	int lend_retry;	       /* a timer stands in for it */
 	uint64_t timer_ms;     /* what timer is set to, UINT64_MAX: not */
 
 	struct ipc_config_relayproc config;

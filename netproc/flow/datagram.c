@@ -218,7 +218,9 @@ client_name(struct netproc *np, const struct ipc_assoc_data *data,
 	    client_is_routable(np, &data->peer)) {
 		key->peer = data->peer;
 		key->peer_port = data->peer_port;
-		return (1);
+		/* By another published port, it has that name already. */
+		return (assocs_lookup(&np->assocs, key,
+			    assocs_hash(np->hash_key, key)) == NULL);
 	}
 	key->peer = ip6 ? np->cfg.gateway6 : np->cfg.gateway;
 	key->peer_port = gateway_udp_port(np, key);
@@ -236,6 +238,10 @@ assoc_inbound(struct netproc *np, const struct ipc_hdr *hdr,
 		return (NULL);
 	if (assoc->used && assoc->generation == hdr->generation)
 		return (assoc);
+	/* The batch may be of the association that gives way. */
+	datagram_flush(np);
+	if (assoc->used)
+		assocs_release(&np->assocs, assoc);
 	if (!client_name(np, data, &key))
 		return (NULL);
 	assoc = assocs_take(&np->assocs, hdr->flow, hdr->generation, &key,

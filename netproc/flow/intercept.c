@@ -141,8 +141,9 @@ input_syn(struct netproc *np, struct flow *flow, const struct flow_tuple *tuple,
     uint64_t hash, uint8_t *frame, const struct shield_frame *sf)
 {
 	if (flow != NULL && syn_is_duplicate(np, flow, sf)) {
-		if (flow->state != FLOW_OPENING)
-			segment_to_lwip(np, flow, hash, frame, sf);
+		/* The SYN as it was first: lwIP would believe another MSS. */
+		if (flow->state == FLOW_ACCEPTING && flow->pcb != NULL)
+			intercept_replay(flow);
 		return;
 	}
 	if (flow != NULL && flow->state == FLOW_CONNECTING) {
