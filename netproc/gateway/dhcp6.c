@@ -237,11 +237,10 @@ put_body(struct cursor_out *out, const struct dhcp6_config *cfg,
 {
 	size_t i;
 
+	if (msg->type == DHCP6_SOLICIT && msg->rapid_commit)
+		put_option(out, DHCP6_OPT_RAPID_COMMIT, NULL, 0);
 	switch (msg->type) {
 	case DHCP6_SOLICIT:
-		if (msg->rapid_commit)
-			put_option(out, DHCP6_OPT_RAPID_COMMIT, NULL, 0);
-		/* FALLTHROUGH */
 	case DHCP6_REQUEST:
 	case DHCP6_RENEW:
 	case DHCP6_REBIND:
