@@ -256,6 +256,7 @@ run_round_trip(struct frame_reader *r, const int fd[2], struct stream *s,
 	FUZZ_CHECK(w.nsent == nsent && w.count == 0 && w.bytes == 0);
 	frame_writer_reset(&w);
 	free(w.slots);
+	free(w.iov);
 	for (i = 0; i < s->nframes; i++)
 		FUZZ_CHECK(pbufs[i][0].ref <= 1);
 }

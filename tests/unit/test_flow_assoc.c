@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -31,6 +32,8 @@ teardown(void **state)
 	(void)state;
 	while ((assoc = TAILQ_FIRST(&table.active)) != NULL)
 		assocs_release(&table, assoc);
+	free(table.assocs);
+	free(table.buckets);
 	return (0);
 }
 
