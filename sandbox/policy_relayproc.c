@@ -124,7 +124,7 @@ static const struct filter_rule rules[] = {
 	    "lends a connected socket to netproc" },
 	{ CALL(recvmsg),
 	    { INT(FD_PARENT), ANY, INT(MSG_DONTWAIT | MSG_CMSG_CLOEXEC) },
-	    "STOP and changes of host addresses from the parent" },
+	    "STOP, changes of host addresses and resolvers from the parent" },
 	{ CALL(recvmsg),
 	    { INT(FD_PEER), ANY, INT(MSG_DONTWAIT | MSG_CMSG_CLOEXEC) },
 	    "flow requests from netproc" },

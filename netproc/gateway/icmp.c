@@ -191,14 +191,6 @@ build6(const uint8_t from_ip6[16], uint8_t type, uint8_t code, uint32_t rest,
 }
 
 size_t
-icmp_build_unreachable(uint32_t gateway_ip, uint8_t code, uint16_t ip_id,
-    const uint8_t *packet, size_t len, uint8_t *out, size_t cap)
-{
-	return (build4(gateway_ip, ICMP_TYPE_UNREACH, code, 0, ip_id, packet,
-	    len, out, cap));
-}
-
-size_t
 icmp_build_error(enum icmp_error error, uint32_t mtu,
     const struct ipc_addr *from, uint16_t ip_id, const uint8_t *packet,
     size_t len, uint8_t *out, size_t cap)

@@ -117,15 +117,6 @@ checksum_add(struct checksum *sum, const void *bytes, size_t len)
 }
 
 void
-checksum_add_iov(struct checksum *sum, const struct iovec *iov, size_t niov)
-{
-	size_t i;
-
-	for (i = 0; i < niov; i++)
-		checksum_add(sum, iov[i].iov_base, iov[i].iov_len);
-}
-
-void
 checksum_pseudo4(struct checksum *sum, uint32_t src_ip, uint32_t dst_ip,
     uint8_t protocol, uint16_t len)
 {
@@ -160,10 +151,4 @@ checksum_of(const void *bytes, size_t len)
 	checksum_init(&sum);
 	checksum_add(&sum, bytes, len);
 	return (checksum_finish(&sum));
-}
-
-uint16_t
-checksum_raw(const void *bytes, size_t len)
-{
-	return (len == 0 ? 0 : fold16(sum_piece(bytes, len)));
 }

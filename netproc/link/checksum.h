@@ -1,8 +1,6 @@
 #ifndef NETPROC_LINK_CHECKSUM_H
 #define NETPROC_LINK_CHECKSUM_H
 
-#include <sys/uio.h>
-
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,8 +23,6 @@ struct checksum {
 
 void checksum_init(struct checksum *sum);
 void checksum_add(struct checksum *sum, const void *bytes, size_t len);
-void checksum_add_iov(struct checksum *sum, const struct iovec *iov,
-    size_t niov);
 
 /* The pseudo header of TCP and UDP over IPv4; addresses in host order. */
 void checksum_pseudo4(struct checksum *sum, uint32_t src_ip, uint32_t dst_ip,
@@ -44,11 +40,5 @@ uint16_t checksum_finish(const struct checksum *sum);
 
 /* All in one: checksum_finish() of one piece. */
 uint16_t checksum_of(const void *bytes, size_t len);
-
-/*
- * The folded sum, not complemented, in memory order: what lwIP's LWIP_CHKSUM
- * must return.
- */
-uint16_t checksum_raw(const void *bytes, size_t len);
 
 #endif

@@ -114,7 +114,8 @@ pieces_of_any_length_chain_as_if_they_were_one(void **state)
 		iov[7].iov_base = bytes + (len - left);
 		iov[7].iov_len = left;
 		checksum_init(&sum);
-		checksum_add_iov(&sum, iov, 8);
+		for (i = 0; i < 8; i++)
+			checksum_add(&sum, iov[i].iov_base, iov[i].iov_len);
 		if (checksum_finish(&sum) != naive(bytes, len))
 			fail_msg("round %u len %zu", round, len);
 	}
@@ -145,18 +146,6 @@ the_pseudo_header_is_that_of_rfc_768(void **state)
 	assert_int_equal(checksum_finish(&sum), naive(header, sizeof(header)));
 }
 
-static void
-the_raw_sum_is_in_memory_order_and_not_complemented(void **state)
-{
-	size_t len;
-
-	(void)state;
-	assert_int_equal(checksum_raw(bytes, 0), 0);
-	for (len = 1; len < 200; len++)
-		assert_int_equal((uint16_t)~ntohs(checksum_raw(bytes, len)),
-		    naive(bytes, len));
-}
-
 int
 main(void)
 {
@@ -168,8 +157,6 @@ main(void)
 		    pieces_of_any_length_chain_as_if_they_were_one),
 		cmocka_unit_test(data_that_holds_its_checksum_sums_to_zero),
 		cmocka_unit_test(the_pseudo_header_is_that_of_rfc_768),
-		cmocka_unit_test(
-		    the_raw_sum_is_in_memory_order_and_not_complemented),
 	};
 
 	return (cmocka_run_group_tests_name("checksum", tests, fill_bytes,

@@ -24,14 +24,15 @@ static const uint8_t syn[] = { 0x45, 0, 0, 32, 0x12, 0x34, 0x40, 0, 64, 6, 0, 0,
 static size_t
 build(const uint8_t *packet, size_t len, uint8_t *out, size_t cap)
 {
+	const struct ipc_addr gateway = addr_from_ip4(GATEWAY);
 	uint8_t *in = malloc(len > 0 ? len : 1), *room = malloc(cap);
 	size_t n;
 
 	assert_non_null(in);
 	assert_non_null(room);
 	memcpy(in, packet, len);
-	n = icmp_build_unreachable(GATEWAY, ICMP_UNREACH_PROHIBITED, 0x4321, in,
-	    len, room, cap);
+	n = icmp_build_error(ICMP_ERR_PROHIBITED, 0, &gateway, 0x4321, in, len,
+	    room, cap);
 	assert_true(n <= cap);
 	memcpy(out, room, n);
 	free(in);
@@ -42,7 +43,7 @@ build(const uint8_t *packet, size_t len, uint8_t *out, size_t cap)
 static void
 an_unreachable_embeds_the_header_and_eight_bytes(void **state)
 {
-	uint8_t out[ICMP_UNREACH_MAX];
+	uint8_t out[ICMP_ERROR_MAX];
 	struct cursor c;
 
 	(void)state;
@@ -65,7 +66,7 @@ an_unreachable_embeds_the_header_and_eight_bytes(void **state)
 static void
 a_shorter_packet_is_embedded_whole(void **state)
 {
-	uint8_t out[ICMP_UNREACH_MAX], packet[23];
+	uint8_t out[ICMP_ERROR_MAX], packet[23];
 
 	(void)state;
 	memcpy(packet, syn, sizeof(packet));
@@ -77,7 +78,7 @@ a_shorter_packet_is_embedded_whole(void **state)
 static void
 options_are_embedded_with_the_header(void **state)
 {
-	uint8_t out[ICMP_UNREACH_MAX], packet[80];
+	uint8_t out[ICMP_ERROR_MAX], packet[80];
 
 	(void)state;
 	memset(packet, 1, sizeof(packet));
@@ -85,7 +86,7 @@ options_are_embedded_with_the_header(void **state)
 	packet[0] = 0x4f;
 	packet[3] = sizeof(packet);
 	assert_int_equal(build(packet, sizeof(packet), out, sizeof(out)),
-	    ICMP_UNREACH_MAX);
+	    20 + 8 + 60 + 8);
 	assert_int_equal(build(packet, 59, out, sizeof(out)), 0);
 }
 
@@ -108,7 +109,7 @@ no_error_is_sent_about_what_rfc_1122_excludes(void **state)
 		{ "broadcast destination", 16, 4, { 255, 255, 255, 255 } },
 		{ "zero destination", 16, 4, { 0, 0, 0, 0 } },
 	};
-	uint8_t out[ICMP_UNREACH_MAX], packet[sizeof(syn)];
+	uint8_t out[ICMP_ERROR_MAX], packet[sizeof(syn)];
 	size_t i;
 
 	(void)state;
@@ -123,7 +124,7 @@ no_error_is_sent_about_what_rfc_1122_excludes(void **state)
 static void
 an_icmp_error_is_not_answered_but_a_ping_is(void **state)
 {
-	uint8_t out[ICMP_UNREACH_MAX], packet[sizeof(syn)];
+	uint8_t out[ICMP_ERROR_MAX], packet[sizeof(syn)];
 	unsigned int type, answered = 0;
 
 	(void)state;
@@ -144,7 +145,7 @@ an_icmp_error_is_not_answered_but_a_ping_is(void **state)
 static void
 every_cut_and_every_short_buffer_is_safe(void **state)
 {
-	uint8_t out[ICMP_UNREACH_MAX];
+	uint8_t out[ICMP_ERROR_MAX];
 	size_t len, cap;
 
 	(void)state;
@@ -152,7 +153,7 @@ every_cut_and_every_short_buffer_is_safe(void **state)
 		assert_int_equal(build(syn, len, out, sizeof(out)), 0);
 	for (; len <= sizeof(syn); len++)
 		assert_true(build(syn, len, out, sizeof(out)) > 0);
-	for (cap = 1; cap < 56; cap++)
+	for (cap = 1; cap < ICMP_ERROR_MAX; cap++)
 		assert_int_equal(build(syn, sizeof(syn), out, cap), 0);
 }
 
