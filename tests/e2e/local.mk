@@ -15,7 +15,7 @@ e2e_tests = tests/e2e/rig.py tests/e2e/transfer.py tests/e2e/flows.py \
 	tests/e2e/connect.py tests/e2e/close.py tests/e2e/backpressure.py \
 	tests/e2e/publish.py tests/e2e/publish_edges.py \
 	tests/e2e/dns.py tests/e2e/resolv_conf.py \
-	tests/e2e/dhcp.py tests/e2e/floor.py tests/e2e/link.py \
+	tests/e2e/dhcp.py tests/e2e/floor.py tests/e2e/limits.py tests/e2e/link.py \
 	tests/e2e/lifecycle.py tests/e2e/jail.py tests/e2e/udp.py \
 	tests/e2e/icmp.py tests/e2e/fragment.py tests/e2e/ipv6.py \
 	tests/e2e/tcp_fidelity.py \

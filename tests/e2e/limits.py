@@ -1,0 +1,72 @@
+#!/usr/bin/python3
+"""Options whose effect no other script sees: limits, each hit once."""
+
+import os
+import re
+import socket
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
+
+import sidecar  # noqa: E402
+import tap  # noqa: E402
+import world as rig  # noqa: E402
+
+sidecar.need()
+GATEWAY_MAC = "02:aa:bb:cc:dd:01"
+ICMP_SLOTS = 64  # associations beside those of --max-udp
+
+
+def counter(car, name):
+    """Its value at the end of the sidecar; 0 if it was not printed."""
+    car.terminate()
+    found = re.search(r"\b%s=(\d+)" % name, "\n".join(car.log.all()))
+    return int(found.group(1)) if found else 0
+
+
+@tap.case("--gateway-mac is the MAC that the guest learns")
+def _():
+    setup = sidecar.setup("--gateway-mac", GATEWAY_MAC)
+    with setup.world.server.listen() as listener:
+        with setup.world.guest.connect(rig.SERVER, rig.port_of(listener)):
+            seen = setup.world.guest.run(["ip", "neigh", "show",
+                                          rig.GATEWAY]).stdout
+    tap.ok(GATEWAY_MAC in seen, "the neighbour: %r" % seen)
+    setup.world.close()
+
+
+@tap.case("beyond --max-udp the oldest association gives way, and is counted")
+def _():
+    setup = sidecar.setup("--max-udp", "1")
+    server = setup.world.server.socket(socket.SOCK_DGRAM)
+    server.bind((rig.SERVER, 0))
+    server.settimeout(5 * tap.scale())
+    guests = []
+    for n in range(ICMP_SLOTS + 1 + 5):
+        guest = setup.world.guest.socket(socket.SOCK_DGRAM)
+        guest.settimeout(5 * tap.scale())
+        guest.sendto(b"%d" % n, server.getsockname())
+        server.sendto(*server.recvfrom(64))
+        tap.equal(guest.recv(64), b"%d" % n, "the answer")
+        guests.append(guest)
+    tap.equal(counter(setup.car, "associations-evicted"), 5, "evicted")
+    setup.world.close()
+
+
+@tap.case("beyond --max-pending a SYN is dropped, and is counted")
+def _():
+    setup = sidecar.setup("--max-pending", "4")
+    guests = []
+    for _ in range(8):
+        guest = setup.world.guest.socket()
+        guest.setblocking(False)
+        guest.connect_ex((rig.FILTERED, 80))
+        guests.append(guest)
+    time.sleep(1.5)  # a place is waited for, one second
+    tap.ok(counter(setup.car, "over_budget") >= 4, "SYNs over the budget")
+    setup.world.close()
+
+
+tap.run()
