@@ -102,11 +102,22 @@ record_send(int sock, struct iovec *iov, int iovcnt, int fd)
 	return (n == -1 ? -1 : 0);
 }
 
+/*
+ * The kernel is short of memory for the moment: the record is still there, and
+ * an event comes again.
+ */
+static int
+is_short_of_memory(int error)
+{
+	return (error == ENOBUFS || error == ENOMEM);
+}
+
 /* A unix socket says ENOBUFS or ETOOMANYREFS too when it has to wait. */
 static int
 is_full(int error)
 {
-	return (error == EAGAIN || error == ENOBUFS || error == ETOOMANYREFS);
+	return (error == EAGAIN || error == ETOOMANYREFS ||
+	    is_short_of_memory(error));
 }
 
 static int
@@ -216,7 +227,7 @@ channel_lend_fd(struct channel *ch, enum ipc_type type, uint32_t flow,
 	}
 	if (record_send_now(ch, &hdr, payload, len, fd) == 0)
 		return (0);
-	if (errno == EAGAIN)
+	if (errno == EAGAIN || errno == ENOMEM)
 		errno = ENOBUFS;
 	return (-1);
 }
@@ -369,7 +380,9 @@ channel_recv(struct channel *ch, struct ipc_msg *msg)
 		n = recvmsg(ch->fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	} while (n == -1 && errno == EINTR);
 	if (n == -1)
-		return (errno == EAGAIN ? CHANNEL_EMPTY : CHANNEL_ERROR);
+		return (errno == EAGAIN || is_short_of_memory(errno) ?
+			CHANNEL_EMPTY :
+			CHANNEL_ERROR);
 	nfds = fds_take(&mh, &msg->fd);
 	if (n == 0) {
 		channel_msg_done(msg);

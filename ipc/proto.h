@@ -62,6 +62,7 @@ enum ipc_phase {
 	X(HELLO,	R_P,		R_N | R_R,	hello,		0,	0,	P_S) \
 	X(HELLO_ACK,	R_N | R_R,	R_P,		hello,		0,	0,	P_S) \
 	X(CONFIG_NETPROC, R_P,		R_N,		config_netproc,	0,	0,	P_S) \
+	X(CONFIG_JOURNAL, R_P,		R_N,		empty,		0,	1,	P_S) \
 	X(CONFIG_RELAYPROC, R_P,	R_R,		config_relayproc, 0,	0,	P_S) \
 	X(CONFIG_RULE,	R_P,		R_R,		rule,		0,	0,	P_S) \
 	X(CONFIG_RESOLVER, R_P,		R_R,		resolver,	0,	0,	P_SR) \
@@ -73,7 +74,11 @@ enum ipc_phase {
 	X(LOG,		R_N | R_R,	R_P,		log,		0,	0,	P_A) \
 	X(VIOLATION,	R_N | R_R,	R_P,		violation,	0,	0,	P_RD) \
 	X(FRAME,	R_P,		R_N,		frame,		0,	1,	P_R) \
+	X(GUEST_MAC,	R_N,		R_P,		guest_mac,	0,	0,	P_RD) \
 	X(FRAME_GONE,	R_N,		R_P,		frame_gone,	0,	0,	P_RD) \
+	X(SERVE,	R_P,		R_R,		empty,		0,	0,	P_R) \
+	X(PING,		R_P,		R_N | R_R,	ping,		0,	0,	P_R) \
+	X(PONG,		R_N | R_R,	R_P,		ping,		0,	0,	P_RD) \
 	X(STOP,		R_P,		R_N | R_R,	empty,		0,	0,	P_SR) \
 	X(FLOW_OPEN,	R_N,		R_R,		flow_open,	0,	0,	P_RD) \
 	X(FLOW_OPENED,	R_R,		R_N,		flow_opened,	0,	1,	P_RD) \
@@ -248,16 +253,41 @@ enum frame_kind {
 	FRAME_NKINDS
 };
 
+/*
+ * resumed: a netproc before this one has read and written it; the journal says
+ * where it stands.  guest_mac is what that one had pinned, and told.
+ */
 struct ipc_frame {
 	uint32_t kind; /* enum frame_kind */
-	uint32_t reserved;
+	uint8_t resumed;
+	uint8_t guest_mac_known;
+	uint8_t guest_mac[6];
 };
-_Static_assert(sizeof(struct ipc_frame) == 8, "wire size");
+_Static_assert(sizeof(struct ipc_frame) == 12, "wire size");
+
+/* The first valid frame of a VM's session has pinned it; said once in one. */
+struct ipc_guest_mac {
+	uint8_t mac[6];
+	uint8_t pad[2]; /* zero */
+};
+_Static_assert(sizeof(struct ipc_guest_mac) == 8, "wire size");
+
+/*
+ * SERVE: the parent has seen relayproc's jail, and clients of published ports
+ * may be accepted; it counts descriptors there, and one more would be foreign.
+ */
+
+/* A sign of life is asked for, and given: the same number comes back. */
+struct ipc_ping {
+	uint32_t number;
+};
+_Static_assert(sizeof(struct ipc_ping) == 4, "wire size");
 
 enum frame_gone_reason {
 	FRAME_GONE_EOF,
 	FRAME_GONE_ERROR,      /* detail: errno */
 	FRAME_GONE_BAD_LENGTH, /* detail: the length that was announced */
+	FRAME_GONE_JOURNAL,    /* resumed, but the journal cannot be believed */
 	FRAME_GONE_NREASONS
 };
 
