@@ -345,3 +345,21 @@ sandbox_lock_parent(int strict, const struct landlock_files *files,
 		return (-1);
 	return (lock_seccomp(ROLE_PARENT, strict, missed));
 }
+
+int
+sandbox_trim_spawner(int strict)
+{
+	/* maps of another uid and gid; /proc/PID/fd, which is that uid's */
+	const uint32_t keep = 1u << CAP_SETUID | 1u << CAP_SETGID |
+	    1u << CAP_DAC_READ_SEARCH;
+
+	/* Without a user namespace the fences take all of them. */
+	if (!strict)
+		return (0);
+	if ((errno = fence_no_new_privs()) == 0 &&
+	    (errno = caps_set(keep, keep)) == 0)
+		return (0);
+	log_error("spawner: capabilities cannot be dropped: %s",
+	    strerror(errno));
+	return (-1);
+}

@@ -44,4 +44,13 @@ int sandbox_lock(enum role role, int strict, uint32_t *missed);
 int sandbox_lock_parent(int strict, const struct landlock_files *files,
     uint32_t *missed);
 
+/*
+ * What the process that makes the children can give up and still make them:
+ * with strict every capability but those to map a child's uid and gid and to
+ * look at its descriptors, and whatever an exec could gain.  A filter or
+ * Landlock it cannot have: the children would inherit them.  0, or -1 after
+ * one line of log_error.
+ */
+int sandbox_trim_spawner(int strict);
+
 #endif

@@ -29,8 +29,9 @@ static const struct filter_rule rules[] = {
 	    "libevent adds and removes descriptors" },
 
 	/* frames and lent sockets */
-	{ CALL(read), { DYNAMIC },
-	    "the guest's frames" },
+	{ CALL(recvmmsg), { DYNAMIC, ANY, INT(1), INT(MSG_DONTWAIT), LONG(0) },
+	    "the guest's frames; the kernel notes in the journal how many "
+	    "bytes it took" },
 	{ CALL(readv), { DYNAMIC },
 	    "bytes of a lent socket, into blocks of a pool" },
 	{ CALL(write), { DYNAMIC },

@@ -13,12 +13,17 @@
 /*
  * The parent after start: it watches.  Files, listeners, signalfd, pidfds
  * and the netlink socket are open by then, so it makes, binds and connects
- * nothing more, starts no process and changes no signal handler.  The one file
- * that it opens again is resolv.conf, for reading; which paths that row lets
- * through is for Landlock to say (parent/resolv_watch.h).
+ * nothing more, starts no process (the spawner does, parent/spawner.h) and
+ * changes no signal handler.  The one file that it opens again is
+ * resolv.conf, for reading; which paths that row lets through is for Landlock
+ * to say (parent/resolv_watch.h).
  * Its descriptors have no fixed numbers, so most rows bind the other
  * arguments only.  It never reads the frame descriptor that it holds.
  */
+
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
 
 #define SOCK_FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
 
@@ -41,16 +46,19 @@ static const struct filter_rule rules[] = {
 	/* channels, and the host's addresses from netlink */
 	{ CALL(recvmsg),
 	    { ANY, ANY, INT(MSG_DONTWAIT | MSG_CMSG_CLOEXEC) },
-	    "the children's messages, netlink's changes of the host's "
+	    "the children's messages, a new pair of them from the spawner, "
+	    "netlink's changes of the host's "
 	    "addresses and routes, requests on the control socket" },
 	{ CALL(sendmsg),
 	    { ANY, ANY, INT(MSG_DONTWAIT | MSG_NOSIGNAL) },
-	    "the frame descriptor to netproc, whether a VMM hung up "
+	    "the frame descriptor to netproc, listeners to a new relayproc, "
+	    "orders to the spawner, whether a VMM hung up "
 	    "(nothing is sent), a new dump from netlink, "
 	    "READY=1 to NOTIFY_SOCKET, answers on the control socket" },
 	{ CALL(writev), { ANY },
 	    "STOP and changes of the host's addresses, routes and name "
-	    "servers to the children, READY=1 to --ready-fd" },
+	    "servers to the children, READY=1 to --ready-fd, lines of "
+	    "--evidence" },
 
 	/* the VMM */
 	{ CALL(accept4), { ANY, ANY, ANY, INT(SOCK_FLAGS) },
@@ -60,6 +68,8 @@ static const struct filter_rule rules[] = {
 	    "who connected: logged, and checked on the control socket" },
 	{ CALL(setsockopt), { ANY, INT(SOL_SOCKET), INT(SO_SNDBUF) },
 	    "room for frames towards a VMM that has connected" },
+	{ CALL(setsockopt), { ANY, INT(SOL_SOCKET), INT(SO_PASSRIGHTS) },
+	    "a VMM that has connected can send netproc no descriptor" },
 	{ CALL(close), { ANY },
 	    "a VMM that left or was refused, resolv.conf once read" },
 
@@ -69,8 +79,18 @@ static const struct filter_rule rules[] = {
 	    "resolv.conf has changed" },
 
 	/* children */
+#ifdef __NR_poll
+	{ CALL(poll), { ANY, LONG(1), ANY },
+	    "room in a new child's channel for its configuration" },
+#else
+	{ CALL(ppoll), { ANY, LONG(1), ANY, LONG(0) },
+	    "room in a new child's channel for its configuration" },
+#endif
 	{ CALL(waitid), { INT(P_PIDFD), ANY, ANY, BITS(WEXITED | WNOHANG) },
-	    "how a child ended" },
+	    "how the VMM's command ended" },
+	{ CALL(waitid),
+	    { INT(P_PIDFD), ANY, ANY, INT(WSTOPPED | WCONTINUED | WNOHANG) },
+	    "whether a child that does not answer was stopped" },
 	{ CALL(wait4), { ANY, ANY, BITS(WNOHANG) },
 	    "how a child ended" },
 	{ CALL(pidfd_send_signal), { ANY, INT(SIGKILL), LONG(0), INT(0) },
