@@ -25,6 +25,7 @@
 	X(FLOWS_DENIED,	"flows-denied") \
 	X(FLOWS_RESET,	"flows-reset") \
 	X(FLOWS_TIMEOUT, "flows-timed-out") \
+	X(FLOWS_EVICTED, "flows-evicted") \
 	X(FLOWS_FULL,	"syns-dropped-table-full") \
 	X(FLOWS_NO_FD,	"flows-without-descriptor") \
 	X(FLOWS_RESOURCES, "syns-dropped-resources") \
@@ -33,6 +34,8 @@
 	X(SEGMENT_UNKNOWN, "segments-unknown") \
 	X(SEGMENT_BOGUS, "segments-bogus") \
 	X(SEGMENT_NO_ROOM, "segments-dropped-no-room") \
+	X(ORPHANS_ASKED, "orphans-asked") \
+	X(ORPHANS_ENDED, "orphans-ended") \
 	X(ARP_GATEWAY,	"arp-for-gateway") \
 	X(ICMP_GATEWAY,	"icmp-to-gateway") \
 	X(ICMP_OTHER,	"icmp-dropped") \

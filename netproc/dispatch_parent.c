@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ipc/journal.h"
 #include "ipc/log.h"
 #include "netproc/flow/tcp.h"
 #include "netproc/gateway/gateway.h"
@@ -81,6 +82,22 @@ got_config(struct netproc *np, const struct ipc_config_netproc *cfg)
 }
 
 static enum ipc_error
+got_journal(struct netproc *np, const struct ipc_empty *empty,
+    const struct ipc_msg *msg)
+{
+	if (np->cfg.max_flows == 0 || np->journal != NULL)
+		return (IPC_E_STATE);
+	if (empty->reserved != 0)
+		return (IPC_E_FIELD);
+	np->journal = journal_map(msg->fd,
+	    np->cfg.max_flows + np->cfg.max_inbound);
+	if (msg->fd == -1 || np->journal == NULL)
+		fatal("the journal cannot be mapped");
+	np->nconfig++;
+	return (IPC_OK);
+}
+
+static enum ipc_error
 got_host_route(struct netproc *np, const struct ipc_host_route *route)
 {
 	if (route->ip6 > 1)
@@ -113,8 +130,10 @@ got_frame(struct netproc *np, const struct ipc_frame *frame,
 
 	if (frame->kind >= FRAME_NKINDS || np->frame_fd != -1)
 		return (IPC_E_STATE);
+	if (frame->resumed > 1 || frame->guest_mac_known > 1)
+		return (IPC_E_FIELD);
 	msg->fd = -1;
-	if (fd == -1 || link_attach(np, fd) == -1)
+	if (fd == -1 || link_attach(np, fd, frame) == -1)
 		fatal("the frame descriptor cannot be used");
 	return (IPC_OK);
 }
@@ -131,12 +150,18 @@ netproc_from_parent(struct channel *ch, struct ipc_msg *msg, void *arg)
 		return (got_hello(np, msg->payload));
 	case IPC_CONFIG_NETPROC:
 		return (got_config(np, msg->payload));
+	case IPC_CONFIG_JOURNAL:
+		return (got_journal(np, msg->payload, msg));
 	case IPC_CONFIG_DONE:
 		return (got_config_done(np, msg->payload));
 	case IPC_HOST_ROUTE:
 		return (got_host_route(np, msg->payload));
 	case IPC_FRAME:
 		return (got_frame(np, msg->payload, msg));
+	case IPC_PING:
+		netproc_say_parent(np, IPC_PONG, msg->payload,
+		    sizeof(struct ipc_ping));
+		return (IPC_OK);
 	case IPC_STOP:
 		np->stopping = 1;
 		return (IPC_OK);

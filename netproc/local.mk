@@ -11,10 +11,13 @@ netproc_libnetproc_a_SOURCES = \
 	netproc/link/checksum.c netproc/link/checksum.h \
 	netproc/link/fragment.c netproc/link/fragment.h \
 	netproc/link/fragment_split.c \
+	netproc/link/chunk.c netproc/link/chunk.h \
 	netproc/link/frame.c netproc/link/frame.h \
+	netproc/link/frame_writer.c \
 	netproc/link/input.c \
 	netproc/link/link.c netproc/link/link.h \
 	netproc/link/netif.c \
+	netproc/link/offload.c netproc/link/offload.h \
 	netproc/link/shield.c netproc/link/shield.h \
 	netproc/link/shield_check.h \
 	netproc/link/shield_ip4.c \
@@ -29,6 +32,7 @@ netproc_libnetproc_a_SOURCES = \
 	netproc/gateway/dns_edns.c \
 	netproc/gateway/dns_local.c \
 	netproc/gateway/dns_name.c netproc/gateway/dns_name.h \
+	netproc/gateway/dns_stream.c netproc/gateway/dns_stream.h \
 	netproc/gateway/dns_table.c netproc/gateway/dns_table.h \
 	netproc/gateway/gateway.c netproc/gateway/gateway.h \
 	netproc/gateway/gateway6.c \
@@ -41,10 +45,14 @@ netproc_libnetproc_a_SOURCES = \
 	netproc/flow/assoc.c netproc/flow/assoc.h \
 	netproc/flow/blocks.c netproc/flow/blocks.h \
 	netproc/flow/client.c netproc/flow/client.h \
+	netproc/flow/coalesce.c netproc/flow/coalesce.h \
 	netproc/flow/datagram.c netproc/flow/datagram.h \
 	netproc/flow/demux.c netproc/flow/demux.h \
+	netproc/flow/dns_flow.c netproc/flow/dns_flow.h \
 	netproc/flow/end.c netproc/flow/end.h \
+	netproc/flow/evict.c netproc/flow/evict.h \
 	netproc/flow/flow.c netproc/flow/flow.h \
+	netproc/flow/orphan.c netproc/flow/orphan.h \
 	netproc/flow/intercept.c netproc/flow/intercept.h \
 	netproc/flow/lwip_addr.h \
 	netproc/flow/pump.c netproc/flow/pump.h \

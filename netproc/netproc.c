@@ -21,6 +21,7 @@
 
 #include "ipc/child_base.h"
 #include "ipc/clock.h"
+#include "ipc/journal.h"
 #include "netproc/flow/end.h"
 #include "netproc/flow/tcp.h"
 #include "netproc/flow/turn.h"
@@ -93,7 +94,9 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	netproc_wake(np);
 	np->tick_armed = 0;
+	clock_due(UINT64_MAX);
 	turn_tick(np);
+	orphans_tick(np);
 	gateway_dns_expire(np);
 	datagram_expire(np);
 	fragment_expire(&np->fragments, np->now_ms);
@@ -111,6 +114,7 @@ netproc_need_tick(struct netproc *np)
 	if (np->tick_armed)
 		return;
 	np->tick_armed = event_add(np->ev_tick, &tick) == 0;
+	clock_due(np->now_ms + TICK_MS);
 }
 
 /* A peer that broke the protocol is reported; it is the parent who ends it. */
@@ -163,12 +167,14 @@ configure(struct netproc *np)
 	}
 }
 
-static void
-prepare(struct netproc *np)
+void
+netproc_prepare(struct netproc *np)
 {
 	const struct ipc_config_netproc *cfg = &np->cfg;
 	const size_t slots = (size_t)cfg->max_flows + cfg->max_inbound;
 
+	if (np->journal == NULL)
+		fatalx("no journal has come");
 	arc4random_buf(np->hash_key, sizeof(np->hash_key));
 	np->ip_id = (uint16_t)arc4random();
 	np->next_port = (uint16_t)arc4random();
@@ -187,8 +193,10 @@ prepare(struct netproc *np)
 	    demux_init(&np->demux, np->flows.nbuckets) == -1 ||
 	    blocks_init(&np->blocks, BLOCK_POOL_BYTES) == -1 ||
 	    link_init(np) == -1 || gateway_init(np) == -1 ||
-	    lwip_port_init() == -1 || tcp_setup(np) == -1)
+	    lwip_port_init() == -1 || tcp_setup(np) == -1 ||
+	    orphans_find(np) == -1)
 		fatal("not enough memory to start");
+	np->flows.journal = np->journal;
 	np->ev_tick = event_new(np->base, -1, 0, on_tick, np);
 	if (np->ev_tick == NULL ||
 	    channel_event_start(&np->ev_parent, np->base, &np->parent,
@@ -207,6 +215,8 @@ prepare(struct netproc *np)
 static void
 stop(struct netproc *np)
 {
+	/* A reset may not get through: the names stay for a successor. */
+	np->flows.journal = NULL;
 	end_reset_all(np);
 	link_flush(np);
 	counters_log(&np->counters, np->fragments.count);
@@ -214,26 +224,36 @@ stop(struct netproc *np)
 	_exit(EX_OK);
 }
 
+int
+netproc_turn(struct netproc *np, int more)
+{
+	int was_full;
+
+	if (event_base_loop(np->base,
+		EVLOOP_ONCE | (more ? EVLOOP_NONBLOCK : 0)) == -1)
+		fatal("event loop");
+	netproc_wake(np);
+	turn_flush(np);
+	datagram_flush(np);
+	orphans_probe(np);
+	was_full = !link_has_room(np);
+	link_flush(np);
+	more = turn_requeue(np);
+	/* Taken at once, it makes no event for those who wait. */
+	if (was_full && link_has_room(np)) {
+		turn_link_drained(np);
+		more = 1;
+	}
+	return (more);
+}
+
 static _Noreturn void
 run(struct netproc *np)
 {
-	int more = 0, was_full;
+	int more = 0;
 
 	for (;;) {
-		if (event_base_loop(np->base,
-			EVLOOP_ONCE | (more ? EVLOOP_NONBLOCK : 0)) == -1)
-			fatal("event loop");
-		netproc_wake(np);
-		turn_flush(np);
-		datagram_flush(np);
-		was_full = !link_has_room(np);
-		link_flush(np);
-		more = turn_requeue(np);
-		/* Taken at once, it makes no event for those who wait. */
-		if (was_full && link_has_room(np)) {
-			turn_link_drained(np);
-			more = 1;
-		}
+		more = netproc_turn(np, more);
 		if (np->stopping)
 			stop(np);
 	}
@@ -258,7 +278,7 @@ netproc_main(int strict)
 		_exit(EX_NOPERM);
 	configure(np);
 	netproc_wake(np);
-	prepare(np);
+	netproc_prepare(np);
 	if (sandbox_lock(ROLE_NETPROC, strict, &ready.missed) == -1)
 		_exit(EX_NOPERM);
 	netproc_say_parent(np, IPC_READY, &ready, sizeof(ready));

@@ -9,9 +9,12 @@
 #include "netproc/counters.h"
 #include "netproc/flow/assoc.h"
 #include "netproc/flow/blocks.h"
+#include "netproc/flow/coalesce.h"
 #include "netproc/flow/datagram.h"
 #include "netproc/flow/demux.h"
+#include "netproc/flow/dns_flow.h"
 #include "netproc/flow/flow.h"
+#include "netproc/flow/orphan.h"
 #include "netproc/gateway/dhcp.h"
 #include "netproc/gateway/dhcp6.h"
 #include "netproc/gateway/dns_table.h"
@@ -42,6 +45,9 @@ struct netproc {
 	int configured;		       /* CONFIG_DONE has come */
 	int hello_done;
 
+	struct journal *journal; /* outlives us; ipc/journal.h */
+	struct orphans orphans;
+
 	/* link: the frame fd, -1 while no VMM is attached */
 	int frame_fd;
 	struct event *ev_frame_read, *ev_frame_write;
@@ -70,12 +76,15 @@ struct netproc {
 	struct flow_table flows;
 	struct demux demux;
 	struct block_pool blocks;
+	struct dns_flows dns_flows;
 	struct assoc_table assocs;
 	struct datagram_batch batch;
+	struct coalesce coalesce;
 	struct flow_list touched; /* have something to do at the turn's end */
 	struct flow_list again;	  /* the pump stopped at its bound, not at
 				     the end of the data */
 	uint8_t hash_key[SIPHASH_KEY_LEN];
+	uint64_t evict_ms;  /* when an idle flow was last looked for */
 	uint16_t next_port; /* the gateway's end of an inbound flow */
 	struct event *ev_tick;
 	int tick_armed;
@@ -98,6 +107,15 @@ void netproc_say_relay(struct netproc *np, enum ipc_type type, uint32_t flow,
     uint32_t generation, const void *payload, size_t len);
 void netproc_say_parent(struct netproc *np, enum ipc_type type,
     const void *payload, size_t len);
+
+/*
+ * netproc.c: makes all that the configuration asks for, before the lock; and
+ * one turn of the loop, which waits for events unless there is more to do.  1
+ * if there is.  netproc_main() calls them, and a test that owns the clock and
+ * the descriptors.
+ */
+void netproc_prepare(struct netproc *np);
+int netproc_turn(struct netproc *np, int more);
 
 /* netproc.c: reads the clock; every callback of the event loop begins so. */
 void netproc_wake(struct netproc *np);

@@ -8,6 +8,7 @@
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/tcp.h"
 
+#include "netproc/flow/dns_flow.h"
 #include "netproc/flow/end.h"
 #include "netproc/flow/intercept.h"
 #include "netproc/flow/turn.h"
@@ -50,7 +51,8 @@ end_flow(struct flow *flow, enum flow_close_reason reason)
 	block_queue_clear(&np->blocks, &flow->up, 0, 0);
 	block_queue_clear(&np->blocks, &flow->down, np->writer.nqueued,
 	    np->writer.nsent);
-	flow_unhash(flow);
+	dns_flow_detach(np, flow);
+	flow_unhash(&np->flows, flow);
 	if (reason != FLOW_CLOSE_DONE)
 		COUNT(np, FLOWS_RESET);
 	if (flow_step(flow, FLOW_EV_END, np->now_ms) == -1)

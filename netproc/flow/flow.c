@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ipc/journal.h"
 #include "netproc/flow/flow.h"
 
 /* Anything not named here cannot be: FLOW_NSTATES, by way of +1 and 0. */
@@ -47,9 +48,6 @@ int
 flows_init(struct flow_table *table, uint32_t nout, uint32_t nin,
     struct netproc *np)
 {
-	struct flow *flow;
-	uint32_t i;
-
 	memset(table, 0, sizeof(*table));
 	table->nout = nout;
 	table->nin = nin;
@@ -64,18 +62,29 @@ flows_init(struct flow_table *table, uint32_t nout, uint32_t nin,
 		errno = ENOMEM;
 		return (-1);
 	}
+	table->np = np;
 	TAILQ_INIT(&table->free);
 	TAILQ_INIT(&table->active);
-	for (i = 0; i < nout + nin; i++) {
-		flow = &table->flows[i];
-		flow->slot = i;
-		flow->inbound = i >= nout;
-		flow->np = np;
-		flow->fd = -1;
-		if (i < nout)
-			TAILQ_INSERT_TAIL(&table->free, flow, entry);
-	}
 	return (0);
+}
+
+/*
+ * A slot is made ready when it is first looked at: memory for flows that never
+ * were is not touched.
+ */
+static struct flow *
+flow_at(struct flow_table *table, uint32_t i)
+{
+	struct flow *flow = &table->flows[i];
+
+	if (!flow->ready) {
+		flow->ready = 1;
+		flow->slot = i;
+		flow->inbound = i >= table->nout;
+		flow->np = table->np;
+		flow->fd = -1;
+	}
+	return (flow);
 }
 
 enum flow_state
@@ -125,9 +134,9 @@ flow_by_wire_slot(struct flow_table *table, uint32_t wire)
 
 	if ((wire & FLOW_INBOUND_BIT) != 0)
 		return (index < table->nin ?
-			&table->flows[table->nout + index] :
+			flow_at(table, table->nout + index) :
 			NULL);
-	return (index < table->nout ? &table->flows[index] : NULL);
+	return (index < table->nout ? flow_at(table, index) : NULL);
 }
 
 /* Everything but what the slot is; the generation is the caller's. */
@@ -139,6 +148,7 @@ flow_clear(struct flow *flow)
 	struct netproc *np = flow->np;
 
 	memset(flow, 0, sizeof(*flow));
+	flow->ready = 1;
 	flow->slot = slot;
 	flow->generation = generation;
 	flow->inbound = inbound;
@@ -146,6 +156,21 @@ flow_clear(struct flow *flow)
 	flow->fd = -1;
 	block_queue_init(&flow->up);
 	block_queue_init(&flow->down);
+}
+
+/* For a successor, who ends what the guest believes in (orphan.h). */
+static void
+flow_name(struct flow_table *table, const struct flow *flow)
+{
+	const struct journal_name name = {
+		.peer = flow->tuple.peer,
+		.guest = flow->tuple.guest,
+		.peer_port = flow->tuple.peer_port,
+		.guest_port = flow->tuple.guest_port,
+	};
+
+	if (table->journal != NULL)
+		journal_name_set(table->journal, flow->slot, &name);
 }
 
 static void
@@ -159,6 +184,7 @@ flow_begin(struct flow_table *table, struct flow *flow,
 	    by_tuple);
 	TAILQ_INSERT_TAIL(&table->active, flow, entry);
 	table->nactive++;
+	flow_name(table, flow);
 }
 
 struct flow *
@@ -167,9 +193,12 @@ flow_alloc(struct flow_table *table, const struct flow_tuple *tuple,
 {
 	struct flow *flow = TAILQ_FIRST(&table->free);
 
-	if (flow == NULL)
+	if (flow != NULL)
+		TAILQ_REMOVE(&table->free, flow, entry);
+	else if (table->nfresh < table->nout)
+		flow = flow_at(table, table->nfresh++);
+	else
 		return (NULL);
-	TAILQ_REMOVE(&table->free, flow, entry);
 	flow_clear(flow);
 	flow->generation++;
 	flow_begin(table, flow, tuple, hash);
@@ -214,17 +243,20 @@ flow_served(struct flow_table *table, struct flow *flow)
 }
 
 void
-flow_unhash(struct flow *flow)
+flow_unhash(struct flow_table *table, struct flow *flow)
 {
-	if (flow->hashed)
-		LIST_REMOVE(flow, by_tuple);
+	if (!flow->hashed)
+		return;
+	LIST_REMOVE(flow, by_tuple);
 	flow->hashed = 0;
+	if (table->journal != NULL)
+		journal_name_clear(table->journal, flow->slot);
 }
 
 void
 flow_release(struct flow_table *table, struct flow *flow)
 {
-	flow_unhash(flow);
+	flow_unhash(table, flow);
 	TAILQ_REMOVE(&table->active, flow, entry);
 	table->nactive--;
 	flow->state = FLOW_FREE;

@@ -12,6 +12,7 @@
 #include "ipc/proto.h"
 #include "netproc/flow/blocks.h"
 
+struct dns_flow;
 struct tcp_pcb;
 
 /*
@@ -49,7 +50,8 @@ struct tcp_pcb;
  *	CLOSING		relayproc owes FLOW_CLOSED	none: its loss ends us
  *
  * Limits: slots as configured (--max-flows).  A SYN that finds no slot is
- * dropped and counted; the guest tries again.
+ * dropped and counted; the guest tries again, and the flow that has been idle
+ * longest makes room (evict.h).
  */
 
 enum flow_state {
@@ -94,6 +96,7 @@ _Static_assert(sizeof(struct flow_tuple) == 44, "no padding: it is hashed");
 TAILQ_HEAD(flow_list, flow);
 
 struct flow {
+	int ready;     /* 0: never used, what follows is not set */
 	uint32_t slot; /* index in the table */
 	int inbound;   /* the slot is one of relayproc's */
 	uint32_t generation;
@@ -137,6 +140,12 @@ struct flow {
 	uint32_t down_seq;	 /* sequence number of the queue's head */
 	int host_fin;		 /* the host sends no more */
 	int fin_sent;		 /* and lwIP has been told */
+	int is_bulk;		 /* the last burst was half of one or more */
+
+	uint64_t used_ms;  /* when bytes last moved, either way */
+	uint64_t asked_ms; /* when the guest was last asked if it lives */
+
+	struct dns_flow *dns; /* NULL: no flow to the resolver */
 
 	TAILQ_ENTRY(flow) touched;
 	int is_touched;
@@ -150,14 +159,17 @@ LIST_HEAD(flow_bucket, flow);
 struct flow_table {
 	struct flow *flows; /* outbound slots, then inbound slots */
 	uint32_t nout, nin;
-	struct flow_list free;	 /* outbound only */
+	struct netproc *np;
+	struct flow_list free;	 /* outbound, used before */
+	uint32_t nfresh;	 /* outbound, those from here on never were */
 	struct flow_list active; /* served longest ago first */
 	uint32_t nactive;
 	struct flow_bucket *buckets;
-	uint32_t nbuckets; /* a power of 2 */
+	uint32_t nbuckets;	 /* a power of 2 */
+	struct journal *journal; /* borrowed: names of flows; may be NULL */
 };
 
-/* 0, or -1 with errno ENOMEM. */
+/* 0, or -1 with errno ENOMEM.  Names are kept once table->journal is set. */
 int flows_init(struct flow_table *table, uint32_t nout, uint32_t nin,
     struct netproc *np);
 
@@ -196,7 +208,7 @@ struct flow *flow_lookup(const struct flow_table *table,
 void flow_served(struct flow_table *table, struct flow *flow);
 
 /* The tuple may be used again, the slot not yet. */
-void flow_unhash(struct flow *flow);
+void flow_unhash(struct flow_table *table, struct flow *flow);
 
 /* The slot is free again. */
 void flow_release(struct flow_table *table, struct flow *flow);

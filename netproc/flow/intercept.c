@@ -9,9 +9,14 @@
 #include "lwip/tcp.h"
 
 #include "ipc/addr.h"
+#include "netproc/flow/coalesce.h"
+#include "netproc/flow/dns_flow.h"
 #include "netproc/flow/end.h"
+#include "netproc/flow/evict.h"
 #include "netproc/flow/intercept.h"
+#include "netproc/flow/orphan.h"
 #include "netproc/flow/tcp.h"
+#include "netproc/gateway/dns.h"
 #include "netproc/link/link.h"
 #include "netproc/netproc.h"
 
@@ -49,6 +54,13 @@ flow_open(struct netproc *np, const struct flow_tuple *tuple, uint64_t hash,
 
 	flow = flow_alloc(&np->flows, tuple, hash);
 	if (flow == NULL) {
+		COUNT(np, FLOWS_FULL);
+		evict_idle(np);
+		return;
+	}
+	if (sf->to_gateway && sf->dport == DNS_PORT &&
+	    dns_flow_attach(np, flow) == -1) {
+		flow_release(&np->flows, flow);
 		COUNT(np, FLOWS_FULL);
 		return;
 	}
@@ -169,6 +181,30 @@ input_opening(struct flow *flow, const struct shield_frame *sf)
 		end_forget(flow);
 }
 
+/* Segments come in bursts of one flow: that of the last needs no hash. */
+static struct flow *
+flow_of(struct netproc *np, const struct flow_tuple *tuple, uint64_t *hash)
+{
+	const struct coalesce *c = &np->coalesce;
+
+	if (c->flow != NULL &&
+	    memcmp(&c->flow->tuple, tuple, sizeof(*tuple)) == 0) {
+		*hash = c->hash;
+		return (c->flow);
+	}
+	*hash = demux_hash(np->hash_key, tuple);
+	return (flow_lookup(&np->flows, tuple, *hash));
+}
+
+/* As if lost: the guest sends it again. */
+static int
+is_without_room(struct netproc *np, const struct flow *flow,
+    const struct shield_frame *sf)
+{
+	return (sf->payload_len > 0 && flow->up.bytes > 0 &&
+	    blocks_free_bytes(&np->blocks) < BLOCK_RESERVE);
+}
+
 void
 intercept_tcp(struct netproc *np, uint8_t *frame, const struct shield_frame *sf)
 {
@@ -183,8 +219,18 @@ intercept_tcp(struct netproc *np, uint8_t *frame, const struct shield_frame *sf)
 	struct flow *flow;
 	uint64_t hash;
 
-	hash = demux_hash(np->hash_key, &tuple);
+	flow = flow_of(np, &tuple, &hash);
+	if (flow != NULL && is_without_room(np, flow, sf)) {
+		COUNT(np, SEGMENT_NO_ROOM);
+		return;
+	}
+	if (flow != NULL && coalesce_add(np, flow, hash, frame, sf))
+		return;
+	/* What waited comes first, and may be the end of its flow. */
+	coalesce_flush(np);
 	flow = flow_lookup(&np->flows, &tuple, hash);
+	if (flow == NULL)
+		orphans_heard(np, &tuple, hash, sf->tcp_flags);
 	if (kind == SHIELD_TCP_SYN) {
 		input_syn(np, flow, &tuple, hash, frame, sf);
 		return;
@@ -195,12 +241,6 @@ intercept_tcp(struct netproc *np, uint8_t *frame, const struct shield_frame *sf)
 	}
 	if (flow == NULL)
 		COUNT(np, SEGMENT_UNKNOWN);
-	else if (sf->payload_len > 0 && flow->up.bytes > 0 &&
-	    blocks_free_bytes(&np->blocks) < BLOCK_RESERVE) {
-		/* As if lost: the guest sends it again. */
-		COUNT(np, SEGMENT_NO_ROOM);
-		return;
-	}
 	segment_to_lwip(np, flow, hash, frame, sf);
 }
 

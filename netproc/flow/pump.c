@@ -7,12 +7,17 @@
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/tcp.h"
 
+#include "netproc/flow/dns_flow.h"
 #include "netproc/flow/pump.h"
 #include "netproc/link/link.h"
 #include "netproc/netproc.h"
 
-/* One flow reads so much before the others have their turn. */
-#define PUMP_BURST (512 * 1024)
+/*
+ * One flow reads so much before the others have their turn: a third of a
+ * millisecond.  Half of it costs 8 % more CPU, for the calls and for the
+ * acknowledgment that each read(2) makes the host's TCP send.
+ */
+#define PUMP_BURST (1024 * 1024)
 
 /* The congestion window: the link loses nothing that TCP could cause. */
 #define PUMP_CWND TCP_SND_BUF
@@ -20,8 +25,8 @@
 /* The guest's window grows up to this while the pool is half empty. */
 #define WINDOW_MAX TCP_WND
 
-/* Blocks of one readv(2), after a first that was filled. */
-#define DOWN_BLOCKS 16
+/* Blocks of one readv(2), where there is more than a little. */
+#define DOWN_BLOCKS 32
 
 /* iovecs of what waited and of the turn, in one writev(2). */
 #define UP_IOV (2 * FLOW_IOV_MAX)
@@ -47,9 +52,14 @@ pump_up_add(struct flow *flow, const struct pbuf *p)
 	const struct pbuf *q;
 	int kept = 0;
 
+	flow->used_ms = flow->np->now_ms;
 	for (q = p; q != NULL; q = q->next) {
 		if (q->len == 0)
 			continue;
+		if (flow->dns != NULL) {
+			dns_flow_asked(flow, q->payload, q->len);
+			continue;
+		}
 		if (flow->nturn == FLOW_IOV_MAX)
 			pump_up_flush(flow);
 		flow->turn[flow->nturn].iov_base = q->payload;
@@ -63,9 +73,8 @@ pump_up_add(struct flow *flow, const struct pbuf *p)
 		turn_hold(flow);
 }
 
-/* Gives the guest n bytes of window back, and more where it uses them up. */
-static void
-window_open(struct flow *flow, size_t n)
+void
+pump_window_open(struct flow *flow, size_t n)
 {
 	struct netproc *np = flow->np;
 	size_t step;
@@ -137,7 +146,7 @@ pump_up_flush(struct flow *flow)
 			break;
 		}
 		up_advance(flow, (size_t)n);
-		window_open(flow, (size_t)n);
+		pump_window_open(flow, (size_t)n);
 	}
 	if (flow->nturn > 0)
 		turn_hold(flow);
@@ -177,6 +186,18 @@ down_write(struct flow *flow)
 	}
 }
 
+/* The first n bytes of iov were read from the resolver. */
+static void
+down_answered(struct flow *flow, const struct iovec *iov, size_t n)
+{
+	size_t len;
+
+	for (; n > 0; n -= len, iov++) {
+		len = n < iov->iov_len ? n : iov->iov_len;
+		dns_flow_answered(flow, iov->iov_base, len);
+	}
+}
+
 /*
  * One readv(2).  Bytes read, 0 when there is no more to read for now.
  *
@@ -201,6 +222,8 @@ down_read(struct flow *flow, size_t max, int most_blocks)
 	do {
 		n = readv(flow->fd, iov, niov);
 	} while (n == -1 && errno == EINTR);
+	if (flow->dns != NULL && n > 0)
+		down_answered(flow, iov, (size_t)n);
 	block_queue_filled(&np->blocks, &flow->down, n > 0 ? (size_t)n : 0);
 	if (n == -1 && errno != EAGAIN)
 		flow->broken = errno;
@@ -212,23 +235,29 @@ down_read(struct flow *flow, size_t max, int most_blocks)
 	if (n <= 0 || ((size_t)n < room && !flow->hung_up))
 		flow->readable = 0;
 	flow->recheck = n > 0;
+	if (n > 0)
+		flow->used_ms = np->now_ms;
 	return (n > 0 ? (size_t)n : 0);
 }
 
 /*
  * A window that shrank below the head of what is unsent, with nothing in
- * flight before it, would wait for a timeout: send what fits.
+ * flight before it, would wait for a timeout: send what fits.  Of the head a
+ * part may be acknowledged, if it is sent again.
  */
 static void
 down_unstall(struct tcp_pcb *pcb)
 {
-	struct tcp_seg *seg = pcb->unsent;
-	u32_t window = LWIP_MIN(pcb->snd_wnd, pcb->cwnd);
+	const struct tcp_seg *seg = pcb->unsent;
+	const u32_t window = LWIP_MIN(pcb->snd_wnd, pcb->cwnd);
+	u32_t acked;
 
-	if (seg == NULL || window == 0 || seg->len <= window ||
-	    lwip_ntohl(seg->tcphdr->seqno) != pcb->lastack)
+	if (seg == NULL || window == 0)
 		return;
-	if (tcp_split_unsent_seg(pcb, (u16_t)window) == ERR_OK)
+	acked = pcb->lastack - lwip_ntohl(seg->tcphdr->seqno);
+	if (acked >= seg->len || seg->len - acked <= window)
+		return;
+	if (tcp_split_unsent_seg(pcb, (u16_t)(acked + window)) == ERR_OK)
 		tcp_output(pcb);
 }
 
@@ -237,7 +266,7 @@ pump_down(struct flow *flow)
 {
 	struct netproc *np = flow->np;
 	size_t got, room, budget = PUMP_BURST;
-	int most_blocks = 1;
+	int most_blocks = flow->is_bulk ? DOWN_BLOCKS : 1;
 
 	while (flow->readable && !flow->host_fin && flow->broken == 0) {
 		room = down_room(flow);
@@ -247,14 +276,17 @@ pump_down(struct flow *flow)
 		got = down_read(flow, room < budget ? room : budget,
 		    most_blocks);
 		budget -= got;
-		most_blocks = DOWN_BLOCKS; /* there is more than a little */
+		most_blocks = DOWN_BLOCKS;
 		if (got == 0)
 			break;
 	}
+	flow->is_bulk = budget < PUMP_BURST / 2;
 	if (flow->readable && budget == 0 && !flow->is_again) {
 		TAILQ_INSERT_TAIL(&np->again, flow, again);
 		flow->is_again = 1;
 	}
+	if (flow->dns != NULL && !flow->fin_sent)
+		dns_flow_insert(flow);
 	down_write(flow);
 	if (flow->pcb->cwnd < PUMP_CWND)
 		flow->pcb->cwnd = PUMP_CWND;

@@ -1,6 +1,8 @@
 #ifndef NETPROC_FLOW_PUMP_H
 #define NETPROC_FLOW_PUMP_H
 
+#include <stddef.h>
+
 struct flow;
 struct pbuf;
 
@@ -14,6 +16,12 @@ struct pbuf;
 
 /* Data of the guest, in order.  The pbuf stays the caller's. */
 void pump_up_add(struct flow *flow, const struct pbuf *p);
+
+/*
+ * The guest may send n bytes more, for as many that went their way; more than
+ * that where it uses its window up.
+ */
+void pump_window_open(struct flow *flow, size_t n);
 
 /* Writes what there is, keeps what the socket does not take. */
 void pump_up_flush(struct flow *flow);

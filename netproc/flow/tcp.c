@@ -14,6 +14,7 @@
 #include "lwip/tcp.h"
 
 #include "netproc/flow/client.h"
+#include "netproc/flow/dns_flow.h"
 #include "netproc/flow/end.h"
 #include "netproc/flow/intercept.h"
 #include "netproc/flow/lwip_addr.h"
@@ -28,6 +29,12 @@ static struct tcp_pcb *listener;
 
 /* Granted at once where the guest scales windows; pump.c lets it grow. */
 #define WINDOW_INITIAL (256 * 1024)
+
+/*
+ * Data of one segment, where it is cut into frames.  Twice as much saves no
+ * time that can be measured, and is sent again whole when a part is lost.
+ */
+#define SEGMENT_DATA_MAX (32 * 1024)
 
 /* RFC 5382 5: an idle connection lives 2 h 4 min, then is asked. */
 #define KEEPALIVE_IDLE_MS ((2 * 60 + 4) * 60 * 1000)
@@ -97,6 +104,27 @@ on_host_event(evutil_socket_t fd, short what, void *arg)
 	turn_touch(flow);
 }
 
+/*
+ * lwIP makes segments of many frames each, which link/offload.c cuts: it is
+ * done with 32 KiB for the price of one.  Only where each frame is as long as
+ * the link's packets: what the guest takes is not looked at there.  The data
+ * of a segment is a multiple of that of a frame, options counted.
+ */
+static void
+segments_enlarge(const struct netproc *np, struct tcp_pcb *pcb)
+{
+	const size_t ip_len = IP_IS_V6_VAL(pcb->remote_ip) ? IP6_HLEN : IP_HLEN;
+	const size_t options = (pcb->flags & TF_TIMESTAMP) != 0 ?
+	    LWIP_TCP_OPT_LEN_TS_OUT :
+	    0;
+	const size_t data = pcb->mss - options;
+
+	if ((pcb->flags & TF_WND_SCALE) == 0 || data > SEGMENT_DATA_MAX / 2 ||
+	    pcb->mss != np->cfg.mtu - ip_len - TCP_HLEN)
+		return;
+	pcb->mss = (u16_t)(SEGMENT_DATA_MAX / data * data + options);
+}
+
 /* The handshake with the guest is complete: from here bytes are pumped. */
 static void
 flow_up(struct flow *flow, struct tcp_pcb *pcb)
@@ -107,6 +135,7 @@ flow_up(struct flow *flow, struct tcp_pcb *pcb)
 		fatalx("flow %u is up in state %d", (unsigned int)flow->slot,
 		    (int)flow->state);
 	COUNT(np, FLOWS_ESTABLISHED);
+	flow->used_ms = np->now_ms;
 	flow->down_seq = pcb->snd_lbb;
 	flow->window = (uint32_t)TCP_WND_MAX(pcb);
 	if ((pcb->flags & TF_WND_SCALE) != 0) {
@@ -122,6 +151,7 @@ flow_up(struct flow *flow, struct tcp_pcb *pcb)
 	 */
 	if (pcb->snd_wnd_max < 2)
 		pcb->snd_wnd_max = 2 * (tcpwnd_size_t)pcb->mss;
+	segments_enlarge(np, pcb);
 	tcp_nagle_disable(pcb);
 	pcb->so_options |= SOF_KEEPALIVE;
 	pcb->keep_idle = KEEPALIVE_IDLE_MS;
@@ -235,6 +265,7 @@ tcp_flow_failed(struct flow *flow, enum flow_verdict verdict)
 		intercept_reject(flow);
 	}
 	turn_untouch(flow);
+	dns_flow_detach(np, flow);
 	flow_release(&np->flows, flow);
 }
 
@@ -374,6 +405,9 @@ tcp_after_input(struct flow *flow)
 
 	if (pcb == NULL)
 		return;
+	/* Its window may let some of this go now. */
+	if (pcb->unsent != NULL)
+		turn_touch(flow);
 	/* TIME_WAIT ends without a word: it needs nothing of us. */
 	if (pcb->state == TIME_WAIT) {
 		pump_down_release(flow);

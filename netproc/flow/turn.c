@@ -55,8 +55,13 @@ pass_ends(struct flow *flow)
 	/*
 	 * After the guest's FIN ours leads to LAST_ACK, which lwIP leaves
 	 * after 1 s of silence, data or no data: all of it goes first.
+	 *
+	 * In a segment of its own: lwIP 2.2.1 cuts one that a small window
+	 * does not take (tcp_split_unsent_seg), and leaves the FIN on both
+	 * parts.  The guest would take the first for the end.
 	 */
 	if (flow->host_fin && !flow->fin_sent && flow->pcb != NULL &&
+	    flow->pcb->unsent == NULL &&
 	    flow->down_written == flow->down.bytes &&
 	    (!flow->guest_fin || flow->down.bytes == 0)) {
 		flow->fin_sent = 1;
@@ -162,6 +167,8 @@ turn_tick(struct netproc *np)
 			flow_expired(flow);
 		else if (flow->recheck || flow->readable)
 			flow_look_again(flow);
+		else if (flow->pcb != NULL && flow->pcb->unsent != NULL)
+			turn_touch(flow); /* to be sent again, or stuck */
 	}
 	if (demux_tick(&np->demux, np->hash_key) || np->flows.nactive > 0)
 		netproc_need_tick(np);

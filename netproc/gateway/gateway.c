@@ -163,8 +163,10 @@ rebooted(struct netproc *np)
 		log_info("guest asks for its address again: it has rebooted");
 	COUNT(np, GUEST_REBOOT);
 	end_forget_all(np);
+	orphans_forget(np);
 	datagram_forget_all(np);
 	np->leased = 0;
+	np->journal->guest.leased = 0;
 }
 
 void
@@ -192,6 +194,7 @@ gateway_dhcp(struct netproc *np, const uint8_t *frame,
 		if (!np->leased && may_log_lease(np))
 			log_info("DHCP: the guest has its address");
 		np->leased = 1;
+		np->journal->guest.leased = 1;
 	}
 	COUNT(np, DHCP_REPLIES);
 	memcpy(udp.src_mac, np->cfg.gateway_mac, 6);

@@ -35,6 +35,14 @@ int gateway_init6(struct netproc *np);
 void gateway_dns_query(struct netproc *np, uint8_t *frame,
     const struct shield_frame *sf);
 
+/*
+ * gateway_dns.c: the answer to a query for a name of the gateway's, over
+ * whatever it came.  Returns its length in out, which has room for
+ * DNS_LOCAL_MAX bytes; 0 if the query is for a server.
+ */
+size_t gateway_dns_local(struct netproc *np, const uint8_t *query, size_t len,
+    uint8_t *out, size_t cap);
+
 /* What relayproc said of a query; answer NULL: every server failed. */
 void gateway_dns_answer(struct netproc *np, uint32_t slot, uint32_t generation,
     const uint8_t *answer, size_t len);

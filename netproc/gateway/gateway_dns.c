@@ -1,8 +1,8 @@
 /*
  * DNS over UDP at the gateway's address.  Queries go on as they are, but for
  * the size that an answer may have; names of the gateway's are answered here.
- * (DNS over TCP is a TCP connection like any other: relayproc dials a server
- * for the gateway's port 53.)
+ * (DNS over TCP is a TCP connection: relayproc dials a server for the gateway's
+ * port 53, and flow/dns_flow.c takes out what is answered here.)
  */
 
 #include <string.h>
@@ -44,22 +44,30 @@ reply(struct netproc *np, const struct dns_client *client,
 		gateway_send_udp(np, &d, message, len);
 }
 
-static int
-answer_here(struct netproc *np, const struct dns_client *client,
-    const uint8_t *query, size_t query_len)
+size_t
+gateway_dns_local(struct netproc *np, const uint8_t *query, size_t len,
+    uint8_t *out, size_t cap)
 {
 	const struct dns_local names[] = {
 		{ "host.internal", np->cfg.gateway, np->cfg.gateway6 },
 	};
+
+	len = dns_answer_local(names, 1, query, len, out, cap);
+	if (len > 0)
+		COUNT(np, DNS_LOCAL);
+	return (len);
+}
+
+static int
+answer_here(struct netproc *np, const struct dns_client *client,
+    const uint8_t *query, size_t query_len)
+{
 	uint8_t out[DNS_LOCAL_MAX];
 	size_t len;
 
-	len = dns_answer_local(names, 1, query, query_len, out, sizeof(out));
-	if (len == 0)
-		return (0);
-	COUNT(np, DNS_LOCAL);
+	len = gateway_dns_local(np, query, query_len, out, sizeof(out));
 	reply(np, client, out, len);
-	return (1);
+	return (len > 0);
 }
 
 void

@@ -1,12 +1,6 @@
 #include <sys/uio.h>
 
-#include <errno.h>
-#include <limits.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#include "lwip/pbuf.h"
 
 #include "netproc/link/frame.h"
 
@@ -31,12 +25,12 @@ frame_next(const uint8_t *bytes, size_t len, size_t *frame_len)
 	return (FRAME_NEXT_FRAME);
 }
 
-int
-frame_reader_init(struct frame_reader *r)
+void
+frame_reader_init(struct frame_reader *r, struct journal *journal)
 {
 	memset(r, 0, sizeof(*r));
-	r->buf = calloc(1, FRAME_READER_SIZE + FRAME_READER_TAIL);
-	return (r->buf == NULL ? -1 : 0);
+	r->journal = journal;
+	r->buf = journal->buf;
 }
 
 void
@@ -44,13 +38,55 @@ frame_reader_reset(struct frame_reader *r)
 {
 	r->start = 0;
 	r->end = 0;
+	r->skip = 0;
+}
+
+int
+frame_reader_resume(struct frame_reader *r)
+{
+	struct journal_at at;
+
+	frame_reader_reset(r);
+	if (journal_read_left(r->journal, &at) == -1)
+		return (-1);
+	/* It stands there until the first read says otherwise. */
+	journal_read_begin(r->journal, &at);
+	memcpy(r->buf, at.prefix, at.prefix_len);
+	r->end = at.prefix_len;
+	r->skip = at.left;
+	return (0);
+}
+
+/* Where in the stream the last byte that was read stands. */
+static void
+reader_at(const struct frame_reader *r, struct journal_at *at)
+{
+	memset(at, 0, sizeof(*at));
+	at->left = (uint32_t)r->skip;
+	/* After a bad length the connection ends, and nobody goes on. */
+	(void)journal_walk(at, r->buf + r->start, r->end - r->start);
+}
+
+/* Throws away what belongs to a frame that the predecessor has begun. */
+static void
+reader_skip(struct frame_reader *r)
+{
+	const size_t have = r->end - r->start;
+	const size_t n = r->skip < have ? r->skip : have;
+
+	r->start += n;
+	r->skip -= n;
 }
 
 ssize_t
 frame_reader_fill(struct frame_reader *r, int fd)
 {
+	struct journal_at at;
+	struct iovec iov;
 	ssize_t n;
 
+	reader_at(r, &at);
+	journal_read_begin(r->journal, &at);
 	if (r->start == r->end) {
 		r->start = 0;
 		r->end = 0;
@@ -59,11 +95,13 @@ frame_reader_fill(struct frame_reader *r, int fd)
 		r->end -= r->start;
 		r->start = 0;
 	}
-	do {
-		n = read(fd, r->buf + r->end, FRAME_READER_SIZE - r->end);
-	} while (n == -1 && errno == EINTR);
-	if (n > 0)
+	iov.iov_base = r->buf + r->end;
+	iov.iov_len = FRAME_READER_SIZE - r->end;
+	n = journal_recv(r->journal, fd, &iov, 1);
+	if (n > 0) {
 		r->end += (size_t)n;
+		reader_skip(r);
+	}
 	return (n);
 }
 
@@ -78,134 +116,4 @@ frame_reader_next(struct frame_reader *r, uint8_t **frame, size_t *frame_len)
 		r->start += FRAME_PREFIX_LEN + *frame_len;
 	}
 	return (next);
-}
-
-int
-frame_writer_init(struct frame_writer *w)
-{
-	memset(w, 0, sizeof(*w));
-	w->slots = calloc(FRAME_QUEUE_FRAMES, sizeof(*w->slots));
-	w->iov = calloc(FRAME_WRITE_IOV, sizeof(*w->iov));
-	return (w->slots == NULL || w->iov == NULL ? -1 : 0);
-}
-
-static void
-slot_pop(struct frame_writer *w)
-{
-	struct frame_slot *slot = &w->slots[w->first];
-
-	w->bytes -= slot->len;
-	w->written = 0;
-	w->first = (w->first + 1) % FRAME_QUEUE_FRAMES;
-	w->count--;
-	pbuf_free(slot->p);
-	slot->p = NULL;
-}
-
-void
-frame_writer_reset(struct frame_writer *w)
-{
-	while (w->count > 0)
-		slot_pop(w);
-}
-
-int
-frame_writer_push(struct frame_writer *w, const uint8_t *head, struct pbuf *p)
-{
-	struct frame_slot *slot;
-	size_t len = p->tot_len;
-
-	if (head != NULL)
-		len += FRAME_HEAD_MAX - FRAME_PREFIX_LEN;
-	if (w->count == FRAME_QUEUE_FRAMES || len > FRAME_LEN_MAX ||
-	    w->bytes + len > FRAME_QUEUE_BYTES)
-		return (-1);
-	slot = &w->slots[(w->first + w->count) % FRAME_QUEUE_FRAMES];
-	slot->head[0] = 0;
-	slot->head[1] = (uint8_t)(len >> 16);
-	slot->head[2] = (uint8_t)(len >> 8);
-	slot->head[3] = (uint8_t)len;
-	slot->head_len = FRAME_PREFIX_LEN;
-	if (head != NULL) {
-		memcpy(slot->head + FRAME_PREFIX_LEN, head,
-		    FRAME_HEAD_MAX - FRAME_PREFIX_LEN);
-		slot->head_len = FRAME_HEAD_MAX;
-	}
-	slot->len = (uint32_t)(FRAME_PREFIX_LEN + len);
-	slot->p = p;
-	pbuf_ref(p);
-	w->bytes += slot->len;
-	w->count++;
-	w->nqueued++;
-	return (0);
-}
-
-/* Adds bytes [skip, len) to iov, and takes what was skipped off *skip. */
-static int
-iov_add(struct iovec *iov, const void *bytes, size_t len, size_t *skip)
-{
-	if (*skip >= len) {
-		*skip -= len;
-		return (0);
-	}
-	iov->iov_base = (uint8_t *)(uintptr_t)bytes + *skip;
-	iov->iov_len = len - *skip;
-	*skip = 0;
-	return (1);
-}
-
-/* Fills iov with what waits, from the first unwritten byte on. */
-static int
-writer_gather(const struct frame_writer *w, struct iovec *iov)
-{
-	const struct frame_slot *slot;
-	const struct pbuf *q;
-	size_t i, skip = w->written;
-	int n = 0;
-
-	for (i = 0; i < w->count; i++) {
-		slot = &w->slots[(w->first + i) % FRAME_QUEUE_FRAMES];
-		if (n == FRAME_WRITE_IOV)
-			return (n);
-		n += iov_add(&iov[n], slot->head, slot->head_len, &skip);
-		for (q = slot->p; q != NULL; q = q->next) {
-			if (n == FRAME_WRITE_IOV)
-				return (n);
-			n += iov_add(&iov[n], q->payload, q->len, &skip);
-		}
-	}
-	return (n);
-}
-
-static void
-writer_advance(struct frame_writer *w, size_t n)
-{
-	size_t left;
-
-	while (n > 0) {
-		left = w->slots[w->first].len - w->written;
-		if (n < left) {
-			w->written += n;
-			return;
-		}
-		n -= left;
-		w->nsent++;
-		slot_pop(w);
-	}
-}
-
-int
-frame_writer_flush(struct frame_writer *w, int fd)
-{
-	ssize_t n;
-
-	while (w->count > 0) {
-		n = writev(fd, w->iov, writer_gather(w, w->iov));
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1)
-			return (errno == EAGAIN ? 0 : -1);
-		writer_advance(w, (size_t)n);
-	}
-	return (1);
 }

@@ -17,10 +17,14 @@
 static void
 pin_mac(struct netproc *np, const uint8_t mac[6])
 {
+	struct ipc_guest_mac msg = { .pad = { 0 } };
+
 	memcpy(np->shield.guest_mac, mac, 6);
 	np->shield.guest_mac_known = 1;
 	log_info("guest MAC is %02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1],
 	    mac[2], mac[3], mac[4], mac[5]);
+	memcpy(msg.mac, mac, 6);
+	netproc_say_parent(np, IPC_GUEST_MAC, &msg, sizeof(msg));
 	tcp_guest_known(np);
 }
 
@@ -45,7 +49,9 @@ input_udp(struct netproc *np, uint8_t *frame, const struct shield_frame *sf)
 
 /*
  * IPv6 clients of published ports are sent to the address it uses, or looks
- * for duplicates of before it does (RFC 4862 5.4).
+ * for duplicates of before it does (RFC 4862 5.4).  A segment that begins no
+ * connection says nothing: a kernel sends those of a connection from before
+ * its link went from an address that it has no more.
  */
 static void
 learn_address6(struct netproc *np, enum shield_verdict verdict,
@@ -56,10 +62,17 @@ learn_address6(struct netproc *np, enum shield_verdict verdict,
 	if (verdict == SHIELD_ND && !sf->nd_for_gateway &&
 	    src.bytes[0] == 0) /* :: */
 		memcpy(src.bytes, sf->nd_target, sizeof(sf->nd_target));
+	if (verdict == SHIELD_TCP && (sf->tcp_flags & SHIELD_TCP_SYN) == 0)
+		return;
 	if (!addr_in_prefix(&src, &np->cfg.address6, np->cfg.prefix_len6))
+		return;
+	if (np->guest6_seen && addr_equal(&np->guest6, &src))
 		return;
 	np->guest6 = src;
 	np->guest6_seen = 1;
+	np->journal->guest.has_addr6 = 0;
+	np->journal->guest.addr6 = src;
+	np->journal->guest.has_addr6 = 1;
 }
 
 static void input_checked(struct netproc *np, enum shield_verdict verdict,
@@ -90,6 +103,7 @@ input_fragment(struct netproc *np, const uint8_t *frame,
 	whole_sf.df = 0;
 	input_checked(np, verdict, whole, whole_len, &whole_sf);
 	/* The buffer is used again for the next. */
+	coalesce_flush(np);
 	turn_flush(np);
 	datagram_flush(np);
 }
@@ -98,6 +112,8 @@ static void
 input_checked(struct netproc *np, enum shield_verdict verdict, uint8_t *frame,
     size_t len, const struct shield_frame *sf)
 {
+	if (verdict != SHIELD_TCP)
+		coalesce_flush(np);
 	switch (verdict) {
 	case SHIELD_ARP:
 		if (sf->dst_ip == np->gateway_ip)

@@ -13,10 +13,12 @@
 
 #include <event2/event.h>
 
+#include "ipc/journal.h"
 #include "ipc/log.h"
 #include "netproc/flow/end.h"
 #include "netproc/flow/turn.h"
 #include "netproc/gateway/gateway.h"
+#include "netproc/link/chunk.h"
 #include "netproc/link/link.h"
 #include "netproc/netproc.h"
 
@@ -24,8 +26,8 @@ int
 link_init(struct netproc *np)
 {
 	np->frame_fd = -1;
-	if (frame_reader_init(&np->reader) == -1 ||
-	    frame_writer_init(&np->writer) == -1)
+	frame_reader_init(&np->reader, np->journal);
+	if (frame_writer_init(&np->writer, np->journal, chunk_probe()) == -1)
 		return (-1);
 	memcpy(np->shield.gateway_mac, np->cfg.gateway_mac, 6);
 	np->shield.guest_ip = np->guest_ip;
@@ -59,7 +61,8 @@ on_frame_readable(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	netproc_wake(np);
 	n = frame_reader_fill(&np->reader, fd);
-	if (n == -1 && errno == EAGAIN)
+	/* Short of memory for the moment, the kernel makes an event again. */
+	if (n == -1 && (errno == EAGAIN || errno == ENOMEM || errno == ENOBUFS))
 		return;
 	if (n <= 0) {
 		link_detach(np, n == 0 ? FRAME_GONE_EOF : FRAME_GONE_ERROR,
@@ -72,6 +75,7 @@ on_frame_readable(evutil_socket_t fd, short what, void *arg)
 		link_input(np, frame, len);
 	}
 	/* Segments lie where they were read: pass them on before they go. */
+	coalesce_flush(np);
 	turn_flush(np);
 	datagram_flush(np);
 	if (next == FRAME_NEXT_BAD)
@@ -91,8 +95,29 @@ on_frame_writable(evutil_socket_t fd, short what, void *arg)
 		turn_link_drained(np);
 }
 
+/* The guest that a predecessor knew, where its streams stand. */
+static int
+link_resume(struct netproc *np)
+{
+	const struct journal_guest *guest = &np->journal->guest;
+	const struct ipc_addr addr6 = guest->addr6;
+
+	np->leased = guest->leased == 1;
+	if (guest->has_addr6 == 1 && np->cfg.gateway6.family == 6 &&
+	    addr_is_valid(&addr6) &&
+	    addr_in_prefix(&addr6, &np->cfg.address6, np->cfg.prefix_len6)) {
+		np->guest6 = addr6;
+		np->guest6_seen = 1;
+	}
+	if (frame_reader_resume(&np->reader) == -1 ||
+	    frame_writer_resume(&np->writer, np->cfg.gateway_mac) == -1)
+		return (-1);
+	orphans_start(np);
+	return (0);
+}
+
 int
-link_attach(struct netproc *np, int fd)
+link_attach(struct netproc *np, int fd, const struct ipc_frame *frame)
 {
 	if (np->frame_fd != -1) {
 		close(fd);
@@ -112,11 +137,22 @@ link_attach(struct netproc *np, int fd)
 	np->frame_fd = fd;
 	memcpy(np->shield.guest_mac, np->cfg.guest_mac, 6);
 	np->shield.guest_mac_known = !np->cfg.guest_mac_auto;
+	if (np->cfg.guest_mac_auto && frame->guest_mac_known) {
+		memcpy(np->shield.guest_mac, frame->guest_mac, 6);
+		np->shield.guest_mac_known = 1;
+	}
 	np->leased = 0;
 	np->guest6_seen = 0;
 	np->guest6 = np->cfg.address6;
 	np->ip6_offered = 0;
 	frame_reader_reset(&np->reader);
+	if (!frame->resumed) {
+		orphans_forget(np);
+		journal_reset(np->journal);
+	} else if (link_resume(np) == -1) {
+		link_detach(np, FRAME_GONE_JOURNAL, 0);
+		return (0);
+	}
 	netif_announce(np);
 	gateway_announce6(np);
 	return (0);
@@ -143,6 +179,8 @@ link_detach(struct netproc *np, enum frame_gone_reason reason, uint32_t detail)
 	fragment_forget(&np->fragments);
 	frame_reader_reset(&np->reader);
 	frame_writer_reset(&np->writer);
+	orphans_forget(np);
+	journal_reset(np->journal);
 	np->writer.nsent = np->writer.nqueued;
 	blocks_reap(&np->blocks, np->writer.nsent);
 	netproc_say_parent(np, IPC_FRAME_GONE, &gone, sizeof(gone));

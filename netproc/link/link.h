@@ -6,14 +6,18 @@
 
 #include "ipc/proto.h"
 
+struct coalesce;
 struct netproc;
 struct pbuf;
 
 /* Once, before the lock: lwIP, its netif, the buffers.  0, or -1, errno. */
 int link_init(struct netproc *np);
 
-/* Takes fd (owned): a VMM is there.  0, or -1 with errno. */
-int link_attach(struct netproc *np, int fd);
+/*
+ * Takes fd (owned): a VMM is there, for the first time or, says frame, since
+ * before our time.  0, or -1 with errno.
+ */
+int link_attach(struct netproc *np, int fd, const struct ipc_frame *frame);
 
 /*
  * The VMM has gone: forgets the guest and its flows, closes the fd, tells the
@@ -55,5 +59,8 @@ void netif_input_copy(struct netproc *np, const uint8_t *frame, size_t len);
  */
 void netif_tcp_input(struct netproc *np, uint8_t *packet, size_t len,
     size_t l4_off, int copy);
+
+/* The same for segments that became one; lwIP is done with them on return. */
+void netif_tcp_input_pieces(struct netproc *np, const struct coalesce *c);
 
 #endif

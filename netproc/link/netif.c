@@ -6,8 +6,8 @@
  * check for an address of our own, so lwIP ends connections to every
  * destination without a change to it.
  *
- * File-scope state: lwIP's netif, and the one custom pbuf that stands for the
- * frame being parsed.  lwIP keeps globals of its own; there is one link.
+ * File-scope state: lwIP's netif, and the custom pbufs that stand for the
+ * frames being parsed.  lwIP keeps globals of its own; there is one link.
  */
 
 #include <netinet/in.h>
@@ -30,11 +30,12 @@
 #include "netproc/gateway/packet.h"
 #include "netproc/link/checksum.h"
 #include "netproc/link/link.h"
+#include "netproc/link/offload.h"
 #include "netproc/netproc.h"
 
 static struct netif link_netif;
-static struct pbuf_custom input_pbuf;
-static int input_pbuf_busy;
+static struct pbuf_custom input_pbufs[COALESCE_MAX];
+static size_t input_pbufs_busy;
 
 /* Bulk data stops at half the queue, so that acks and errors find room. */
 #define BULK_FRAMES (FRAME_QUEUE_FRAMES / 2)
@@ -91,6 +92,40 @@ tcp_checksum(struct pbuf *p, size_t l4_off, struct checksum *sum)
 	tcp->chksum = lwip_htons(checksum_finish(sum));
 }
 
+/*
+ * A segment longer than the link's packets, cut into frames: all of them find
+ * room or none does, and lwIP tries again.
+ */
+static err_t
+output_split(struct netproc *np, uint16_t ethertype, struct pbuf *p)
+{
+	uint8_t head[PACKET_ETHER_LEN + OFFLOAD_HEAD_MAX];
+	struct offload offload;
+	struct frame_part part;
+	size_t i, head_len;
+
+	if (np->frame_fd == -1)
+		return (ERR_OK);
+	if (offload_plan(&offload, p, np->cfg.mtu) == -1)
+		return (ERR_VAL);
+	if (!frame_writer_has_room(&np->writer, offload.nframes,
+		p->tot_len + offload.nframes * sizeof(head))) {
+		COUNT(np, FRAMES_QUEUE_FULL);
+		return (ERR_MEM);
+	}
+	ether_header(np, ethertype, head);
+	for (i = 0; i < offload.nframes; i++) {
+		head_len = offload_next(&offload, head + PACKET_ETHER_LEN,
+		    &part);
+		if (frame_writer_push_part(&np->writer, head,
+			PACKET_ETHER_LEN + head_len, p, &part) == -1)
+			fatalx("%zu frames had no room for %zu", i,
+			    offload.nframes);
+		COUNT(np, FRAMES_OUT);
+	}
+	return (ERR_OK);
+}
+
 static err_t
 netif_output_ip4(struct netif *netif, struct pbuf *p, const ip4_addr_t *dst)
 {
@@ -100,6 +135,8 @@ netif_output_ip4(struct netif *netif, struct pbuf *p, const ip4_addr_t *dst)
 	struct checksum sum;
 
 	(void)dst;
+	if (p->tot_len > np->cfg.mtu)
+		return (output_split(np, PACKET_ETHERTYPE_IP4, p));
 	if (IPH_PROTO(ip) == IP_PROTO_TCP && p->len >= IP_HLEN + TCP_HLEN) {
 		checksum_init(&sum);
 		checksum_pseudo4(&sum, lwip_ntohl(ip->src.addr),
@@ -120,6 +157,8 @@ netif_output_ip6(struct netif *netif, struct pbuf *p, const ip6_addr_t *dst)
 	struct checksum sum;
 
 	(void)dst;
+	if (p->tot_len > np->cfg.mtu)
+		return (output_split(np, PACKET_ETHERTYPE_IP6, p));
 	if (IP6H_NEXTH(ip6) == IP6_NEXTH_TCP && p->len >= IP6_HLEN + TCP_HLEN) {
 		checksum_init(&sum);
 		checksum_pseudo6(&sum, (const uint8_t *)&ip6->src,
@@ -230,7 +269,20 @@ static void
 input_pbuf_free(struct pbuf *p)
 {
 	(void)p;
-	input_pbuf_busy = 0;
+	input_pbufs_busy--;
+}
+
+/* Returns owned: a pbuf that stands for bytes where they lie. */
+static struct pbuf *
+input_pbuf(size_t i, uint8_t *bytes, size_t len)
+{
+	struct pbuf_custom *custom = &input_pbufs[i];
+
+	memset(custom, 0, sizeof(*custom));
+	custom->custom_free_function = input_pbuf_free;
+	input_pbufs_busy++;
+	return (pbuf_alloced_custom(PBUF_RAW, (u16_t)len, PBUF_REF, custom,
+	    bytes, (u16_t)len));
 }
 
 /* The segment where it lies, or a copy of it. */
@@ -239,15 +291,8 @@ segment_pbuf(uint8_t *segment, size_t len, int copy)
 {
 	struct pbuf *p;
 
-	if (!copy) {
-		if (input_pbuf_busy)
-			fatalx("lwIP kept a frame that it had to give back");
-		input_pbuf_busy = 1;
-		memset(&input_pbuf, 0, sizeof(input_pbuf));
-		input_pbuf.custom_free_function = input_pbuf_free;
-		return (pbuf_alloced_custom(PBUF_RAW, (u16_t)len, PBUF_REF,
-		    &input_pbuf, segment, (u16_t)len));
-	}
+	if (!copy)
+		return (input_pbuf(0, segment, len));
 	p = pbuf_alloc(PBUF_RAW, (u16_t)len, PBUF_RAM);
 	if (p != NULL)
 		pbuf_take(p, segment, (u16_t)len);
@@ -274,6 +319,23 @@ set_current_ip6(uint8_t *packet)
 	ip_addr_copy_from_ip6_packed(ip_data.current_iphdr_dest, ip6->dest);
 }
 
+/* Consumes p, a TCP segment of packet, whose IP header is ip_len bytes. */
+static void
+segment_input(uint8_t *packet, size_t ip_len, struct pbuf *p)
+{
+	ip_data.current_netif = &link_netif;
+	ip_data.current_input_netif = &link_netif;
+	ip_data.current_ip_header_tot_len = (u16_t)ip_len;
+	if (packet[0] >> 4 == 6)
+		set_current_ip6(packet);
+	else
+		set_current_ip4(packet);
+	tcp_input(p, &link_netif);
+	memset(&ip_data, 0, sizeof(ip_data));
+	if (input_pbufs_busy > 0)
+		fatalx("lwIP kept a frame that it had to give back");
+}
+
 void
 netif_tcp_input(struct netproc *np, uint8_t *packet, size_t len, size_t l4_off,
     int copy)
@@ -284,17 +346,30 @@ netif_tcp_input(struct netproc *np, uint8_t *packet, size_t len, size_t l4_off,
 	if (len > UINT16_MAX)
 		return;
 	p = segment_pbuf(packet + l4_off, len - l4_off, copy);
-	if (p == NULL)
-		return;
-	ip_data.current_netif = &link_netif;
-	ip_data.current_input_netif = &link_netif;
-	ip_data.current_ip_header_tot_len = (u16_t)l4_off;
-	if (packet[0] >> 4 == 6)
-		set_current_ip6(packet);
-	else
-		set_current_ip4(packet);
-	tcp_input(p, &link_netif);
-	memset(&ip_data, 0, sizeof(ip_data));
+	if (p != NULL)
+		segment_input(packet, l4_off, p);
+}
+
+void
+netif_tcp_input_pieces(struct netproc *np, const struct coalesce *c)
+{
+	struct pbuf *p, *rest = NULL;
+	size_t i;
+
+	(void)np;
+	/* From the end: pbuf_cat() would walk along all for each. */
+	for (i = c->n - 1; i > 0; i--) {
+		p = input_pbuf(i, c->piece[i].bytes, c->piece[i].len);
+		p->next = rest;
+		p->tot_len = (u16_t)(p->len +
+		    (rest != NULL ? rest->tot_len : 0));
+		rest = p;
+	}
+	p = input_pbuf(0, c->packet + c->l4_off,
+	    c->header_len + c->piece[0].len);
+	p->next = rest;
+	p->tot_len = (u16_t)(p->len + (rest != NULL ? rest->tot_len : 0));
+	segment_input(c->packet, c->l4_off, p);
 }
 
 void
