@@ -46,26 +46,37 @@ generation_cmp(uint32_t a, uint32_t b)
 	return ((difference > 0) - (difference < 0));
 }
 
-static void
-slots_init(struct assoc_table *table, struct relayproc *owner)
+/*
+ * A slot is made ready when it is first looked at: memory for associations
+ * that never were is not touched.
+ */
+static struct assoc *
+slot_at(struct assoc_table *table, uint32_t i)
 {
-	struct assoc *assoc;
-	uint32_t i;
+	struct assoc *assoc = &table->slots[i];
 
-	for (i = 0; i < table->nslots; i++) {
-		assoc = &table->slots[i];
-		assoc->owner = owner;
+	if (!assoc->ready) {
+		assoc->ready = 1;
+		assoc->owner = table->owner;
 		assoc->slot = i;
 		assoc->generation = GENERATION_NONE;
 		assoc->source.sock.fd = -1;
 		assoc_peer_set_init(&assoc->peers, i);
 	}
-	for (i = 0; i < table->nclients; i++) {
-		table->clients[i].slot = i | FLOW_INBOUND_BIT;
-		table->clients[i].generation = GENERATION_NONE;
-		TAILQ_INSERT_TAIL(&table->clients_unused, &table->clients[i],
-		    entry);
+	return (assoc);
+}
+
+/* The same for a client; its slot number has the bit when it is ready. */
+static struct assoc_client *
+client_at(struct assoc_table *table, uint32_t i)
+{
+	struct assoc_client *client = &table->clients[i];
+
+	if (client->slot == 0) {
+		client->slot = i | FLOW_INBOUND_BIT;
+		client->generation = GENERATION_NONE;
 	}
+	return (client);
 }
 
 int
@@ -95,7 +106,7 @@ assoc_table_init(struct assoc_table *table, uint32_t nslots, uint32_t nclients,
 	}
 	table->nslots = nslots;
 	table->nclients = nclients;
-	slots_init(table, owner);
+	table->owner = owner;
 	return (0);
 }
 
@@ -121,7 +132,7 @@ assoc_lookup(struct assoc_table *table, const struct ipc_hdr *hdr,
 	*old = 0;
 	if (hdr->flow >= table->nslots)
 		return (IPC_E_QUOTA);
-	a = *assoc = &table->slots[hdr->flow];
+	a = *assoc = slot_at(table, hdr->flow);
 	cmp = generation_cmp(hdr->generation, a->generation);
 	if (cmp < 0)
 		return (IPC_E_STATE);
@@ -177,7 +188,7 @@ assoc_closing(struct assoc_table *table, const struct ipc_hdr *hdr,
 	*assoc = NULL;
 	if (hdr->flow >= table->nslots)
 		return (IPC_E_QUOTA);
-	a = &table->slots[hdr->flow];
+	a = slot_at(table, hdr->flow);
 	cmp = generation_cmp(hdr->generation, a->generation);
 	if (cmp < 0)
 		return (IPC_E_STATE);
@@ -237,6 +248,24 @@ assoc_client_touch(struct assoc_table *table, struct assoc_client *client,
 	TAILQ_INSERT_TAIL(&table->clients_used, client, entry);
 }
 
+/* A client that is in no list; the longest idle one where all are in use. */
+static struct assoc_client *
+client_take(struct assoc_table *table)
+{
+	struct assoc_client *client;
+
+	/* Those that never were have been free longest. */
+	if (table->nfresh < table->nclients)
+		return (client_at(table, table->nfresh++));
+	if (TAILQ_EMPTY(&table->clients_unused) &&
+	    (client = TAILQ_FIRST(&table->clients_used)) != NULL)
+		assoc_client_forget(table, client);
+	client = TAILQ_FIRST(&table->clients_unused);
+	if (client != NULL)
+		TAILQ_REMOVE(&table->clients_unused, client, entry);
+	return (client);
+}
+
 struct assoc_client *
 assoc_client_get(struct assoc_table *table, struct udp_listener *listener,
     const struct ipc_addr *addr, uint16_t port, uint64_t now_ms)
@@ -248,13 +277,9 @@ assoc_client_get(struct assoc_table *table, struct udp_listener *listener,
 		assoc_client_touch(table, client, now_ms);
 		return (client);
 	}
-	if (TAILQ_EMPTY(&table->clients_unused) &&
-	    (client = TAILQ_FIRST(&table->clients_used)) != NULL)
-		assoc_client_forget(table, client);
-	client = TAILQ_FIRST(&table->clients_unused);
+	client = client_take(table);
 	if (client == NULL)
 		return (NULL);
-	TAILQ_REMOVE(&table->clients_unused, client, entry);
 	TAILQ_INSERT_TAIL(&table->clients_used, client, entry);
 	LIST_INSERT_HEAD(client_bucket(table, addr, port), client, by_addr);
 	client->generation++;
@@ -275,7 +300,7 @@ assoc_client_named(struct assoc_table *table, const struct ipc_hdr *hdr,
 	*client = NULL;
 	if (i >= table->nclients)
 		return (IPC_E_QUOTA);
-	c = &table->clients[i];
+	c = client_at(table, i);
 	if (generation_cmp(hdr->generation, c->generation) > 0 ||
 	    c->generation == GENERATION_NONE)
 		return (IPC_E_STATE);

@@ -28,6 +28,7 @@ struct dgram_source {
 TAILQ_HEAD(dgram_source_list, dgram_source);
 
 struct assoc {
+	int ready;		    /* 0: never used, what follows is not set */
 	struct dgram_source source; /* first: found from its socket's event */
 	TAILQ_ENTRY(assoc) entry;   /* of those in use, by last use */
 	struct relayproc *owner;    /* borrowed, for event callbacks */
@@ -65,6 +66,8 @@ struct assoc_table {
 	struct assoc_client *clients;
 	uint32_t nclients;
 	struct assoc_client_list clients_used, clients_unused;
+	uint32_t nfresh; /* clients, those from here on never were */
+	struct relayproc *owner;
 	struct assoc_client_bucket *client_buckets;
 	uint32_t nclient_buckets; /* a power of two */
 	uint64_t seed;

@@ -7,8 +7,6 @@
 int
 assoc_peers_init(struct assoc_peers *peers, uint32_t n, uint64_t seed)
 {
-	uint32_t i;
-
 	memset(peers, 0, sizeof(*peers));
 	TAILQ_INIT(&peers->used);
 	TAILQ_INIT(&peers->unused);
@@ -25,8 +23,7 @@ assoc_peers_init(struct assoc_peers *peers, uint32_t n, uint64_t seed)
 		errno = ENOMEM;
 		return (-1);
 	}
-	for (i = 0; i < n; i++)
-		TAILQ_INSERT_TAIL(&peers->unused, &peers->pool[i], all);
+	peers->n = n;
 	return (0);
 }
 
@@ -134,6 +131,24 @@ assoc_peer_forget(struct assoc_peers *peers, struct assoc_peer *peer)
 	TAILQ_INSERT_HEAD(&peers->unused, peer, all);
 }
 
+/*
+ * A peer that is in no list; the longest unused one where all are in use.
+ * Memory for peers that never were is not touched.
+ */
+static struct assoc_peer *
+peer_take(struct assoc_peers *peers)
+{
+	struct assoc_peer *peer;
+
+	if (TAILQ_EMPTY(&peers->unused) && peers->nfresh < peers->n)
+		return (&peers->pool[peers->nfresh++]);
+	if (TAILQ_EMPTY(&peers->unused))
+		assoc_peer_forget(peers, TAILQ_FIRST(&peers->used));
+	peer = TAILQ_FIRST(&peers->unused);
+	TAILQ_REMOVE(&peers->unused, peer, all);
+	return (peer);
+}
+
 struct assoc_peer *
 assoc_peer_add(struct assoc_peers *peers, struct assoc_peer_set *set,
     const struct ipc_addr *addr, uint16_t port, const struct ipc_addr *dial,
@@ -143,10 +158,7 @@ assoc_peer_add(struct assoc_peers *peers, struct assoc_peer_set *set,
 
 	if (set->n == ASSOC_PEERS_MAX)
 		assoc_peer_forget(peers, TAILQ_FIRST(&set->list));
-	if (TAILQ_EMPTY(&peers->unused))
-		assoc_peer_forget(peers, TAILQ_FIRST(&peers->used));
-	peer = TAILQ_FIRST(&peers->unused);
-	TAILQ_REMOVE(&peers->unused, peer, all);
+	peer = peer_take(peers);
 	TAILQ_INSERT_TAIL(&peers->used, peer, all);
 	TAILQ_INSERT_TAIL(&set->list, peer, own);
 	LIST_INSERT_HEAD(&peers->by_addr[bucket_of(peers, set, addr, port)],

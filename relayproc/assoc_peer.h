@@ -49,6 +49,7 @@ struct assoc_peer_set {
 
 struct assoc_peers {
 	struct assoc_peer *pool;
+	uint32_t n, nfresh; /* those from nfresh on never were in use */
 	struct assoc_peer_list used, unused;
 	struct assoc_peer_bucket *by_addr, *by_dial;
 	uint32_t nbuckets; /* a power of two */

@@ -208,6 +208,22 @@ dispatch_config(struct relayproc *rp, struct ipc_msg *msg)
 	}
 }
 
+static enum ipc_error
+on_serve(struct relayproc *rp, const void *payload)
+{
+	struct ipc_empty msg;
+
+	memcpy(&msg, payload, sizeof(msg));
+	if (rp->serves)
+		return (IPC_E_STATE);
+	if (msg.reserved != 0)
+		return (IPC_E_FIELD);
+	rp->serves = 1;
+	publish_start(rp);
+	udp_publish_start(rp);
+	return (IPC_OK);
+}
+
 enum ipc_error
 dispatch_parent(struct channel *ch, struct ipc_msg *msg, void *arg)
 {
@@ -221,6 +237,14 @@ dispatch_parent(struct channel *ch, struct ipc_msg *msg, void *arg)
 		return (on_hello(rp, msg->payload));
 	case IPC_CONFIG_DONE:
 		return (on_config_done(rp, msg->payload));
+	case IPC_SERVE:
+		return (on_serve(rp, msg->payload));
+	case IPC_PING:
+		if (channel_send(&rp->parent, IPC_PONG, 0, 0, msg->payload,
+			sizeof(struct ipc_ping)) == -1)
+			fatal("PONG");
+		channel_event_kick(&rp->parent_ev);
+		return (IPC_OK);
 	case IPC_STOP:
 		rp->stop = 1;
 		return (IPC_OK);

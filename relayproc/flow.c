@@ -93,28 +93,32 @@ generation_is_newer(uint32_t generation, uint32_t last)
 	return ((int32_t)(generation - last) > 0);
 }
 
+/* Free slots of netproc's need no list: it names the one that it takes. */
 static struct flow_list *
 list_of(struct flow_table *table, const struct flow *flow)
 {
-	if (flow->state == FLOW_FREE && flow_is_inbound(flow))
-		return (&table->inbound_free);
-	return (&table->list[flow->state]);
+	if (flow->state != FLOW_FREE)
+		return (&table->list[flow->state]);
+	return (flow_is_inbound(flow) ? &table->inbound_free : NULL);
 }
 
-static void
-slots_init(struct flow_table *table, struct flow *flows, uint32_t n,
-    uint32_t bit, struct relayproc *owner)
+/*
+ * A slot is made ready when it is first looked at: memory for flows that never
+ * were is not touched.
+ */
+static struct flow *
+flow_at(struct flow_table *table, struct flow *flows, uint32_t i, uint32_t bit)
 {
-	uint32_t i;
+	struct flow *flow = &flows[i];
 
-	for (i = 0; i < n; i++) {
-		flows[i].slot = bit | i;
-		flows[i].generation = GENERATION_NONE;
-		flows[i].fd = -1;
-		flows[i].owner = owner;
-		TAILQ_INSERT_TAIL(list_of(table, &flows[i]), &flows[i], entry);
+	if (!flow->ready) {
+		flow->ready = 1;
+		flow->slot = bit | i;
+		flow->generation = GENERATION_NONE;
+		flow->fd = -1;
+		flow->owner = table->owner;
 	}
-	table->count[FLOW_FREE] += n;
+	return (flow);
 }
 
 int
@@ -137,8 +141,8 @@ flow_table_init(struct flow_table *table, uint32_t max_flows,
 	}
 	table->noutbound = max_flows;
 	table->ninbound = max_inbound;
-	slots_init(table, table->outbound, max_flows, 0, owner);
-	slots_init(table, table->inbound, max_inbound, FLOW_INBOUND_BIT, owner);
+	table->owner = owner;
+	table->count[FLOW_FREE] = max_flows + max_inbound;
 	return (0);
 }
 
@@ -170,16 +174,21 @@ flow_move(struct flow_table *table, struct flow *flow, enum flow_state state,
 	const unsigned int allowed = flow_is_inbound(flow) ?
 	    steps[flow->state].inbound :
 	    steps[flow->state].outbound;
+	struct flow_list *list;
 
 	if ((allowed & (1u << state)) == 0)
 		fatalx("flow %#x/%u: no step from %s to %s", flow->slot,
 		    flow->generation, flow_state_name(flow->state),
 		    flow_state_name(state));
-	TAILQ_REMOVE(list_of(table, flow), flow, entry);
+	list = list_of(table, flow);
+	if (list != NULL)
+		TAILQ_REMOVE(list, flow, entry);
 	table->count[flow->state]--;
 	flow->state = state;
 	flow->deadline_ms = deadline_ms;
-	TAILQ_INSERT_TAIL(list_of(table, flow), flow, entry);
+	list = list_of(table, flow);
+	if (list != NULL)
+		TAILQ_INSERT_TAIL(list, flow, entry);
 	table->count[state]++;
 }
 
@@ -193,7 +202,7 @@ flow_open(struct flow_table *table, uint32_t slot, uint32_t generation,
 		return (IPC_E_FIELD);
 	if (slot >= table->noutbound)
 		return (IPC_E_QUOTA);
-	f = &table->outbound[slot];
+	f = flow_at(table, table->outbound, slot, 0);
 	if ((f->state != FLOW_FREE && f->state != FLOW_FAILED) ||
 	    !generation_is_newer(generation, f->generation))
 		return (IPC_E_STATE);
@@ -207,8 +216,15 @@ flow_open(struct flow_table *table, uint32_t slot, uint32_t generation,
 struct flow *
 flow_accept(struct flow_table *table, int fd)
 {
-	struct flow *flow = TAILQ_FIRST(&table->inbound_free);
+	struct flow *flow;
 
+	/* Those that never were have been free longest. */
+	if (table->nfresh < table->ninbound) {
+		flow = flow_at(table, table->inbound, table->nfresh++,
+		    FLOW_INBOUND_BIT);
+		TAILQ_INSERT_HEAD(&table->inbound_free, flow, entry);
+	}
+	flow = TAILQ_FIRST(&table->inbound_free);
 	if (flow == NULL)
 		return (NULL);
 	flow->generation++;
@@ -226,9 +242,13 @@ flow_find(struct flow_table *table, uint32_t slot, uint32_t generation)
 	struct flow *flow;
 
 	if (slot & FLOW_INBOUND_BIT)
-		flow = i < table->ninbound ? &table->inbound[i] : NULL;
+		flow = i < table->ninbound ?
+		    flow_at(table, table->inbound, i, FLOW_INBOUND_BIT) :
+		    NULL;
 	else
-		flow = i < table->noutbound ? &table->outbound[i] : NULL;
+		flow = i < table->noutbound ?
+		    flow_at(table, table->outbound, i, 0) :
+		    NULL;
 	if (flow == NULL || flow->state == FLOW_FREE ||
 	    flow->generation != generation)
 		return (NULL);

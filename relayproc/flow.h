@@ -23,6 +23,7 @@ enum flow_state {
 };
 
 struct flow {
+	int ready;		 /* 0: never used, what follows is not set */
 	TAILQ_ENTRY(flow) entry; /* of the list of its state */
 	struct relayproc *owner; /* borrowed, for event callbacks */
 	struct event ev;	 /* writability, while FLOW_CONNECTING */
@@ -49,7 +50,9 @@ struct flow_table {
 	uint32_t noutbound, ninbound;
 	struct flow_list list[FLOW_NSTATES]; /* oldest first */
 	uint32_t count[FLOW_NSTATES];
-	struct flow_list inbound_free;
+	struct flow_list inbound_free; /* used before */
+	uint32_t nfresh; /* inbound, those from here on never were */
+	struct relayproc *owner;
 };
 
 /*

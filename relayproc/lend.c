@@ -109,8 +109,12 @@ lend_close(struct relayproc *rp, struct flow *flow,
 {
 	const struct ipc_empty closed = { 0 };
 
-	if (reason != FLOW_CLOSE_DONE)
+	if (reason != FLOW_CLOSE_DONE) {
 		socket_reset(flow);
+	} else if (flow->state == FLOW_LENT) {
+		tcp_finish(flow->fd);
+		flow->fd = -1;
+	}
 	lend_socket_drop(rp, flow);
 	flow_move(&rp->flows, flow, FLOW_FREE, 0);
 	if (!flow_is_inbound(flow))

@@ -109,8 +109,6 @@ relayproc_ready(struct relayproc *rp, uint32_t missed)
 	rp->parent.phase = IPC_RUN;
 	rp->peer.phase = IPC_RUN;
 	rp->dgram.phase = IPC_RUN;
-	publish_start(rp);
-	udp_publish_start(rp);
 }
 
 /* No word of netproc is heard any more, and nothing that it holds works. */
@@ -187,6 +185,7 @@ timer_set(struct relayproc *rp, uint64_t now_ms)
 	if (deadline_ms == rp->timer_ms)
 		return;
 	rp->timer_ms = deadline_ms;
+	clock_due(deadline_ms);
 	if (deadline_ms == UINT64_MAX) {
 		event_del(rp->timer);
 		return;

@@ -63,6 +63,7 @@ struct relayproc {
 	int hello;		 /* HELLO has come */
 	int configured;		 /* CONFIG_RELAYPROC has come */
 	int config_done;	 /* CONFIG_DONE has come */
+	int serves;		 /* SERVE has come: clients are accepted */
 	uint32_t config_records; /* so far */
 
 	struct policy policy;

@@ -59,8 +59,6 @@ int
 resolver_init(struct resolver *resolver, uint32_t nqueries, uint32_t timeout_ms,
     struct relayproc *owner)
 {
-	uint32_t i;
-
 	TAILQ_INIT(&resolver->in_flight);
 	resolver->timeout_ms = timeout_ms;
 	resolver->nqueries = nqueries;
@@ -71,13 +69,27 @@ resolver_init(struct resolver *resolver, uint32_t nqueries, uint32_t timeout_ms,
 		errno = ENOMEM;
 		return (-1);
 	}
-	for (i = 0; i < nqueries; i++) {
-		resolver->queries[i].owner = owner;
-		resolver->queries[i].slot = i;
-		resolver->queries[i].generation = UINT32_MAX;
-		resolver->queries[i].fd = -1;
-	}
+	resolver->owner = owner;
 	return (0);
+}
+
+/*
+ * A slot is made ready when it is first looked at: memory for queries that
+ * never were is not touched.
+ */
+static struct dns_query *
+query_at(struct resolver *resolver, uint32_t i)
+{
+	struct dns_query *query = &resolver->queries[i];
+
+	if (!query->ready) {
+		query->ready = 1;
+		query->owner = resolver->owner;
+		query->slot = i;
+		query->generation = UINT32_MAX;
+		query->fd = -1;
+	}
+	return (query);
 }
 
 void
@@ -277,7 +289,7 @@ resolver_done(struct relayproc *rp, uint32_t slot, uint32_t generation)
 
 	if (slot >= rp->resolver.nqueries)
 		return (IPC_E_QUOTA);
-	query = &rp->resolver.queries[slot];
+	query = query_at(&rp->resolver, slot);
 	/* It may have crossed our DNS_FAILED. */
 	if (query->generation != generation || !query->in_flight)
 		return (IPC_OK);
@@ -295,7 +307,7 @@ resolver_ask(struct relayproc *rp, uint32_t slot, uint32_t generation,
 
 	if (slot >= resolver->nqueries)
 		return (IPC_E_QUOTA);
-	query = &resolver->queries[slot];
+	query = query_at(resolver, slot);
 	if ((int32_t)(generation - query->generation) <= 0)
 		return (IPC_E_STATE);
 	if (query->in_flight)

@@ -37,6 +37,7 @@ struct relayproc;
 #define RESOLVER_ANSWERS_MAX 16
 
 struct dns_query {
+	int ready; /* 0: never used, what follows is not set */
 	TAILQ_ENTRY(dns_query) entry; /* of those in flight, by deadline */
 	struct relayproc *owner;      /* borrowed, for event callbacks */
 	struct event ev;
@@ -60,6 +61,7 @@ struct resolver {
 	struct dns_query *queries;
 	uint32_t nqueries;
 	struct dns_query_list in_flight;
+	struct relayproc *owner;
 	uint8_t *answer; /* IPC_DNS_TAIL_MAX bytes */
 	size_t answer_len;
 	struct dns_query *held; /* its answer waits for room, or NULL */

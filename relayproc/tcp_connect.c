@@ -52,12 +52,27 @@ tcp_connect_verdict(int error)
 	return (VERDICT_RESET);
 }
 
+static int
+linger_set(int fd, int on)
+{
+	const struct linger linger = { .l_onoff = on, .l_linger = 0 };
+
+	return (setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
+}
+
 int
 tcp_prepare(int fd)
 {
 	const int on = 1;
 
+	/* If we die, and netproc closes last, the host must not see an end. */
+	if (linger_set(fd, 1) == -1)
+		return (-1);
 	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == -1)
+		return (-1);
+	/* From the kernel's 2 h on, which with its probes is RFC 5382's
+	 * 2 h 4 min at least: else a host that has vanished is never missed. */
+	if (setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) == -1)
 		return (-1);
 	return (setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)));
 }
@@ -120,6 +135,14 @@ tcp_connect_result(int fd, const struct ipc_addr *dst, uint16_t port)
 	if (error == 0 && is_connected_to_itself(fd, dst, port))
 		error = ECONNREFUSED;
 	return (error);
+}
+
+void
+tcp_finish(int fd)
+{
+	/* Fails only where there is no connection left to end. */
+	(void)linger_set(fd, 0);
+	close(fd);
 }
 
 void

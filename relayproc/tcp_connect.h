@@ -24,8 +24,14 @@ int tcp_connect_result(int fd, const struct ipc_addr *dst, uint16_t port);
 /* What the guest is told about an errno of connect(2). */
 enum flow_verdict tcp_connect_verdict(int error);
 
-/* What netproc relies on: TCP_NODELAY, urgent data in line.  0, or -1. */
+/*
+ * What netproc relies on: TCP_NODELAY, keepalive, urgent data in line; and a
+ * last close that was not tcp_finish() resets.  0, or -1.
+ */
 int tcp_prepare(int fd);
+
+/* Both halves have ended in order; consumes fd. */
+void tcp_finish(int fd);
 
 /* Resets the connection at once, other references or not; consumes fd. */
 void tcp_reset(int fd);
