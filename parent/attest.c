@@ -312,6 +312,17 @@ static const struct {
 	{ STAGE_SECCOMP, seccomp_stands },
 };
 
+int
+attest_sees(unsigned int stage)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
+		if (checks[i].stage == stage)
+			return (1);
+	return (0);
+}
+
 /* In strict a child would not have come so far without such a stage. */
 static int
 miss_is_admissible(const struct child *child, unsigned int stage, int strict)

@@ -22,4 +22,7 @@
  */
 int attest_child(const struct child *child, int strict, uint32_t *missed);
 
+/* 1 if it can be seen from outside whether the stage stands. */
+int attest_sees(unsigned int stage);
+
 #endif

@@ -100,7 +100,7 @@ config_file_read(struct config *config, const char *path,
 	error->status = 0;
 	file = fopen(path, "re");
 	if (file == NULL)
-		return (config_error(error, EX_NOINPUT,
+		return (config_error(error, EX_CONFIG,
 		    "-f %s: %s; name a file that can be read", path,
 		    strerror(errno)));
 	confuse_table(opts);

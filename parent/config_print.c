@@ -129,6 +129,7 @@ print_limits(const struct config *config, int fd)
 	bad |= print_number(fd, OPT_MAX_UDP, config->max_udp);
 	bad |= print_number(fd, OPT_MAX_PENDING, config->max_pending);
 	bad |= print_number(fd, OPT_CONNECT_RATE, config->connect_rate_per_s);
+	bad |= print_number(fd, OPT_MAX_RESTARTS, config->max_restarts);
 	return (bad);
 }
 
@@ -148,6 +149,8 @@ print_process(const struct config *config, int fd)
 		    (uint32_t)config->ready_fd);
 	if (config->control_path[0] != '\0')
 		bad |= print_value(fd, OPT_CONTROL, config->control_path);
+	if (config->evidence_path[0] != '\0')
+		bad |= print_value(fd, OPT_EVIDENCE, config->evidence_path);
 	return (bad);
 }
 

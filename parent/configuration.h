@@ -21,7 +21,8 @@
 #define CONFIG_LISTENERS_MAX	 256 /* of all --publish ranges together */
 
 #define CONFIG_SUN_PATH_MAX 107 /* unix(7), without the NUL */
-#define CONFIG_USER_MAX	    32	/* useradd(8) */
+#define CONFIG_PATH_MAX	    4095
+#define CONFIG_USER_MAX	    32 /* useradd(8) */
 
 #define CONFIG_MTU_MIN	  1280
 #define CONFIG_MTU_MAX	  65520
@@ -95,12 +96,14 @@ struct config {
 	uint32_t max_udp;
 	uint32_t max_pending;
 	uint32_t connect_rate_per_s;
+	uint32_t max_restarts; /* of the children, within 60 s */
 
 	int strict;
 	char user[CONFIG_USER_MAX + 1]; /* "" unless --user */
 	enum log_level log_level;
 	int ready_fd; /* -1 unless --ready-fd */
 	char control_path[CONFIG_SUN_PATH_MAX + 1];
+	char evidence_path[CONFIG_PATH_MAX + 1];
 };
 
 /* One line for the operator, and the status to exit with (sysexits). */

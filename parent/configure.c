@@ -15,12 +15,21 @@
 /* A child that does not read its configuration for so long is not well. */
 #define CONFIGURE_WAIT_MS 2000
 
+static int
+wait_for_room(const struct channel *ch)
+{
+	struct pollfd pfd = { .fd = ch->fd, .events = POLLOUT };
+
+	if (poll(&pfd, 1, CONFIGURE_WAIT_MS) != 0)
+		return (0);
+	errno = ETIMEDOUT;
+	return (-1);
+}
+
 /* Everything that waits in the ring goes first.  0, or -1 with errno. */
 static int
 drain(struct channel *ch)
 {
-	struct pollfd pfd = { .fd = ch->fd, .events = POLLOUT };
-
 	for (;;) {
 		switch (channel_flush(ch)) {
 		case 1:
@@ -30,10 +39,8 @@ drain(struct channel *ch)
 		default:
 			break;
 		}
-		if (poll(&pfd, 1, CONFIGURE_WAIT_MS) == 0) {
-			errno = ETIMEDOUT;
+		if (wait_for_room(ch) == -1)
 			return (-1);
-		}
 	}
 }
 
@@ -74,6 +81,27 @@ say_done(struct peer *peer, uint32_t records)
 	return (say(peer, IPC_CONFIG_DONE, &done, sizeof(done)));
 }
 
+/* Ours stays open, for the next. */
+static int
+lend(struct peer *peer, enum ipc_type type, const void *payload, size_t len,
+    int fd)
+{
+	struct channel *ch = &peer->channel;
+
+	do {
+		if (drain(ch) == 0 &&
+		    channel_lend_fd(ch, type, 0, 0, payload, len, fd) == 0)
+			return (0);
+	} while (errno == ENOBUFS && wait_for_room(ch) == 0);
+	if (errno == EPIPE || errno == ECONNRESET)
+		peer_lost(peer, NULL);
+	else
+		log_error("%s does not take %s: %s",
+		    role_name(peer->child.role), ipc_name(type),
+		    strerror(errno));
+	return (-1);
+}
+
 static int
 configure_netproc(struct peer *peer)
 {
@@ -82,6 +110,7 @@ configure_netproc(struct peer *peer)
 	const struct ipc_host_route route = {
 		.ip6 = parent->host_routes.ip6 ? 1 : 0,
 	};
+	const struct ipc_empty empty = { 0 };
 	struct ipc_config_netproc wire;
 
 	memset(&wire, 0, sizeof(wire));
@@ -111,9 +140,11 @@ configure_netproc(struct peer *peer)
 		memcpy(wire.search, parent->resolv.search, sizeof(wire.search));
 	}
 	if (say(peer, IPC_CONFIG_NETPROC, &wire, sizeof(wire)) == -1 ||
+	    lend(peer, IPC_CONFIG_JOURNAL, &empty, sizeof(empty),
+		parent->frame.journal_fd) == -1 ||
 	    say(peer, IPC_HOST_ROUTE, &route, sizeof(route)) == -1)
 		return (-1);
-	return (say_done(peer, 2));
+	return (say_done(peer, 3));
 }
 
 static int
@@ -208,27 +239,18 @@ say_host_addrs(struct peer *peer, uint32_t *records)
 static int
 give_listeners(struct peer *peer, uint32_t *records)
 {
-	struct publish_set *set = &peer->parent->publish;
-	struct publish_listener *listener;
+	const struct publish_set *set = &peer->parent->publish;
+	const struct publish_listener *listener;
 	uint32_t i;
-	int fd;
 
 	for (i = 0; i < set->n; i++, (*records)++) {
 		listener = &set->list[i];
-		if (drain(&peer->channel) == -1)
-			goto fail;
-		fd = listener->fd;
-		listener->fd = -1;
-		if (channel_send_fd(&peer->channel, IPC_CONFIG_LISTENER, 0, 0,
-			&listener->what, sizeof(listener->what), fd) == -1)
-			goto fail;
+		if (lend(peer, IPC_CONFIG_LISTENER, &listener->what,
+			sizeof(listener->what), listener->fd) == -1)
+			return (-1);
 		peer->child.nlent++;
 	}
 	return (0);
-fail:
-	log_error("%s does not take a listener: %s",
-	    role_name(peer->child.role), strerror(errno));
-	return (-1);
 }
 
 static int
@@ -258,13 +280,27 @@ configure_child(struct peer *peer)
 }
 
 void
+configure_serve(struct parent *parent)
+{
+	const struct ipc_empty empty = { 0 };
+	struct peer *peer = &parent->relayproc;
+
+	if (channel_send(&peer->channel, IPC_SERVE, 0, 0, &empty,
+		sizeof(empty)) == -1)
+		peer_lost(peer, "does not take SERVE");
+	else
+		channel_event_kick(&peer->channel_event);
+}
+
+void
 configure_host_addr(const struct ipc_host_addr *change, void *arg)
 {
 	struct parent *parent = arg;
 	struct peer *peer = &parent->relayproc;
 	char text[ADDR_STRLEN];
 
-	if (parent->state == PARENT_STOPPING)
+	/* Before HELLO_ACK nothing was told yet; it will be, all of it. */
+	if (parent->state == PARENT_STOPPING || !peer->hello_acked)
 		return;
 	log_debug("host address %s %s",
 	    addr_format(&change->addr, text, sizeof(text)),
@@ -285,7 +321,7 @@ configure_host_route(struct parent *parent)
 	};
 	struct peer *peer = &parent->netproc;
 
-	if (parent->state == PARENT_STOPPING)
+	if (parent->state == PARENT_STOPPING || !peer->hello_acked)
 		return;
 	if (channel_send(&peer->channel, IPC_HOST_ROUTE, 0, 0, &wire,
 		sizeof(wire)) == -1)
@@ -301,7 +337,7 @@ configure_resolvers(struct parent *parent)
 	struct ipc_resolver wire;
 	uint32_t i;
 
-	if (parent->state == PARENT_STOPPING)
+	if (parent->state == PARENT_STOPPING || !peer->hello_acked)
 		return;
 	for (i = 0; i < parent->resolv.nservers; i++) {
 		wire = parent->resolv.servers[i];

@@ -52,6 +52,7 @@ static void
 status(const struct parent *parent, char *buf, size_t size)
 {
 	const struct frame_source *frame = &parent->frame;
+	const struct respawn *respawn = &parent->respawn;
 	uint64_t now_ms = clock_now_ms();
 	pid_t vmm = frame->command.pid != -1 ? frame->command.pid :
 					       frame->vmm.pid;
@@ -65,11 +66,19 @@ status(const struct parent *parent, char *buf, size_t size)
 	    "state: %s\n"
 	    "ready: %s\n"
 	    "uptime_s: %llu\n"
+	    "restarts: %llu\n"
+	    "netproc_losses: %llu\n"
+	    "relayproc_losses: %llu\n"
+	    "last_restart_ms: %llu\n"
 	    "vmm_connected: %s\n",
 	    PACKAGE_VERSION, (int)parent->pid, (int)parent->netproc.child.pid,
 	    (int)parent->relayproc.child.pid, state_text(parent->state),
 	    parent->ready_ms != 0 ? "yes" : "no",
 	    (unsigned long long)((now_ms - parent->started_ms) / 1000),
+	    (unsigned long long)respawn->restarts,
+	    (unsigned long long)respawn->netproc_losses,
+	    (unsigned long long)respawn->relayproc_losses,
+	    (unsigned long long)respawn->last_ms,
 	    frame->fd != -1 ? "yes" : "no");
 	if (frame->fd != -1 && n > 0 && (size_t)n < size)
 		snprintf(buf + n, size - (size_t)n, "vmm_pid: %d\n", (int)vmm);

@@ -17,6 +17,10 @@ parent_from_netproc(struct channel *ch, struct ipc_msg *msg, void *arg)
 		return (peer_log(peer, msg->payload));
 	case IPC_VIOLATION:
 		return (peer_violation(peer, msg->payload));
+	case IPC_PONG:
+		return (watchdog_pong(peer, msg->payload));
+	case IPC_GUEST_MAC:
+		return (vmm_guest_mac(peer->parent, msg->payload));
 	case IPC_FRAME_GONE:
 		gone = msg->payload;
 		if (gone->reason >= FRAME_GONE_NREASONS)

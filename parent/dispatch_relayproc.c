@@ -14,6 +14,8 @@ parent_from_relayproc(struct channel *ch, struct ipc_msg *msg, void *arg)
 		return (peer_ready(peer, msg->payload));
 	case IPC_LOG:
 		return (peer_log(peer, msg->payload));
+	case IPC_PONG:
+		return (watchdog_pong(peer, msg->payload));
 	case IPC_VIOLATION:
 		return (peer_violation(peer, msg->payload));
 	default:

@@ -143,8 +143,8 @@ on_resolv_settled(evutil_socket_t fd, short what, void *arg)
 		return;
 	memcpy(parent->resolv.servers, conf.servers, sizeof(conf.servers));
 	parent->resolv.nservers = conf.nservers;
-	log_servers(&parent->resolv);
 	configure_resolvers(parent);
+	log_servers(&parent->resolv); /* who reads this may rely on it */
 }
 
 /* Watching comes before reading: no change is missed in between. */

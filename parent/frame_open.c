@@ -6,6 +6,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "ipc/journal.h"
 #include "parent/frame_open.h"
 
 /* Bytes of frames in the socket; 16 of the largest. */
@@ -58,10 +59,17 @@ set_flags(int fd)
 	return (fcntl(fd, F_SETFD, FD_CLOEXEC));
 }
 
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
+
 void
-frame_set_buffer(int fd)
+frame_prepare(int fd)
 {
-	const int bytes = FRAME_SNDBUF;
+	const int bytes = FRAME_SNDBUF, off = 0;
+
+	/* No descriptor comes in beside frames; Linux 6.16 and later. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
 
 	/* Less than asked for, or the default, is slower and no error. */
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
@@ -80,7 +88,7 @@ take_inherited(struct frame_source *source, int fd, struct config_error *error)
 	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &source->vmm, &len) == -1)
 		return (config_error(error, EX_OSERR, "--fd %d: %s", fd,
 		    strerror(errno)));
-	frame_set_buffer(fd);
+	frame_prepare(fd);
 	source->fd = fd;
 	return (0);
 }
@@ -95,8 +103,8 @@ open_pair(struct frame_source *source, struct config_error *error)
 		    strerror(errno)));
 	source->fd = pair[0];
 	source->vmm_fd = pair[1];
-	frame_set_buffer(pair[0]);
-	frame_set_buffer(pair[1]);
+	frame_prepare(pair[0]);
+	frame_prepare(pair[1]);
 	if (set_flags(source->fd) == -1)
 		return (config_error(error, EX_OSERR, "socketpair: %s",
 		    strerror(errno)));
@@ -111,6 +119,7 @@ frame_init(struct frame_source *source)
 	source->listener.dir_fd = -1;
 	source->fd = -1;
 	source->vmm_fd = -1;
+	source->journal_fd = -1;
 	source->command.pid = -1;
 	source->command.pidfd = -1;
 }
@@ -133,6 +142,18 @@ frame_open(const struct config *config, struct frame_source *source,
 	return (result);
 }
 
+int
+frame_open_journal(const struct config *config, struct frame_source *source,
+    struct config_error *error)
+{
+	source->journal_fd = journal_create(config->max_flows +
+	    config_max_inbound(config));
+	if (source->journal_fd == -1)
+		return (config_error(error, EX_OSERR, "memfd_create: %s",
+		    strerror(errno)));
+	return (0);
+}
+
 void
 frame_drop(struct frame_source *source)
 {
@@ -140,6 +161,7 @@ frame_drop(struct frame_source *source)
 		close(source->fd);
 	source->fd = -1;
 	memset(&source->vmm, 0, sizeof(source->vmm));
+	memset(&source->frame, 0, sizeof(source->frame));
 }
 
 void
@@ -149,5 +171,8 @@ frame_close(struct frame_source *source)
 	if (source->vmm_fd != -1)
 		close(source->vmm_fd);
 	source->vmm_fd = -1;
+	if (source->journal_fd != -1)
+		close(source->journal_fd);
+	source->journal_fd = -1;
 	unix_listener_close(&source->listener);
 }

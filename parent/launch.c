@@ -94,8 +94,12 @@ launch_run(struct launch *launch)
 	if (read(launch->sync, &go, 1) != 1)
 		_exit(1); /* the parent gave up */
 	child_become_user(launch);
-	/* a terminal's signals are for the parent to handle in order */
-	setsid();
+	/*
+	 * A terminal's signals are for the parent to handle in order.  No
+	 * session of its own: the scheduler would weigh it against all of the
+	 * VMM's (sched(7), autogrouping), and it would keep preempting it.
+	 */
+	setpgid(0, 0);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	exe_fd = child_sort_fds(launch);

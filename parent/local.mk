@@ -8,6 +8,7 @@ parent_libparent_a_SOURCES = \
 	parent/configure.c \
 	parent/control.c parent/control.h \
 	parent/dispatch_netproc.c parent/dispatch_relayproc.c \
+	parent/evidence.c parent/evidence.h \
 	parent/follow.c \
 	parent/frame_open.c parent/frame_open.h \
 	parent/host_addrs.c parent/host_addrs.h \
@@ -22,11 +23,14 @@ parent_libparent_a_SOURCES = \
 	parent/resolv_conf.c parent/resolv_conf.h \
 	parent/resolv_watch.c parent/resolv_watch.h \
 	parent/rtnetlink.c parent/rtnetlink.h \
+	parent/respawn.c parent/respawn.h \
 	parent/run.c \
 	parent/spawn.c parent/spawn.h \
+	parent/spawner.c parent/spawner.h \
 	parent/spec.c parent/spec.h \
 	parent/unix_listen.c parent/unix_listen.h \
-	parent/vmm.c
+	parent/vmm.c \
+	parent/watchdog.c parent/watchdog.h
 
 bin_PROGRAMS += sallyportctl
 sallyportctl_SOURCES = parent/ctl.c

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,16 +114,6 @@ read_options(struct config *config, int argc, char **argv)
 	print_and_end(config);
 }
 
-static int
-open_system(struct parent *parent, struct config_error *error)
-{
-	parent->exe_fd = spawn_open_exe();
-	if (parent->exe_fd == -1)
-		return (config_error(error, EX_OSERR,
-		    "/proc/self/exe: %s; mount /proc", strerror(errno)));
-	return (follow_open(parent, error));
-}
-
 /* Everything that needs rights, while there are some. */
 static int
 open_all(struct parent *parent, struct config_error *error)
@@ -130,11 +121,13 @@ open_all(struct parent *parent, struct config_error *error)
 	const struct config *config = &parent->config;
 
 	if (notify_open(config, &parent->notify, error) == -1 ||
+	    evidence_open(config, &parent->evidence, error) == -1 ||
 	    frame_open(config, &parent->frame, error) == -1 ||
+	    frame_open_journal(config, &parent->frame, error) == -1 ||
 	    control_open(&parent->control, config, error) == -1 ||
 	    publish_open(config, &parent->publish, error) == -1)
 		return (-1);
-	return (open_system(parent, error));
+	return (follow_open(parent, error));
 }
 
 /* The children inherit the limit, and can only lower it. */
@@ -184,27 +177,48 @@ find_user(const struct config *config, struct spawn_config *spawn,
 	return (0);
 }
 
+/* The children's maker, while there is nothing that it must not have. */
 static int
-spawn_both(struct parent *parent, struct config_error *error)
+start_spawner(struct parent *parent, struct config_error *error)
 {
-	struct spawn_config spawn = {
-		.exe_fd = parent->exe_fd,
-		.strict = parent->config.strict,
-	};
+	struct spawn_config spawn = { .strict = parent->config.strict };
+	int result;
 
 	if (raise_nofile(parent, error) == -1 ||
 	    find_user(&parent->config, &spawn, error) == -1)
 		return (-1);
+	spawn.exe_fd = spawn_open_exe();
+	if (spawn.exe_fd == -1)
+		return (config_error(error, EX_OSERR,
+		    "/proc/self/exe: %s; mount /proc", strerror(errno)));
+	result = spawner_start(&parent->spawner, &spawn);
+	close(spawn.exe_fd);
+	if (result == -1)
+		return (config_error(error, EX_OSERR, "spawner: %s",
+		    strerror(errno)));
+	return (0);
+}
+
+static int
+spawn_both(struct parent *parent, struct config_error *error)
+{
+	struct pollfd pfd = { .fd = parent->spawner.fd, .events = POLLIN };
+	struct spawner_message answer;
+
 	if (run_init(parent) == -1)
 		return (config_error(error, EX_OSERR, "event loop: %s",
 		    strerror(errno)));
-	if (spawn_children(&spawn, &parent->netproc.child,
-		&parent->relayproc.child) == -1) {
+	if (spawner_ask(&parent->spawner, SPAWNER_SPAWN, NULL) == -1 ||
+	    poll(&pfd, 1, -1) == -1 ||
+	    spawner_take(&parent->spawner, &answer) != 1)
+		return (config_error(error, EX_OSERR,
+		    "the spawner has ended; see the machine's log"));
+	if (answer.result == -1) {
 		parent->status = EX_NOPERM;
 		return (-1);
 	}
-	close(parent->exe_fd);
-	parent->exe_fd = -1;
+	parent->netproc.child = answer.pair.netproc;
+	parent->relayproc.child = answer.pair.relayproc;
 	return (0);
 }
 
@@ -219,11 +233,12 @@ attest_both(struct parent *parent)
 		&parent->relayproc.missed) == 0)
 		return (0);
 	parent->status = EX_NOPERM;
+	evidence_write(parent, 1);
 	return (-1);
 }
 
 static int
-lock_self(struct parent *parent, uint32_t *missed)
+lock_self(struct parent *parent)
 {
 	const char *dirs[3] = { NULL, NULL, NULL };
 	const struct landlock_files files = {
@@ -236,19 +251,21 @@ lock_self(struct parent *parent, uint32_t *missed)
 		dirs[n++] = parent->frame.listener.dir;
 	if (parent->control.listener.fd != -1)
 		dirs[n++] = parent->control.listener.dir;
-	if (sandbox_lock_parent(parent->config.strict, &files, missed) == 0)
+	if (sandbox_lock_parent(parent->config.strict, &files,
+		&parent->missed) == 0)
 		return (0);
 	parent->status = EX_NOPERM;
 	return (-1);
 }
 
 static void
-announce(struct parent *parent, uint32_t missed)
+announce(struct parent *parent)
 {
+	const uint32_t missed = parent->missed | parent->netproc.missed |
+	    parent->relayproc.missed;
 	char text[512];
 
 	parent->ready_ms = clock_now_ms();
-	missed |= parent->netproc.missed | parent->relayproc.missed;
 	if (missed != 0)
 		log_warn("fences that do not stand: %s",
 		    stages_format(missed, text, sizeof(text)));
@@ -256,6 +273,7 @@ announce(struct parent *parent, uint32_t missed)
 	    (int)parent->netproc.child.pid, (int)parent->relayproc.child.pid,
 	    parent->config.mtu,
 	    (unsigned long long)(parent->ready_ms - parent->started_ms));
+	evidence_write(parent, 0);
 	notify_ready(&parent->notify);
 }
 
@@ -267,17 +285,19 @@ parent_init(struct parent *parent)
 	parent->pid = getpid();
 	parent->uid = geteuid();
 	parent->status = EX_SOFTWARE;
-	parent->exe_fd = -1;
+	spawner_init(&parent->spawner);
 	parent->signal_fd = -1;
 	parent->host_addrs.fd = -1;
 	parent->host_routes.fd = -1;
 	resolv_watch_init(&parent->resolv_watch);
 	parent->notify.socket_fd = -1;
 	parent->notify.ready_fd = -1;
+	evidence_init(&parent->evidence);
 	frame_init(&parent->frame);
 	control_init(&parent->control, parent);
 	peer_init(&parent->netproc, parent, ROLE_NETPROC);
 	peer_init(&parent->relayproc, parent, ROLE_RELAYPROC);
+	peer_init(&parent->leaving, parent, ROLE_RELAYPROC);
 }
 
 /*
@@ -301,7 +321,6 @@ main(int argc, char **argv)
 {
 	static struct parent parent;
 	struct config_error error = { .status = 0 };
-	uint32_t missed = 0;
 
 	/* 1. One program, three roles: a child never comes back. */
 	open_stdio();
@@ -312,24 +331,28 @@ main(int argc, char **argv)
 	log_init("sallyport", LOG_LEVEL_INFO);
 	read_options(&parent.config, argc, argv);
 
-	/* 3. Open what needs rights; COMMAND and children get none of it. */
+	/* 3. Fork the process that makes the children, now and later. */
 	close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+	if (start_spawner(&parent, &error) == -1)
+		return (end(&parent, &error));
+
+	/* 4. Open what needs rights; COMMAND and children get none of it. */
 	if (open_all(&parent, &error) == -1)
 		return (end(&parent, &error));
 
-	/* 4. Start the children in their namespaces. */
+	/* 5. Start the children in their namespaces. */
 	if (spawn_both(&parent, &error) == -1)
 		return (end(&parent, &error));
 
-	/* 5. Configure them; each locks itself down and says READY. */
+	/* 6. Configure them; each locks itself down and says READY. */
 	if (run_setup(&parent) == -1)
 		return (end(&parent, &error));
 
-	/* 6. Look at their jails from outside before they get anything. */
+	/* 7. Look at their jails from outside before they get anything. */
 	if (attest_both(&parent) == -1)
 		return (end(&parent, &error));
 
-	/* 7. Start the VMM, if it is ours to start. */
+	/* 8. Start the VMM, if it is ours to start. */
 	if (parent.config.command != NULL &&
 	    vmm_start_command(&parent, &error) == -1)
 		return (end(&parent, &error));
@@ -338,12 +361,13 @@ main(int argc, char **argv)
 	if (follow_watch(&parent) == -1)
 		fatal("event loop");
 
-	/* 8. Lock ourselves down, then say so. */
-	if (lock_self(&parent, &missed) == -1)
+	/* 9. Lock ourselves down, then say so. */
+	if (lock_self(&parent) == -1)
 		return (end(&parent, &error));
-	announce(&parent, missed);
+	announce(&parent);
 
-	/* 9. Hand over the frame socket, and watch until the end. */
+	/* 10. Hand over the frame socket, and watch until the end. */
+	configure_serve(&parent);
 	vmm_start(&parent);
 	run_watch(&parent);
 	run_end(&parent);

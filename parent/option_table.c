@@ -33,6 +33,16 @@ set_control(struct config *config, const char *value)
 }
 
 static const char *
+set_evidence(struct config *config, const char *value)
+{
+	if (value[0] == '\0' ||
+	    strlcpy(config->evidence_path, value,
+		sizeof(config->evidence_path)) >= sizeof(config->evidence_path))
+		return ("must be a path of 1 to 4095 bytes, or fd:N");
+	return (NULL);
+}
+
+static const char *
 set_descriptor(int *fd, const char *value)
 {
 	uint32_t number;
@@ -302,6 +312,14 @@ set_max_pending(struct config *config, const char *value)
 }
 
 static const char *
+set_max_restarts(struct config *config, const char *value)
+{
+	if (spec_number(value, 0, 100000, &config->max_restarts) == -1)
+		return ("must be a number from 0 to 100000");
+	return (NULL);
+}
+
+static const char *
 set_connect_rate(struct config *config, const char *value)
 {
 	if (spec_number(value, 1, 1000000, &config->connect_rate_per_s) == -1)
@@ -418,6 +436,9 @@ static const struct option_def table[OPT_N] = {
 	[OPT_CONNECT_RATE] = { "connect-rate", 0, "N", "200",
 	    "connects a second; the burst is twice that",
 	    IN_FILE, set_connect_rate },
+	[OPT_MAX_RESTARTS] = { "max-restarts", 0, "N", "4",
+	    "times in 60 s that lost processes are replaced", IN_FILE,
+	    set_max_restarts },
 	[OPT_ISOLATION] = { "isolation", 0, "strict|best-effort", "strict",
 	    "strict: refuse to start without every fence",
 	    IN_FILE, set_isolation },
@@ -430,6 +451,9 @@ static const struct option_def table[OPT_N] = {
 	    "write READY=1 here when ready", IN_FILE, set_ready_fd },
 	[OPT_CONTROL] = { "control", 0, "PATH", NULL,
 	    "unix socket for sallyportctl", IN_FILE, set_control },
+	[OPT_EVIDENCE] = { "evidence", 0, "FILE|fd:N", NULL,
+	    "write what was seen of the jails here, as JSON",
+	    IN_FILE, set_evidence },
 	[OPT_FILE] = { "file", 'f', "FILE", NULL,
 	    "read options from FILE, too", 0, set_file },
 	[OPT_CHECK] = { "check", 'n', NULL, NULL,

@@ -8,6 +8,7 @@
 #include "ipc/log.h"
 #include "parent/configuration.h"
 #include "parent/control.h"
+#include "parent/evidence.h"
 #include "parent/frame_open.h"
 #include "parent/host_addrs.h"
 #include "parent/host_routes.h"
@@ -15,7 +16,9 @@
 #include "parent/publish.h"
 #include "parent/resolv_conf.h"
 #include "parent/resolv_watch.h"
+#include "parent/respawn.h"
 #include "parent/spawn.h"
+#include "parent/watchdog.h"
 
 struct event;
 struct event_base;
@@ -47,7 +50,10 @@ struct peer {
 	struct log_limit log_limit;
 	int hello_acked;
 	int ready;
-	uint32_t missed; /* isolation stages that do not hold */
+	uint32_t missed;    /* isolation stages that do not hold */
+	uint32_t asked;	    /* questions of the watchdog's without an answer */
+	unsigned int ticks; /* of the watchdog's, since the last */
+	int stopped;	    /* by a signal, when it was looked at last */
 };
 
 struct parent {
@@ -65,11 +71,16 @@ struct parent {
 	struct host_addrs host_addrs;
 	struct host_routes host_routes;
 	struct notify notify;
+	struct evidence evidence;
+	uint32_t missed; /* fences that the parent itself has not */
 	struct control control;
 	struct peer netproc, relayproc;
+	struct peer leaving; /* a relayproc whose netproc was lost */
+	struct spawner spawner;
+	struct respawn respawn;
+	struct watchdog watchdog;
 
 	struct event_base *base;
-	int exe_fd;    /* our own program */
 	int signal_fd; /* every signal that we take */
 	struct command_env env;
 	struct event *ev_signal, *ev_timer, *ev_vmm, *ev_command, *ev_control;
@@ -84,6 +95,9 @@ struct parent {
  * 0, or -1 after a line of log_error. */
 int configure_hello(struct peer *peer);
 int configure_child(struct peer *peer);
+
+/* configure.c: relayproc's jail was seen, it may accept clients. */
+void configure_serve(struct parent *parent);
 
 /* configure.c: an address of the host came or went, while running. */
 void configure_host_addr(const struct ipc_host_addr *change, void *arg);
@@ -118,8 +132,22 @@ enum ipc_error peer_ready(struct peer *peer, const void *payload);
 enum ipc_error peer_log(struct peer *peer, const void *payload);
 enum ipc_error peer_violation(struct peer *peer, const void *payload);
 
-/* peer.c: one line says how it ended, and the sidecar ends with it. */
+/*
+ * peer.c: it is taken down if it lives, and one line says how it ended; then
+ * it is replaced (respawn.h), or the sidecar ends if that is under way or was
+ * never ready.
+ */
 void peer_lost(struct peer *peer, const char *cause);
+
+/* peer.c: tells it to end in order. */
+void peer_say_stop(struct peer *peer);
+
+/*
+ * peer.c: to, which is none, becomes the relayproc that from was, which then
+ * is none; of what it says only log lines are heard.  0, or -1 with errno
+ * ENOMEM, and it was killed.
+ */
+int peer_put_aside(struct peer *to, struct peer *from);
 
 /* peer.c: takes the child down if it lives, and all that belongs to it. */
 void peer_end(struct peer *peer);
@@ -127,8 +155,15 @@ void peer_end(struct peer *peer);
 /* vmm.c: gives the frame socket that is there to netproc, or waits for one. */
 void vmm_start(struct parent *parent);
 
+/* vmm.c: netproc has pinned the guest's MAC. */
+enum ipc_error vmm_guest_mac(struct parent *parent,
+    const struct ipc_guest_mac *guest);
+
 /* vmm.c: netproc says that the VMM has gone. */
 void vmm_gone(struct parent *parent, const struct ipc_frame_gone *gone);
+
+/* vmm.c: gives a new netproc the frame socket of the last one. */
+void vmm_resume(struct parent *parent);
 
 /* vmm.c: starts COMMAND.  0, or -1 with error filled. */
 int vmm_start_command(struct parent *parent, struct config_error *error);

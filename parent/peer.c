@@ -96,8 +96,12 @@ peer_hello_ack(struct peer *peer, const void *payload)
 	    hello->role != (uint32_t)peer->child.role)
 		return (IPC_E_FIELD);
 	peer->hello_acked = 1;
-	if (configure_child(peer) == -1)
+	if (configure_child(peer) == 0)
+		return (IPC_OK);
+	if (peer->parent->state == PARENT_SETUP)
 		run_stop(peer->parent, EX_SOFTWARE);
+	else
+		peer_lost(peer, "does not take its configuration");
 	return (IPC_OK);
 }
 
@@ -113,8 +117,12 @@ peer_ready(struct peer *peer, const void *payload)
 	peer->missed = peer->child.missed | ready->missed;
 	if (peer->channel.phase == IPC_SETUP)
 		peer->channel.phase = IPC_RUN;
-	if (parent->netproc.ready && parent->relayproc.ready)
+	if (!parent->netproc.ready || !parent->relayproc.ready)
+		return (IPC_OK);
+	if (parent->state == PARENT_SETUP)
 		event_base_loopbreak(parent->base);
+	else
+		respawn_ready(parent);
 	return (IPC_OK);
 }
 
@@ -185,6 +193,9 @@ last_words(struct peer *peer)
 			return;
 		if (msg.hdr.type == IPC_LOG)
 			peer_log(peer, msg.payload);
+		else if (msg.hdr.type == IPC_GUEST_MAC ||
+		    msg.hdr.type == IPC_FRAME_GONE)
+			parent_from_netproc(&peer->channel, &msg, peer);
 		channel_msg_done(&msg);
 	}
 }
@@ -206,12 +217,20 @@ describe(int status, char *buf, size_t size)
 	    signo == SIGSYS ? ": seccomp violation" : "");
 }
 
+/* It was told to, alone or with all of us. */
+static int
+is_stopping(const struct peer *peer)
+{
+	return (peer->parent->state == PARENT_STOPPING ||
+	    peer->channel.phase == IPC_DRAIN);
+}
+
 /* The child's own sysexit, if it failed to start with one. */
 static int
-status_of(const struct parent *parent, int status)
+status_of(int status)
 {
-	if (parent->state == PARENT_SETUP && WIFEXITED(status) &&
-	    WEXITSTATUS(status) >= EX__BASE && WEXITSTATUS(status) <= EX__MAX)
+	if (WIFEXITED(status) && WEXITSTATUS(status) >= EX__BASE &&
+	    WEXITSTATUS(status) <= EX__MAX)
 		return (WEXITSTATUS(status));
 	return (EX_SOFTWARE);
 }
@@ -232,16 +251,65 @@ peer_lost(struct peer *peer, const char *cause)
 	spawn_end(&peer->child, &status);
 	last_words(peer);
 	describe(status, how, sizeof(how));
-	if (parent->state != PARENT_STOPPING)
+	if (is_stopping(peer)) {
+		if (!WIFEXITED(status) && parent->stop_stage < STOP_KILL)
+			log_warn("%s did not stop in order: %s",
+			    role_name(peer->child.role), how);
+	} else {
 		log_error("lost %s: %s", role_name(peer->child.role),
 		    cause != NULL ? cause : how);
-	else if (!WIFEXITED(status) && parent->stop_stage < STOP_KILL)
-		log_warn("%s did not stop in order: %s",
-		    role_name(peer->child.role), how);
-	if (parent->state != PARENT_STOPPING)
-		run_stop(parent, status_of(parent, status));
-	else
+	}
+	if (parent->state == PARENT_SETUP)
+		run_stop(parent, status_of(status));
+	else if (parent->state == PARENT_STOPPING)
 		run_someone_ended(parent);
+	else
+		respawn_lost(peer);
+}
+
+void
+peer_say_stop(struct peer *peer)
+{
+	const struct ipc_empty empty = { 0 };
+
+	if (peer->ev_exit == NULL)
+		return;
+	if (channel_send(&peer->channel, IPC_STOP, 0, 0, &empty,
+		sizeof(empty)) == -1)
+		log_debug("STOP to %s: %s", role_name(peer->child.role),
+		    strerror(errno));
+	peer->channel.phase = IPC_DRAIN;
+	channel_event_kick(&peer->channel_event);
+}
+
+/* It may still accuse a netproc that is no more. */
+static enum ipc_error
+from_leaving(struct channel *ch, struct ipc_msg *msg, void *arg)
+{
+	(void)ch;
+	return (msg->hdr.type == IPC_LOG ? peer_log(arg, msg->payload) :
+					   IPC_OK);
+}
+
+int
+peer_put_aside(struct peer *to, struct peer *from)
+{
+	struct event_base *base = from->parent->base;
+
+	event_free(from->ev_exit);
+	channel_event_stop(&from->channel_event);
+	*to = *from;
+	peer_init(from, to->parent, to->child.role);
+	to->ev_exit = event_new(base, to->child.pidfd, EV_READ, on_exit, to);
+	if (to->ev_exit != NULL && event_add(to->ev_exit, NULL) == 0 &&
+	    channel_event_start(&to->channel_event, base, &to->channel,
+		from_leaving, on_channel_lost, to) == 0) {
+		channel_event_kick(&to->channel_event);
+		return (0);
+	}
+	peer_end(to);
+	errno = ENOMEM;
+	return (-1);
 }
 
 void

@@ -7,7 +7,7 @@
 
 /* A TCP listener or a bound UDP socket of --publish. */
 struct publish_listener {
-	int fd; /* owned, non-blocking; -1 once handed over */
+	int fd; /* owned, non-blocking; each relayproc gets a reference */
 	struct ipc_listener what;
 };
 
@@ -23,7 +23,7 @@ struct publish_set {
 int publish_open(const struct config *config, struct publish_set *set,
     struct config_error *error);
 
-/* Closes what was not handed over. */
+/* Closes our references. */
 void publish_close(struct publish_set *set);
 
 #endif

@@ -155,7 +155,9 @@ run_init(struct parent *parent)
 		errno = ENOMEM;
 		return (-1);
 	}
-	return (0);
+	if (respawn_init(parent) == -1)
+		return (-1);
+	return (watchdog_init(parent));
 }
 
 static int
@@ -177,7 +179,8 @@ loop(struct parent *parent)
 int
 run_setup(struct parent *parent)
 {
-	if (peer_watch(&parent->netproc, parent_from_netproc) == -1 ||
+	if (respawn_watch(parent) == -1 ||
+	    peer_watch(&parent->netproc, parent_from_netproc) == -1 ||
 	    peer_watch(&parent->relayproc, parent_from_relayproc) == -1) {
 		log_error("cannot watch the children: %s", strerror(errno));
 		parent->status = EX_OSERR;
@@ -202,21 +205,6 @@ run_watch(struct parent *parent)
 	loop(parent);
 }
 
-static void
-say_stop(struct peer *peer)
-{
-	const struct ipc_empty empty = { 0 };
-
-	if (peer->ev_exit == NULL)
-		return;
-	if (channel_send(&peer->channel, IPC_STOP, 0, 0, &empty,
-		sizeof(empty)) == -1)
-		log_debug("STOP to %s: %s", role_name(peer->child.role),
-		    strerror(errno));
-	peer->channel.phase = IPC_DRAIN;
-	channel_event_kick(&peer->channel_event);
-}
-
 /* Enters the next stage whose time has come; sets the timer for the one
  * after. */
 static void
@@ -228,7 +216,7 @@ stop_advance(struct parent *parent)
 	if (parent->stop_stage == STOP_NETPROC &&
 	    (!netproc_lives || spent_ms >= STOP_NETPROC_MS)) {
 		parent->stop_stage = STOP_RELAYPROC;
-		say_stop(&parent->relayproc);
+		peer_say_stop(&parent->relayproc);
 	}
 	if (parent->stop_stage == STOP_RELAYPROC && spent_ms >= STOP_ALL_MS) {
 		parent->stop_stage = STOP_KILL;
@@ -276,10 +264,11 @@ run_stop(struct parent *parent, int status)
 	/* Nobody comes in any more, and the names go at once. */
 	if (parent->ev_vmm != NULL)
 		event_del(parent->ev_vmm);
+	watchdog_rest(parent);
 	unix_listener_close(&parent->frame.listener);
 	control_close(&parent->control);
 	command_signal(&parent->frame.command, SIGTERM);
-	say_stop(&parent->netproc);
+	peer_say_stop(&parent->netproc);
 	run_someone_ended(parent);
 }
 
@@ -297,6 +286,9 @@ run_end(struct parent *parent)
 	parent->state = PARENT_STOPPING;
 	peer_end(&parent->netproc);
 	peer_end(&parent->relayproc);
+	peer_end(&parent->leaving);
+	respawn_end(parent);
+	watchdog_end(parent);
 	control_close(&parent->control);
 	run_event_drop(&parent->ev_signal);
 	run_event_drop(&parent->ev_timer);
@@ -309,6 +301,8 @@ run_end(struct parent *parent)
 	frame_close(&parent->frame);
 	publish_close(&parent->publish);
 	notify_close(&parent->notify);
+	evidence_close(&parent->evidence);
+	spawner_end(&parent->spawner);
 	if (parent->signal_fd != -1)
 		close(parent->signal_fd);
 	parent->signal_fd = -1;

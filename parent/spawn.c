@@ -114,7 +114,8 @@ clone_process(uint64_t flags, int *pidfd)
 	memset(&args, 0, sizeof(args));
 	args.flags = flags | CLONE_PIDFD;
 	args.pidfd = (uint64_t)(uintptr_t)pidfd;
-	args.exit_signal = SIGCHLD;
+	/* With CLONE_PARENT the signal is what our own parent gets of us. */
+	args.exit_signal = flags & CLONE_PARENT ? 0 : SIGCHLD;
 	return ((pid_t)syscall(SYS_clone3, &args, sizeof(args)));
 }
 
@@ -167,13 +168,15 @@ launch_clone(struct launch *launch, struct child *child)
 {
 	pid_t pid;
 
-	pid = clone_process(launch->flags, &child->pidfd);
+	const uint64_t parent = launch->config->for_parent ? CLONE_PARENT : 0;
+
+	pid = clone_process(launch->flags | parent, &child->pidfd);
 	if (pid != -1)
 		return (pid);
 	if (namespaces_choose(&launch->flags, launch->config->strict,
 		&child->missed) == -1)
 		return (-1);
-	pid = clone_process(launch->flags, &child->pidfd);
+	pid = clone_process(launch->flags | parent, &child->pidfd);
 	if (pid == -1)
 		log_error("cannot start %s: clone3: %s; mend: allow more "
 			  "processes (ulimit -u, pids.max)",

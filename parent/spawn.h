@@ -24,9 +24,10 @@ struct child {
 };
 
 struct spawn_config {
-	int exe_fd;   /* spawn_open_exe(); borrowed */
-	int strict;   /* --isolation strict */
-	int has_user; /* --user was given: uid and gid are set (root only) */
+	int exe_fd;	/* spawn_open_exe(); borrowed */
+	int strict;	/* --isolation strict */
+	int for_parent; /* the children are those of our own parent */
+	int has_user;	/* --user was given: uid and gid are set (root only) */
 	uid_t uid;
 	gid_t gid;
 };

@@ -1,7 +1,7 @@
 /*
  * The VMM's comings and goings.  netproc gets a reference to the frame
- * socket; ours stays open as long, so that the VMM need not notice if netproc
- * is replaced one day.
+ * socket; ours stays open as long, so that the VMM need not notice when
+ * netproc is replaced.
  */
 
 #include <sys/socket.h>
@@ -34,15 +34,28 @@ log_attached(const struct parent *parent)
 static void
 hand_over(struct parent *parent)
 {
-	const struct ipc_frame frame = { .kind = FRAME_STREAM };
+	struct ipc_frame *frame = &parent->frame.frame;
 	struct peer *netproc = &parent->netproc;
 
-	if (channel_lend_fd(&netproc->channel, IPC_FRAME, 0, 0, &frame,
-		sizeof(frame), parent->frame.fd) == -1) {
+	if (parent->respawn.stage != RESPAWN_NONE)
+		return; /* vmm_resume() */
+	frame->kind = FRAME_STREAM;
+	if (channel_lend_fd(&netproc->channel, IPC_FRAME, 0, 0, frame,
+		sizeof(*frame), parent->frame.fd) == -1) {
 		peer_lost(netproc, "does not take the frame socket");
 		return;
 	}
-	log_attached(parent);
+	if (!frame->resumed)
+		log_attached(parent);
+	frame->resumed = 1; /* by the next netproc, if there is one */
+	watchdog_arm(parent);
+}
+
+void
+vmm_resume(struct parent *parent)
+{
+	if (parent->frame.fd != -1)
+		hand_over(parent);
 }
 
 /*
@@ -93,7 +106,7 @@ on_connect(evutil_socket_t fd, short what, void *arg)
 			    (int)source->vmm.pid);
 		return;
 	}
-	frame_set_buffer(conn);
+	frame_prepare(conn);
 	source->fd = conn;
 	source->vmm = peer;
 	hand_over(parent);
@@ -115,6 +128,22 @@ vmm_start(struct parent *parent)
 		fatalx("no memory for the frame socket's event");
 }
 
+/* Once in a session: no netproc that was taken over pins another. */
+enum ipc_error
+vmm_guest_mac(struct parent *parent, const struct ipc_guest_mac *guest)
+{
+	struct frame_source *source = &parent->frame;
+
+	if (guest->pad[0] != 0 || guest->pad[1] != 0 ||
+	    !parent->config.mac_auto)
+		return (IPC_E_FIELD);
+	if (source->fd == -1 || source->frame.guest_mac_known)
+		return (IPC_E_STATE);
+	memcpy(source->frame.guest_mac, guest->mac, sizeof(guest->mac));
+	source->frame.guest_mac_known = 1;
+	return (IPC_OK);
+}
+
 void
 vmm_gone(struct parent *parent, const struct ipc_frame_gone *gone)
 {
@@ -125,6 +154,10 @@ vmm_gone(struct parent *parent, const struct ipc_frame_gone *gone)
 		log_warn("vmm gone: it announced a frame of %u bytes",
 		    gone->detail);
 		break;
+	case FRAME_GONE_JOURNAL:
+		log_warn("vmm gone: netproc died and left no sound journal, "
+			 "so its stream cannot be gone on with");
+		break;
 	case FRAME_GONE_ERROR:
 		log_info("vmm gone: %s", strerror((int)gone->detail));
 		break;
@@ -132,6 +165,7 @@ vmm_gone(struct parent *parent, const struct ipc_frame_gone *gone)
 		log_info("vmm gone");
 		break;
 	}
+	watchdog_rest(parent);
 	frame_drop(source);
 	if (parent->ev_vmm != NULL && parent->state == PARENT_RUN)
 		event_add(parent->ev_vmm, NULL);
