@@ -2,8 +2,14 @@
 netproc_tests = \
 	tests/unit/test_flow_assoc \
 	tests/unit/test_blocks \
+	tests/unit/test_coalesce \
+	tests/unit/test_datagram \
 	tests/unit/test_flow \
-	tests/unit/test_frame
+	tests/unit/test_frame \
+	tests/unit/test_journal \
+	tests/unit/test_journal_kills \
+	tests/unit/test_lwip_faults \
+	tests/unit/test_offload
 check_PROGRAMS += $(netproc_tests)
 TESTS += $(netproc_tests)
 
@@ -13,6 +19,27 @@ netproc_test_libs = netproc/libnetproc.a netproc/lwip/liblwip.a \
 	$(LIBBSD_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_flow_assoc_LDADD = $(netproc_test_libs)
 tests_unit_test_blocks_LDADD = $(netproc_test_libs)
+tests_unit_test_coalesce_SOURCES = tests/unit/test_coalesce.c \
+	netproc/flow/coalesce.c
+tests_unit_test_coalesce_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
+tests_unit_test_coalesce_LDADD = $(CMOCKA_LIBS)
+tests_unit_test_datagram_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
+tests_unit_test_datagram_LDADD = $(netproc_test_libs)
 tests_unit_test_flow_LDADD = $(netproc_test_libs)
 tests_unit_test_frame_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
 tests_unit_test_frame_LDADD = $(netproc_test_libs)
+journal_rig = tests/unit/journal_rig.c tests/unit/journal_rig.h
+tests_unit_test_journal_SOURCES = tests/unit/test_journal.c $(journal_rig)
+tests_unit_test_journal_kills_SOURCES = tests/unit/test_journal_kills.c \
+	$(journal_rig)
+tests_unit_test_journal_kills_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
+tests_unit_test_journal_kills_LDADD = $(netproc_test_libs)
+tests_unit_test_journal_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
+tests_unit_test_journal_LDADD = $(netproc_test_libs)
+tests_unit_test_lwip_faults_SOURCES = tests/unit/test_lwip_faults.c \
+	tests/unit/forked.c tests/unit/forked.h
+tests_unit_test_lwip_faults_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
+tests_unit_test_lwip_faults_LDADD = netproc/lwip/liblwip.a \
+	netproc/libnetproc.a $(CMOCKA_LIBS)
+tests_unit_test_offload_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
+tests_unit_test_offload_LDADD = $(netproc_test_libs)

@@ -67,6 +67,7 @@ void
 jailed_start(struct life *life, rlim_t nofile)
 {
 	struct relayproc *rp = life->rp;
+	const struct ipc_empty serve = { 0 };
 	struct ipc_msg msg;
 
 	life_configure(life);
@@ -84,6 +85,9 @@ jailed_start(struct life *life, rlim_t nofile)
 	life_expect(life, &life->parent, IPC_HELLO_ACK, &msg);
 	life_expect(life, &life->parent, IPC_READY, &msg);
 	life->parent.phase = IPC_RUN;
+	assert_int_equal(channel_send(&life->parent, IPC_SERVE, 0, 0, &serve,
+			     sizeof(serve)),
+	    0);
 }
 
 /* The process has to end by itself, with this status. */

@@ -146,6 +146,7 @@ life_configure(struct life *life)
 void
 life_start(struct life *life)
 {
+	const struct ipc_empty serve = { 0 };
 	struct ipc_msg msg;
 
 	life_configure(life);
@@ -156,6 +157,10 @@ life_start(struct life *life)
 	assert_int_equal(channel_recv(&life->parent, &msg), CHANNEL_MESSAGE);
 	assert_int_equal(msg.hdr.type, IPC_READY);
 	life->parent.phase = IPC_RUN;
+	assert_int_equal(channel_send(&life->parent, IPC_SERVE, 0, 0, &serve,
+			     sizeof(serve)),
+	    0);
+	relayproc_turn(life->rp, EVLOOP_NONBLOCK);
 }
 
 void

@@ -185,7 +185,7 @@ a_missing_file_is_told_with_its_name(void **state)
 	config_init(&config);
 	assert_int_equal(config_file_read(&config, "/nonexistent/file", &error),
 	    -1);
-	assert_int_equal(error.status, EX_NOINPUT);
+	assert_int_equal(error.status, EX_CONFIG);
 	assert_non_null(strstr(error.text, "-f /nonexistent/file: "));
 }
 
@@ -257,6 +257,7 @@ the_canonical_form_read_back_is_the_same_configuration(void **state)
 	set_argument(OPT_LOG_LEVEL, "warn");
 	set_argument(OPT_READY_FD, "9");
 	set_argument(OPT_CONTROL, "control");
+	set_argument(OPT_EVIDENCE, "fd:8");
 	before = config;
 	print_text(first, sizeof(first));
 	assert_int_equal(read_text(first), 0);
@@ -290,6 +291,7 @@ the_canonical_form_names_every_option_of_a_file(void **state)
 	set_argument(OPT_USER, "nobody");
 	set_argument(OPT_READY_FD, "9");
 	set_argument(OPT_CONTROL, "c");
+	set_argument(OPT_EVIDENCE, "e");
 	print_text(text, sizeof(text));
 	for (id = 0; id < OPT_N; id++) {
 		if ((option_def((enum option_id)id)->flags & OPTION_IN_FILE) ==

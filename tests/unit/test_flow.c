@@ -121,7 +121,7 @@ a_tuple_is_free_before_its_slot_is(void **state)
 	struct flow *old = flow_alloc(&table, &tuple, 1), *young;
 
 	(void)state;
-	flow_unhash(old);
+	flow_unhash(&table, old);
 	assert_null(flow_lookup(&table, &tuple, 1));
 	young = flow_alloc(&table, &tuple, 1);
 	assert_non_null(young);

@@ -52,6 +52,32 @@ make_pair(int fds[2])
 	    errno);
 }
 
+static void
+reader_make(struct frame_reader *r)
+{
+	struct journal *journal = journal_map(-1, 1);
+
+	assert_non_null(journal);
+	frame_reader_init(r, journal);
+}
+
+static void
+writer_make(struct frame_writer *w)
+{
+	struct journal *journal = journal_map(-1, 1);
+
+	assert_non_null(journal);
+	assert_int_equal(frame_writer_init(w, journal, 0), 0);
+}
+
+static void
+writer_free(struct frame_writer *w)
+{
+	journal_unmap(w->journal);
+	free(w->slots);
+	free(w->iov);
+}
+
 /* Takes what is there; says how many whole frames came, in order. */
 static size_t
 take(struct frame_reader *r, int fd, size_t next)
@@ -81,7 +107,7 @@ frames_come_whole_however_the_stream_is_cut(void **state)
 	int fds[2];
 
 	(void)state;
-	assert_int_equal(frame_reader_init(&r), 0);
+	reader_make(&r);
 	make_pair(fds);
 	/* Every cut of the first frames, which have every kind of border. */
 	for (split = 1; split < 1700; split++) {
@@ -106,7 +132,7 @@ frames_come_whole_however_the_stream_is_cut(void **state)
 		}
 		assert_int_equal(next, NSIZES);
 	}
-	free(r.buf);
+	journal_unmap(r.journal);
 	close(fds[0]);
 	close(fds[1]);
 }
@@ -119,7 +145,7 @@ a_long_stream_wraps_without_losing_its_place(void **state)
 	int fds[2];
 
 	(void)state;
-	assert_int_equal(frame_reader_init(&r), 0);
+	reader_make(&r);
 	make_pair(fds);
 	for (round = 0; round < 4000; round++) {
 		seed = seed * 1103515245u + 12345u;
@@ -131,7 +157,7 @@ a_long_stream_wraps_without_losing_its_place(void **state)
 		next = take(&r, fds[1], next);
 	}
 	assert_true(next > 4000);
-	free(r.buf);
+	journal_unmap(r.journal);
 	close(fds[0]);
 	close(fds[1]);
 }
@@ -209,7 +235,7 @@ frames_go_out_whole_however_little_the_socket_takes(void **state)
 	int fds[2], small = 4096, rc;
 
 	(void)state;
-	assert_int_equal(frame_writer_init(&w), 0);
+	writer_make(&w);
 	make_pair(fds);
 	setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
 	got = malloc(cap);
@@ -236,8 +262,7 @@ frames_go_out_whole_however_little_the_socket_takes(void **state)
 	assert_int_equal(w.nsent, n);
 	assert_int_equal(w.bytes, 0);
 	free(got);
-	free(w.slots);
-	free(w.iov);
+	writer_free(&w);
 	close(fds[0]);
 	close(fds[1]);
 }
@@ -259,7 +284,7 @@ the_queue_is_bounded_in_frames_and_in_bytes(void **state)
 	size_t n = 0;
 
 	(void)state;
-	assert_int_equal(frame_writer_init(&w), 0);
+	writer_make(&w);
 	while (push_one(&w, 60) == 0)
 		n++;
 	assert_int_equal(n, FRAME_QUEUE_FRAMES);
@@ -270,8 +295,7 @@ the_queue_is_bounded_in_frames_and_in_bytes(void **state)
 	assert_true(w.bytes <= FRAME_QUEUE_BYTES);
 	assert_true(w.bytes > FRAME_QUEUE_BYTES - 2 * FRAME_LEN_MAX);
 	frame_writer_reset(&w);
-	free(w.slots);
-	free(w.iov);
+	writer_free(&w);
 }
 
 int

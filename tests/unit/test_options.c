@@ -94,11 +94,14 @@ static const struct bad bad_values[] = {
 	{ OPT_MAX_FLOWS, "65537", "1 to 65536" },
 	{ OPT_MAX_PENDING, "0", "1 to 65536" },
 	{ OPT_CONNECT_RATE, "0", "1 to 1000000" },
+	{ OPT_MAX_RESTARTS, "-1", "0 to 100000" },
+	{ OPT_MAX_RESTARTS, "100001", "0 to 100000" },
 	{ OPT_ISOLATION, "lax", "strict or best-effort" },
 	{ OPT_USER, "", "1 to 32 bytes" },
 	{ OPT_LOG_LEVEL, "loud", "error, warn, info or debug" },
 	{ OPT_READY_FD, "1", "from 3 on" },
 	{ OPT_CONTROL, "", "1 to 107 bytes" },
+	{ OPT_EVIDENCE, "", "1 to 4095 bytes" },
 	{ OPT_FILE, "", "path of a file" },
 };
 #define NBAD (sizeof(bad_values) / sizeof(bad_values[0]))
@@ -178,6 +181,7 @@ defaults_are_those_of_the_manual(void **state)
 	assert_int_equal(config.max_flows, 1024);
 	assert_int_equal(config.max_pending, 64);
 	assert_int_equal(config.connect_rate_per_s, 200);
+	assert_int_equal(config.max_restarts, 4);
 	assert_true(config.strict);
 	assert_string_equal(config.user, "");
 	assert_int_equal(config.log_level, LOG_LEVEL_INFO);
@@ -226,7 +230,7 @@ static void
 what_is_no_option_is_refused_by_name(void **state)
 {
 	static const char *const none[] = { "--relay", "--netns", "--pcap",
-		"--audit", "--evidence", "--allow-host", "--rate-up", "-x" };
+		"--audit", "--metrics", "--allow-host", "--rate-up", "-x" };
 	size_t i;
 
 	(void)state;

@@ -57,6 +57,10 @@ a_lent_socket_is_set_up_as_netproc_relies_on(void **state)
 			     &len),
 	    0);
 	assert_int_equal(value, 1);
+	assert_int_equal(getsockopt(pair.lent, SOL_SOCKET, SO_KEEPALIVE, &value,
+			     &len),
+	    0);
+	assert_int_equal(value, 1);
 	assert_int_equal(getsockopt(pair.lent, SOL_SOCKET, SO_OOBINLINE, &value,
 			     &len),
 	    0);

@@ -1,0 +1,161 @@
+#include <sys/socket.h>
+
+#include <netinet/in.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "ipc/journal.h"
+#include "netproc/gateway/gateway.h"
+#include "netproc/netproc.h"
+
+#define GUEST	   0x64600002u
+#define GATEWAY	   0x64600001u
+#define GUEST_PORT 53
+#define FIRST_IN   FLOW_INBOUND_BIT /* the first slot of relayproc's */
+
+/* A netproc of which only the datagrams live; relay is the other end. */
+struct life {
+	struct channel relay;
+	int link; /* what would be the VMM's end */
+};
+
+static struct netproc netproc;
+
+static void
+dgram_channel(struct life *life, struct netproc *np)
+{
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX,
+			     SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+			     fds),
+	    0);
+	assert_int_equal(channel_init(&np->dgram, fds[0], ROLE_NETPROC,
+			     ROLE_RELAYPROC, IPC_DGRAM_MAX, 0),
+	    0);
+	assert_int_equal(channel_init(&life->relay, fds[1], ROLE_RELAYPROC,
+			     ROLE_NETPROC, IPC_DGRAM_MAX, 0),
+	    0);
+	np->dgram.phase = IPC_RUN;
+	life->relay.phase = IPC_RUN;
+}
+
+static int
+setup(void **state)
+{
+	static struct life life;
+	struct netproc *np = &netproc;
+	int fds[2];
+
+	memset(np, 0, sizeof(*np));
+	np->cfg.mtu = 1500;
+	np->cfg.prefix_len = 30;
+	np->cfg.address = addr_from_ip4(GUEST);
+	np->cfg.gateway = addr_from_ip4(GATEWAY);
+	np->cfg.dns_in_flight = 1;
+	np->guest_ip = GUEST;
+	np->gateway_ip = GATEWAY;
+	np->tick_armed = 1; /* nobody turns an event loop */
+	np->shield.guest_ip = GUEST;
+	np->shield.gateway_ip = GATEWAY;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0,
+			     fds),
+	    0);
+	np->frame_fd = fds[0];
+	life.link = fds[1];
+	np->journal = journal_map(-1, 4);
+	assert_non_null(np->journal);
+	assert_int_equal(frame_writer_init(&np->writer, np->journal, 0), 0);
+	assert_int_equal(assocs_init(&np->assocs, 2, 1), 0);
+	assert_int_equal(gateway_init(np), 0);
+	dgram_channel(&life, np);
+	*state = &life;
+	return (0);
+}
+
+/* relayproc passes on "in" from a client of a published port. */
+static void
+client_says(uint32_t generation, uint32_t client_ip)
+{
+	struct ipc_assoc_data data = {
+		.peer = addr_from_ip4(client_ip),
+		.peer_port = 4000,
+		.guest_port = GUEST_PORT,
+		.proto = IPPROTO_UDP,
+	};
+	struct ipc_msg msg = {
+		.hdr = { .type = IPC_ASSOC_RECV,
+		    .flow = FIRST_IN,
+		    .generation = generation },
+		.fd = -1,
+	};
+	static uint8_t text[] = "in";
+
+	msg.payload = &data;
+	msg.tail = text;
+	msg.tail_len = sizeof(text);
+	assert_int_equal(datagram_received(&netproc, &msg), IPC_OK);
+}
+
+/* The guest answers whom its service has seen last, under that name. */
+static void
+guest_answers(const uint8_t *text, size_t len)
+{
+	const struct assoc *assoc = TAILQ_FIRST(&netproc.assocs.active);
+	struct shield_frame sf = {
+		.version = 4,
+		.src_ip = GUEST,
+		.dst_ip = GATEWAY,
+		.sport = GUEST_PORT,
+		.payload_len = len,
+	};
+
+	assert_non_null(assoc);
+	sf.dport = assoc->key.peer_port;
+	datagram_udp(&netproc, text, &sf);
+}
+
+static void
+an_answer_that_waits_goes_before_its_association_gives_way(void **state)
+{
+	struct life *life = *state;
+	struct ipc_assoc_data data;
+	struct ipc_msg msg;
+
+	client_says(1, 0x0a000001);
+	guest_answers((const uint8_t *)"for the first", 13);
+	/* Not sent yet, for the turn may bring more of its kind. */
+	assert_int_equal(channel_recv(&life->relay, &msg), CHANNEL_EMPTY);
+	client_says(2, 0x0a000002);
+	assert_int_equal(channel_recv(&life->relay, &msg), CHANNEL_MESSAGE);
+	assert_int_equal(msg.hdr.type, IPC_ASSOC_SEND);
+	assert_int_equal(msg.hdr.generation, 1);
+	memcpy(&data, msg.payload, sizeof(data));
+	assert_int_equal(addr_to_ip4(&data.peer), 0x0a000001);
+	channel_msg_done(&msg);
+	guest_answers((const uint8_t *)"for the second", 14);
+	datagram_flush(&netproc);
+	assert_int_equal(channel_recv(&life->relay, &msg), CHANNEL_MESSAGE);
+	assert_int_equal(msg.hdr.generation, 2);
+	memcpy(&data, msg.payload, sizeof(data));
+	assert_int_equal(addr_to_ip4(&data.peer), 0x0a000002);
+	channel_msg_done(&msg);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    an_answer_that_waits_goes_before_its_association_gives_way),
+	};
+
+	return (cmocka_run_group_tests_name("datagram", tests, setup, NULL));
+}

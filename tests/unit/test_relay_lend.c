@@ -1,0 +1,110 @@
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <event2/event.h>
+
+#include "tests/unit/forked.h"
+#include "tests/unit/relay_life.h"
+
+/* Nobody's quota of descriptors in flight is that of RLIMIT_NOFILE. */
+#define NOBODY	  65534
+#define NFILES	  64
+#define EXIT_SKIP 77
+
+static int
+fd_send(int sock, int fd)
+{
+	union {
+		struct cmsghdr hdr;
+		uint8_t bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	char x = 'x';
+	struct iovec iov = { .iov_base = &x, .iov_len = 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+
+	memset(&control, 0, sizeof(control));
+	control.hdr.cmsg_level = SOL_SOCKET;
+	control.hdr.cmsg_type = SCM_RIGHTS;
+	control.hdr.cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(&control.hdr), &fd, sizeof(fd));
+	return (sendmsg(sock, &msg, MSG_DONTWAIT) == -1 ? errno : 0);
+}
+
+/* In a process of its own, since it gives up its user. */
+static int
+lend_over_quota(const void *arg)
+{
+	const struct rlimit limit = { NFILES, NFILES };
+	struct life life;
+	int fds[2], error, n, server, listener, lent;
+	struct ipc_msg msg;
+	uint16_t port;
+
+	(void)arg;
+	life_init(&life);
+	start_with_loopback(&life);
+	listener = life_listen(&port, 1);
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == -1 ||
+	    setrlimit(RLIMIT_NOFILE, &limit) == -1 ||
+	    setresuid(NOBODY, NOBODY, NOBODY) == -1)
+		return (EXIT_SKIP);
+	for (n = 0; n < 4 * NFILES; n++) {
+		error = fd_send(fds[0], fds[0]);
+		if (error != 0)
+			break;
+	}
+	assert_int_equal(error, ETOOMANYREFS);
+	life_open(&life, 0, "127.0.0.1", port);
+	server = life_accept(&life, listener);
+	life_expect_silence(&life, &life.peer, 100);
+	assert_int_equal(life.rp->flows.count[FLOW_LENDING], 1);
+	/* What was in flight goes: only a timer wakes relayproc. */
+	close(fds[1]);
+	close(fds[0]);
+	while (life.rp->flows.count[FLOW_LENDING] > 0)
+		relayproc_turn(life.rp, EVLOOP_ONCE);
+	life_expect(&life, &life.peer, IPC_FLOW_OPENED, &msg);
+	lent = msg.fd;
+	assert_int_not_equal(lent, -1);
+	assert_int_equal(write(lent, "x", 1), 1);
+	assert_int_equal(server_reads(&life, server), 1);
+	return (0);
+}
+
+static void
+lending_past_the_quota_in_flight_is_tried_again(void **state)
+{
+	int status;
+
+	(void)state;
+	status = forked(lend_over_quota, NULL);
+	if (FORKED_EXITED(status, EXIT_SKIP))
+		skip();
+	assert_true(FORKED_EXITED(status, 0));
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    lending_past_the_quota_in_flight_is_tried_again),
+	};
+
+	return (cmocka_run_group_tests_name("relay_lend", tests, NULL, NULL));
+}
