@@ -1,7 +1,9 @@
 /*
  * Replays a target's corpus without libFuzzer: each file, and each beginning
- * of it, in a copy of exactly its size.  Speaks TAP.  The corpus lies in
- * $srcdir/tests/fuzz/corpus; arguments name other files.
+ * of it unless a fuzzer has made it (found-*), in a copy of exactly its size.
+ * Speaks TAP.  The corpus lies in
+ * $srcdir/tests/fuzz/corpus; arguments name other files.  With REPLAY_WHOLE in
+ * the environment the beginnings are left out: valgrind is slow.
  */
 
 #include <dirent.h>
@@ -16,6 +18,7 @@
 #define BEGINNINGS_MAX 2048 /* longer inputs are not cut at every byte */
 
 static unsigned int ntests;
+static int whole_only;
 
 static void
 run_exact(const uint8_t *bytes, size_t len)
@@ -43,7 +46,9 @@ replay_file(const char *path)
 	}
 	len = fread(bytes, 1, sizeof(bytes), f);
 	fclose(f);
-	for (cut = 0; cut < len && len <= BEGINNINGS_MAX; cut++)
+	for (cut = 0; cut < len && len <= BEGINNINGS_MAX && !whole_only &&
+	     strstr(path, "/found-") == NULL;
+	     cut++)
 		run_exact(bytes, cut);
 	run_exact(bytes, len);
 	printf("ok %u - %s\n", ntests, path);
@@ -85,6 +90,7 @@ main(int argc, char *argv[])
 {
 	int i;
 
+	whole_only = getenv("REPLAY_WHOLE") != NULL;
 	for (i = 1; i < argc; i++)
 		replay_file(argv[i]);
 	if (argc == 1 && replay_corpus() == -1)

@@ -19,7 +19,10 @@ cd "$build"
 for name in $FUZZ_TARGETS; do
 	mkdir -p "work/$name"
 	make "tests/fuzz/fuzz_$name"
-	"tests/fuzz/fuzz_$name" -max_total_time="${FUZZ_SECONDS:-60}" \
+	set --
+	[ ! -f "$srcdir/tests/fuzz/dict/$name.dict" ] ||
+	    set -- -dict="$srcdir/tests/fuzz/dict/$name.dict"
+	"tests/fuzz/fuzz_$name" "$@" -max_total_time="${FUZZ_SECONDS:-60}" \
 	    -print_final_stats=1 -artifact_prefix="work/$name/" \
 	    "work/$name" "$srcdir/tests/fuzz/corpus/$name"
 done

@@ -1,0 +1,284 @@
+"""Conversations for fuzz_netproc.c (see there and whole_*.c): a guest, a VMM,
+relayproc and remote hosts that say what each line has them say."""
+import struct
+
+TCP, UDP, FRAME, REMOTE, RELAY, HOSTILE, TIME, VMM = range(8)
+FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
+BIG_MTU, IP6, OPEN, SMALL_LINK = 1, 2, 4, 8
+STAY, MORE, FAR, VERY_FAR, OWN_BYTES, ACK_FAR = 1, 2, 4, 8, 16, 32
+NO_OPTIONS, SYN_OPTIONS, SYN_SMALL, TIMESTAMP, SACK, OWN = range(6)
+(OPENED, FAILED, CLOSED, INBOUND, ANSWER, DNS_FAILED, RECV, RECV_INBOUND,
+ ERROR, MODE, HOST_ROUTE) = range(11)
+WRITE, READ, SHUTDOWN, CLOSE = range(4)
+PAUSE, GO_ON, VMM_READ, SPLIT, LEAVE, COME, BYTES, RESUME = range(8)
+FIX = 0x1f  # of a raw frame: MACs, header, source, destination, checksum
+
+
+def record(who, *body):
+    data = b"".join(part if isinstance(part, bytes) else bytes([part & 0xff])
+                    for part in body)
+    return bytes([who]) + struct.pack(">H", len(data)) + data
+
+
+def u16(value):
+    return struct.pack(">H", value)
+
+
+def tcp(conn, flags, length=0, how=0, options=NO_OPTIONS, own=b"", seq=0,
+        ack=0, window=0xff, payload=b""):
+    chosen = bytes([options])
+    if options == OWN:
+        chosen += bytes([len(own) // 4]) + own
+    if payload:
+        how, length = how | OWN_BYTES, len(payload)
+    return record(TCP, conn, flags, how, chosen, seq, ack, window,
+                  u16(length), payload)
+
+
+def syn(conn, options=SYN_OPTIONS, **more):
+    return tcp(conn, SYN, options=options, **more)
+
+
+def handshake(conn):
+    return syn(conn) + tcp(conn, ACK)
+
+
+def data(conn, length, **more):
+    return tcp(conn, ACK | PSH, length, **more)
+
+
+def remote(which, what, n=0):
+    return record(REMOTE, which, what, u16(n))
+
+
+def relay(what, *body):
+    return record(RELAY, what, *body)
+
+
+def udp(port, whom, payload, length=None):
+    return record(UDP, port, whom,
+                  u16(len(payload) if length is None else length), payload)
+
+
+def wait(unit, n):
+    """n times 4 of 1, 10, 250 or 1000 ms."""
+    return record(TIME, unit << 6 | n)
+
+
+def vmm(what, *body):
+    return record(VMM, what, *body)
+
+
+def frame(data, choices=FIX):
+    return record(FRAME, choices, data)
+
+
+def question(name, kind=1):
+    labels = b"".join(bytes([len(part)]) + part.encode()
+                      for part in name.split("."))
+    return struct.pack(">HHHHHH", 7, 0x100, 1, 0, 0, 0) + labels + \
+        struct.pack(">BHH", 0, kind, 1)
+
+
+def put_tcp(put):
+    up = handshake(0)
+    put("tcp-echo", OPEN, up, data(0, 100), remote(0, READ, 100),
+        remote(0, WRITE, 5000), tcp(0, ACK), tcp(0, ACK | FIN),
+        remote(0, READ, 1), remote(0, SHUTDOWN), tcp(0, ACK), wait(2, 8))
+    put("tcp6-echo", OPEN | IP6, handshake(1), data(1, 100),
+        remote(0, WRITE, 5000), tcp(1, ACK), remote(0, SHUTDOWN),
+        tcp(1, ACK | FIN), tcp(1, ACK))
+    put("tcp-big-mtu", OPEN | BIG_MTU, up, data(0, 60000),
+        remote(0, READ, 65535), remote(0, WRITE, 65535), tcp(0, ACK),
+        remote(0, WRITE, 65535), tcp(0, ACK), tcp(0, RST | ACK))
+    put("tcp-held", 0, syn(0), syn(0, seq=-1), wait(2, 4),
+        relay(OPENED, 0), tcp(0, ACK), data(0, 10))
+    put("tcp-taken-back", 0, syn(0), tcp(0, RST), relay(OPENED, 0))
+    put("tcp-reboot", OPEN, up, data(0, 100), syn(0, seq=50),
+        tcp(0, ACK), data(0, 100), remote(1, WRITE, 100))
+    for verdict in range(9):
+        put(f"tcp-failed-{verdict}", 0, syn(0), syn(1),
+            relay(FAILED, verdict << 4), relay(FAILED, verdict << 4))
+    put("tcp-out-of-order", OPEN, up,
+        tcp(0, ACK, 100, STAY, seq=100), tcp(0, ACK, 100, STAY, seq=50),
+        tcp(0, ACK | FIN, 10, STAY, seq=127), data(0, 100), data(0, 100),
+        data(0, 127), remote(0, READ, 1000), wait(2, 4))
+    put("tcp-past-window", OPEN, up, tcp(0, ACK, 1400, STAY | FAR, seq=127),
+        tcp(0, ACK | FIN, 0, STAY | VERY_FAR, seq=1), data(0, 10))
+    put("tcp-batch", OPEN | BIG_MTU, up, *[data(0, 1448, how=MORE)] * 8,
+        data(0, 100), remote(0, READ, 20000))
+    put("tcp-batch-timestamps", OPEN, up,
+        *[data(0, 1448, how=MORE, options=TIMESTAMP)] * 8,
+        data(0, 1, options=TIMESTAMP), remote(0, READ, 20000))
+    put("tcp-zero-window", OPEN, up, remote(0, WRITE, 20000),
+        tcp(0, ACK, window=0), wait(3, 4), tcp(0, ACK, window=1),
+        wait(2, 4), tcp(0, ACK), wait(3, 4), tcp(0, ACK))
+    put("tcp-half-acknowledged", OPEN, up, remote(0, WRITE, 20000),
+        tcp(0, ACK, ack=-100, how=ACK_FAR), wait(2, 8), tcp(0, ACK, ack=-1),
+        tcp(0, ACK, ack=-1), tcp(0, ACK, ack=-1), tcp(0, ACK, ack=-1),
+        tcp(0, ACK))
+    put("tcp-sack", OPEN, up, remote(0, WRITE, 20000),
+        *[tcp(0, ACK, ack=-100, how=ACK_FAR, options=SACK)] * 4,
+        wait(2, 8), tcp(0, ACK))
+    put("tcp-small-mss", OPEN, syn(0, SYN_SMALL), tcp(0, ACK),
+        remote(0, WRITE, 3000), tcp(0, ACK), remote(0, SHUTDOWN))
+    put("tcp-no-options", OPEN, syn(0, NO_OPTIONS), tcp(0, ACK),
+        data(0, 500), remote(0, WRITE, 500), remote(0, CLOSE))
+    put("tcp-refuses-unread", OPEN, up, data(0, 3000), remote(0, CLOSE),
+        data(0, 100), wait(2, 4), data(0, 100))
+    put("tcp-host-full", 0, syn(0), relay(OPENED, 0x80), tcp(0, ACK),
+        *[data(0, 60000)] * 6, remote(0, READ, 65535), wait(2, 2),
+        remote(0, READ, 65535), data(0, 10), remote(0, READ, 65535))
+    put("tcp-simultaneous-close", OPEN, up, remote(0, SHUTDOWN),
+        tcp(0, ACK | FIN, ack=-1), tcp(0, ACK), wait(3, 5))
+    put("tcp-closed-late", OPEN, relay(MODE, 3), up, tcp(0, RST),
+        syn(0), tcp(0, ACK), tcp(0, RST), relay(CLOSED), relay(MODE, 1))
+    put("tcp-relay-silent", 0, relay(MODE, 4), syn(0), syn(1), syn(2),
+        syn(3), syn(4), syn(5), syn(6), wait(3, 5), relay(MODE, 1),
+        syn(7), tcp(7, ACK))
+    put("tcp-no-slot", OPEN, *[handshake(c) for c in range(8)],
+        tcp(1, RST), handshake(7))
+    put("tcp-unknown", 0, data(0, 100), tcp(1, FIN | ACK), tcp(2, RST),
+        tcp(3, SYN | ACK), tcp(4, 0), tcp(5, URG))
+    put("tcp-flags", OPEN, up, *[tcp(0, flags, 5, STAY)
+                                 for flags in (0, SYN | ACK, SYN | FIN | ACK,
+                                               URG | ACK, FIN, PSH)])
+    put("tcp-keepalive", OPEN, up, *[wait(3, 63)] * 32, tcp(0, ACK))
+    put("tcp-half-closed", OPEN, up, tcp(0, FIN | ACK), wait(3, 60),
+        remote(0, WRITE, 10), tcp(0, ACK), wait(3, 63), wait(3, 63))
+
+
+def put_inbound(put):
+    put("inbound", 0, relay(INBOUND, 0, 0), tcp(8, SYN | ACK,
+                                                options=SYN_OPTIONS),
+        data(8, 100), remote(0, WRITE, 3000), tcp(8, ACK),
+        remote(0, SHUTDOWN), tcp(8, ACK | FIN), tcp(8, ACK))
+    put("inbound-preserve", 0, relay(INBOUND, 0x12, 0),
+        tcp(8, SYN | ACK, options=SYN_OPTIONS), data(8, 10),
+        remote(0, READ, 10), tcp(8, RST))
+    put("inbound6", IP6, record(FRAME, 0x7f, bytes(14) + bytes.fromhex(
+        "6000000000083a400000000000000000000000000000000000000000000000"
+        "0000000000000000008000000000010001")),
+        relay(INBOUND, 0x13, 0),
+        tcp(8, SYN | ACK, options=SYN_OPTIONS), data(8, 10))
+    put("inbound-refused", 0, relay(INBOUND, 0, 0), tcp(8, RST | ACK),
+        relay(INBOUND, 0, 0), wait(3, 3))
+    put("inbound-no-guest", 0, vmm(LEAVE), relay(INBOUND, 0, 0), vmm(COME))
+    put("inbound-simultaneous", 0, relay(INBOUND, 0, 0), tcp(8, SYN, seq=0),
+        tcp(8, ACK), data(8, 10))
+    put("inbound-all", 0, *[relay(INBOUND, n << 4, n) for n in range(4)],
+        *[tcp(c, SYN | ACK) for c in range(8, 12)], vmm(LEAVE))
+
+
+def put_datagrams(put):
+    put("udp", 0, udp(0, 0, b"hello"), relay(RECV, 0, u16(0), u16(0),
+                                            b"answer"),
+        udp(0, 4, b"another"), relay(RECV, 1, u16(300), u16(100), b"three"),
+        wait(3, 63), wait(3, 63))
+    put("udp6", IP6, udp(0, 1, b"hello"), relay(RECV, 0, u16(0), u16(0),
+                                               b"answer"))
+    put("udp-large", 0, udp(0, 0, b"", 1400), relay(
+        RECV, 0, u16(60000), u16(0)), relay(RECV, 0, u16(0), u16(0)))
+    put("udp-batch", 0, *[udp(0x80, 0, b"x", 100)] * 5, udp(0, 0, b"short"),
+        udp(0x80, 0, b"a"), udp(0x81, 0, b"b"), udp(0, 4, b"c"))
+    put("udp-evicted", 0, *[udp(port, 0, b"x") for port in range(5)],
+        wait(3, 10), udp(6, 0x80, b"x"), udp(7, 0, b"x"))
+    put("udp-empty", 0, udp(0, 0, b""), relay(RECV, 0, u16(0), u16(0)))
+    for verdict in range(9):
+        put(f"udp-error-{verdict}", IP6, udp(0, 0, b"x"), udp(1, 1, b"x"),
+            relay(ERROR, 0, verdict, u16(1400)),
+            relay(ERROR, 1, 0x80 | verdict, u16(1280)))
+    put("udp-published", 0, relay(RECV_INBOUND, 0, 0, b"question"),
+        relay(RECV_INBOUND, 2, 1, b"question"), udp(0, 0x40, b"x"),
+        relay(RECV_INBOUND, 0x10, 0x10, b"another"), wait(3, 63))
+    put("dns", 0, udp(0, 0x82, question("example.org")),
+        relay(ANSWER, 0, u16(0), b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\1\2\3\4"),
+        udp(0, 0x82, question("host.internal")),
+        udp(1, 0x82, question("a.example")), relay(DNS_FAILED, 1),
+        udp(2, 0x82, question("b.example")), wait(3, 11))
+    put("dns6", IP6, udp(0, 0x83, question("host.internal", 28)),
+        udp(0, 0x83, question("example.org", 28)),
+        relay(ANSWER, 0, u16(2000)))
+    local = question("host.internal")
+    asked = question("example.org")
+    stream = u16(len(local)) + local + u16(len(asked)) + asked
+    put("dns-stream", OPEN, handshake(2), tcp(2, ACK | PSH, payload=stream),
+        tcp(2, ACK | PSH, payload=stream[:20]), remote(0, READ, 1000),
+        tcp(2, ACK | PSH, payload=stream[20:]), remote(0, WRITE, 700),
+        tcp(2, ACK), tcp(2, ACK | FIN), remote(0, CLOSE), tcp(2, ACK))
+    put("dns-stream-unread", OPEN, handshake(2),
+        *[tcp(2, ACK, payload=stream * 8, window=0)] * 40)
+
+
+def put_link(put):
+    put("arp", 0, frame(b"\xff" * 6 + bytes.fromhex(
+        "02534d000002 0806 0001080006040001 02534d000002 64600002"
+        "000000000000 64600001"), 0))
+    echo = bytes(14) + bytes.fromhex(
+        "4500002400014000400100006460000264600001 0800000000010001") + b"ping" * 2
+    put("ping-gateway", 0, frame(echo, 0x3f), frame(echo + bytes(1400), 0x3f))
+    put("ping-far", 0, frame(echo.replace(b"\x64\x60\0\1", b"\xc0\0\2\x07"),
+                             0x37), relay(RECV, 0, u16(0), u16(0),
+                                          b"\0\0\0\0\0\1\0\1pong"))
+    ttl = bytearray(echo.replace(b"\x64\x60\0\1", b"\xc0\0\2\x07"))
+    ttl[22] = 1
+    put("ttl-spent", 0, frame(bytes(ttl), 0x37))
+    put("ping6-gateway", IP6, frame(bytes(14) + bytes.fromhex(
+        "60000000000c3a40") + bytes(32) + bytes.fromhex(
+            "8000000000010001") + b"ping", 0x7f))
+    rs = bytes.fromhex("60000000000c3aff") + bytes.fromhex(
+        "fe80000000000000005 34dfffe000002".replace(" ", "")) + bytes.fromhex(
+            "ff020000000000000000000000000002") + bytes.fromhex(
+                "8500000000000000") + bytes(4)
+    put("rs", IP6, wait(2, 1), frame(bytes(14) + rs[:4] + u16(8) + rs[6:48],
+                                     0x73))
+    put("host-route", IP6, relay(HOST_ROUTE, 0), relay(HOST_ROUTE, 1),
+        *[wait(3, 63)] * 2)
+    big = bytes.fromhex("45000000000120004011000064600002c0000207")
+    first = bytes(14) + big + b"\x9c\x40\0\x50\x0b\xc0\0\0" + bytes(1472)
+    last = bytearray(bytes(14) + big + bytes(1528))
+    last[20:22] = u16(185)
+    put("fragments", 0, frame(first, 0x07), frame(bytes(last[:1500]), 0x07))
+    up = handshake(0)
+    put("vmm-stops", OPEN | SMALL_LINK, up, vmm(PAUSE),
+        *[remote(0, WRITE, 60000)] * 3, *[udp(0, 2, question("host.internal"))]
+        * 3, wait(3, 2), vmm(VMM_READ, u16(100)), vmm(VMM_READ, u16(20000)),
+        tcp(0, ACK), vmm(GO_ON), tcp(0, ACK), tcp(0, ACK))
+    put("vmm-stops-and-leaves", OPEN | SMALL_LINK, up, vmm(PAUSE),
+        remote(0, WRITE, 60000), vmm(LEAVE), vmm(COME), vmm(GO_ON),
+        syn(0), tcp(0, ACK))
+    put("vmm-splits", OPEN, vmm(SPLIT, 7), up, data(0, 300), udp(0, 0, b"x"))
+    for title, length in (("0", 0), ("13", 13), ("65551", 65551),
+                          ("huge", 0xffffffff)):
+        put("vmm-length-" + title, OPEN, up, vmm(BYTES, struct.pack(
+            ">I", length)), vmm(COME), syn(0))
+    put("vmm-half-a-frame", OPEN, up, vmm(BYTES, b"\0\0\0\x40half"),
+        vmm(LEAVE), vmm(COME), syn(0), tcp(0, ACK))
+    # The journal's structs as they lie in memory: read, write, guest, a name.
+    at = struct.pack("<IIII", 10, 0, 0, 1) + struct.pack(
+        "<QQQQ", 4, 20, 0, 0) + bytes(56) + struct.pack("<II", 20, 0)
+    stops = struct.pack("<I20I", 9, *range(20, 200, 20), *[0] * 11)
+    for title, read, write in (
+            ("clean", b"", b""), ("half-read", at, b""),
+            ("half-written", bytes(len(at)), stops),
+            ("lies", b"\xff" * len(at), b"\xff" * len(stops)),
+            ("offsets", at[:16] + b"\xff" * 16 + at[32:], stops)):
+        put("resume-" + title, OPEN | IP6, up, data(0, 10), vmm(LEAVE),
+            vmm(RESUME, 0xff, 0, read, write), data(0, 10), syn(1), wait(2, 3),
+            tcp(2, ACK), tcp(3, RST), wait(3, 4), vmm(LEAVE), vmm(COME),
+            syn(0), tcp(0, ACK))
+    put("hostile-relay", OPEN, up, udp(0, 0, b"x"),
+        *[record(HOSTILE, kind, slot, generation, b"\4\0\0\0\1\2\3\4" + bytes(
+            12) + b"\x0f\xa0\x0f\xa0\0\0\x11\0" + bytes(20))
+          for kind in range(8) for slot in (0, 0x80) for generation in (0, 1)],
+        data(0, 10))
+
+
+def write_all(write):
+    def put(name, choices, *records):
+        write("netproc", name, bytes([choices]) + b"".join(records))
+
+    put_tcp(put)
+    put_inbound(put)
+    put_datagrams(put)
+    put_link(put)

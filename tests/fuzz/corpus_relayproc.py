@@ -1,0 +1,83 @@
+"""What a netproc says to relayproc, right and wrong (fuzz_relayproc.c)."""
+import struct
+
+MADE, DGRAM = 0x80, 0x40
+OPEN, CLOSE, SHUT_WR = range(3)
+SEND, ASSOC_CLOSE, QUERY, DNS_DONE = range(4)
+IN_PROGRESS, REFUSED, SEND_FAILS = 1, 2, 4
+
+
+def address(text):
+    if ":" in text:
+        import socket
+        return b"\6\0\0\0" + socket.inet_pton(socket.AF_INET6, text)
+    return b"\4\0\0\0" + bytes(int(n) for n in text.split(".")) + bytes(12)
+
+
+def say(kind, which, slot, generation, payload):
+    body = struct.pack("<IIII", which, slot, generation, 0) + payload
+    return bytes([kind]) + struct.pack(">H", len(body)) + body
+
+
+def flow_open(slot, generation, dst="203.0.113.7", port=80):
+    return say(MADE, OPEN, slot, generation, address(dst) + struct.pack(
+        "<HHHH", port, 40000, 1460, 0))
+
+
+def close(slot, generation, reason=0):
+    return say(MADE, CLOSE, slot, generation, struct.pack("<I", reason))
+
+
+def shut(slot, generation):
+    return say(MADE, SHUT_WR, slot, generation, bytes(4))
+
+
+def send(slot, generation, dst="203.0.113.7", port=4000, proto=17, segment=0,
+         data=b"data"):
+    return say(MADE | DGRAM, SEND, slot, generation, address(dst) +
+               struct.pack("<HHHBB", port, 50000, segment, proto, 0) + data)
+
+
+def assoc_close(slot, generation):
+    return say(MADE | DGRAM, ASSOC_CLOSE, slot, generation, bytes(4))
+
+
+def query(slot, generation):
+    return say(MADE | DGRAM, QUERY, slot, generation, bytes(4) + struct.pack(
+        ">HHHHHH", 7, 0x100, 1, 0, 0, 0) + b"\1a\0\0\1\0\1")
+
+
+def write_all(write):
+    def put(name, choices, *records):
+        write("relayproc", name, bytes([choices]) + b"".join(records))
+
+    for choices in (0, IN_PROGRESS, IN_PROGRESS | REFUSED):
+        put(f"flows-{choices}", choices, flow_open(0, 1), flow_open(1, 1),
+            shut(0, 1), close(0, 1), close(1, 1, 1), flow_open(0, 2))
+    for n, forbidden in enumerate((
+            "127.0.0.1", "10.0.0.1", "100.96.0.2", "169.254.169.254",
+            "8.8.8.8", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "fe80::1",
+            "2001:db8:2::1", "::203.0.113.7", "100.96.0.1")):
+        put(f"forbidden-{n}", 0, flow_open(0, 1, forbidden),
+            send(0, 1, forbidden), send(1, 1, forbidden, 0, 1))
+    put("host-service", 0, flow_open(0, 1, "100.96.0.1", 8080),
+        send(0, 1, "100.96.0.1", 8080))
+    put("no-slot", 0, *[flow_open(n, 1) for n in range(8)],
+        *[close(n, 1) for n in range(8)])
+    put("twice", 0, flow_open(0, 1), flow_open(0, 1))
+    put("stale", 0, flow_open(0, 2), close(0, 1), shut(0, 1))
+    put("close-unopened", 0, close(0, 1))
+    put("pending", IN_PROGRESS, flow_open(0, 1), flow_open(1, 1),
+        flow_open(2, 1), flow_open(3, 1, "203.0.113.8"), close(2, 1))
+    put("datagrams", 0, send(0, 1), send(0, 1, "203.0.113.8"),
+        send(1, 1, "2001:db8:1::1"), send(0, 2), assoc_close(0, 2),
+        send(2, 1, segment=2, data=b"abcdef"), send(3, 1, proto=1, data=b"\x08"
+                                                    + bytes(15)))
+    put("datagrams-fail", SEND_FAILS, send(0, 1), send(0, 1), send(0, 2))
+    put("datagrams-lie", 0, send(0, 1, segment=1, data=bytes(65)),
+        send(0, 1, proto=6), send(7, 1))
+    put("queries", 0, query(0, 1), query(1, 1), query(0, 1),
+        say(MADE | DGRAM, DNS_DONE, 1, 1, bytes(4)), query(7, 1))
+    put("empty", 0, b"\0\0\0", flow_open(0, 1))
+    put("short", 0, b"\0\0\3abc")
+    put("long", 0, b"\0\x10\0" + bytes(4096))
