@@ -9,6 +9,8 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
 
+import frames  # noqa: E402
+import segments  # noqa: E402
 import sidecar  # noqa: E402
 import tap  # noqa: E402
 import traffic  # noqa: E402
@@ -93,6 +95,39 @@ def _():
     server, _ = listener.accept()
     traffic.greet_ends(guest, server)
     setup.world.close()
+
+
+@tap.case("a SYN that comes again with another MSS is taken as it was first")
+def _():
+    listener = SETUP.world.server.listen()
+    port = rig.port_of(listener)
+    before = len(SETUP.car.log.find("vmm gone"))
+    SETUP.vmm.kill()
+    SETUP.car.log.wait("vmm gone", count=before + 1)
+    wire = frames.Wire(SETUP.car.path)
+    hand = segments.Hand(wire, port)
+    hand.say(frames.SYN, ack=0, options=segments.mss(600))
+    first = hand.hear(lambda p: p.flags & frames.SYN)
+    hand.seq -= 1
+    hand.say(frames.SYN, ack=0, options=segments.mss(60000))
+    again = hand.hear(lambda p: p.flags & frames.SYN)
+    tap.ok(first and again, "no SYN-ACK")
+    tap.equal(again.seq, first.seq, "the sequence number of both")
+    hand.ack = first.seq + 1
+    hand.say()
+    server = listener.accept()[0]
+    server.sendall(bytes(5000))
+    sizes = []
+    while sum(sizes) < 5000:
+        packet = hand.hear(lambda p: p.data)
+        tap.ok(packet, "%d bytes came" % sum(sizes))
+        if packet.seq != hand.ack:
+            continue
+        sizes.append(len(packet.data))
+        hand.ack += len(packet.data)
+        hand.say()
+    tap.equal(max(sizes), 600, "longest segment")
+    wire.close()
 
 
 tap.run(sidecar.tell(SETUP.car))

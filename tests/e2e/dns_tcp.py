@@ -2,11 +2,14 @@
 """The resolver at the gateway over TCP and IPv6, and how long answers may
 be."""
 
+import contextlib
+import errno
 import os
 import shutil
 import socket
 import struct
 import sys
+import threading
 import time
 
 sys.dont_write_bytecode = True
@@ -15,6 +18,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
 import resolver  # noqa: E402
 import sidecar  # noqa: E402
 import tap  # noqa: E402
+import traffic  # noqa: E402
 import world as rig  # noqa: E402
 
 sidecar.need()
@@ -183,6 +187,164 @@ def _():
               (resolver.NOERROR, []), "another type")
     tap.equal((len(FIRST.seen), len(FIRST.seen_tcp)), before,
               "queries that left")
+
+
+def internal(n):
+    """One query of a connection: each third is for us."""
+    return n % 3 == 0
+
+
+def numbered(count):
+    return [resolver.question("host.internal" if internal(n)
+                              else "n%d.example.org" % n, ident=n)
+            for n in range(count)]
+
+
+def check_numbered(answers, queries):
+    """Each query has its answer, by its id, and the right one."""
+    by_id = {answer[:2]: answer for answer in answers}
+    tap.equal(len(by_id), len(queries), "answers")
+    for n, query in enumerate(queries):
+        answer = by_id[query[:2]]
+        if internal(n):
+            tap.equal(resolver.records(answer),
+                      [(resolver.A, socket.inet_aton(rig.GATEWAY))],
+                      "host.internal")
+        else:
+            tap.equal(answer, resolver.usual(query), "the server's")
+
+
+@tap.case("host.internal over TCP, between queries that a server answers")
+def _():
+    before = len(FIRST.seen_tcp)
+    queries = numbered(30)
+    for gateway in GATEWAYS:
+        with connect(gateway) as sock:
+            resolver.send(sock, *queries)
+            check_numbered([resolver.receive(sock) for _ in queries], queries)
+    tap.equal(len(FIRST.seen_tcp) - before, 40, "queries that left")
+    tap.ok(not any(b"internal" in query for query in FIRST.seen_tcp),
+           "host.internal was asked of the server")
+
+
+@tap.case("host.internal over TCP, a byte at a time")
+def _():
+    queries = numbered(4)
+    with connect() as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for query in queries:
+            for byte in struct.pack("!H", len(query)) + query:
+                sock.send(bytes([byte]))
+        check_numbered([resolver.receive(sock) for _ in queries], queries)
+
+
+@tap.case("host.internal over TCP, by who says at once that it says no more")
+def _():
+    query = resolver.question("host.internal", kind=resolver.AAAA)
+    with connect() as sock:
+        resolver.send(sock, query)
+        sock.shutdown(socket.SHUT_WR)
+        tap.equal(resolver.records(resolver.receive(sock)),
+                  [(resolver.AAAA,
+                    socket.inet_pton(socket.AF_INET6, rig.GATEWAY6))], "AAAA")
+        tap.equal(resolver.receive(sock), b"", "the end")
+
+
+@tap.case("an answer of ours waits for the end of a server's")
+def _():
+    begun, go_on = threading.Event(), threading.Event()
+    listener = WORLD.server.listen(rig.SERVER2)
+
+    def serve():
+        sock, _ = listener.accept()
+        with sock:
+            query = resolver.receive(sock)
+            answer = resolver.sized(query, 3000)
+            sock.sendall(struct.pack("!H", len(answer)) + answer[:1000])
+            begun.set()
+            go_on.wait(20 * tap.scale())
+            sock.sendall(answer[1000:])
+            resolver.receive(sock)
+
+    rig.thread(serve)
+    with Behind("--dns", "%s:%d" % (rig.SERVER2, rig.port_of(listener))):
+        with connect() as sock:
+            query = resolver.question("slow.example.org", kind=resolver.TXT)
+            resolver.send(sock, query)
+            tap.ok(begun.wait(10 * tap.scale()), "the server was not asked")
+            tap.equal(len(traffic.exact(sock, 1002)), 1002, "the beginning")
+            resolver.send(sock, resolver.question("host.internal", ident=9))
+            sock.settimeout(0.3)
+            tap.raises([None], sock.recv, 1)
+            sock.settimeout(10 * tap.scale())
+            go_on.set()
+            tap.ok(traffic.exact(sock, 2000) ==
+                   resolver.sized(query, 3000)[1000:], "other bytes")
+            tap.equal(resolver.records(resolver.receive(sock)),
+                      [(resolver.A, socket.inet_aton(rig.GATEWAY))], "ours")
+
+
+@tap.case("queries over TCP that are none pass to the server as they are")
+def _():
+    got, listener = [], WORLD.server.listen(rig.SERVER2)
+    query = resolver.question("host.internal")
+    odd = [b"", b"x", bytes(512), bytes(513), bytes(60000),
+           query[:4] + bytes((0, 2)) + query[6:] + query[12:]]
+
+    def serve():
+        sock, _ = listener.accept()
+        with sock:
+            while data := sock.recv(65536):
+                got.append(data)
+
+    reader = rig.thread(serve)
+    with Behind("--dns", "%s:%d" % (rig.SERVER2, rig.port_of(listener))):
+        with connect() as sock:
+            resolver.send(sock, *odd)
+            sock.shutdown(socket.SHUT_WR)
+            tap.equal(sock.recv(1), b"", "the end")
+    reader.join(10)
+    tap.ok(b"".join(got) == b"".join(
+        struct.pack("!H", len(m)) + m for m in odd), "other bytes")
+
+
+@tap.case("who asks the gateway and never reads is reset")
+def _():
+    queries = b"".join(struct.pack("!H", len(q)) + q for q in
+                       [resolver.question("host.internal")] * 1000)
+    listener = WORLD.server.listen(rig.SERVER2)
+
+    def serve():
+        sock, _ = listener.accept()
+        sock.sendall(b"\0")  # half a prefix: no place for one of ours
+        sock.recv(1)
+
+    rig.thread(serve)
+    with Behind("--dns", "%s:%d" % (rig.SERVER2, rig.port_of(listener))):
+        with connect() as sock:
+            tap.equal(sock.recv(1), b"\0", "half a prefix")
+
+            def flood():
+                while True:
+                    sock.sendall(queries)
+            tap.raises([errno.ECONNRESET, errno.EPIPE], flood)
+        query = resolver.question("host.internal")
+        tap.equal(resolver.records(ask(query)),
+                  [(resolver.A, socket.inet_aton(rig.GATEWAY))], "the next")
+
+
+@tap.case("the 65th connection to the resolver waits for a place")
+def _():
+    with contextlib.ExitStack() as held:
+        socks = [held.enter_context(connect()) for _ in range(64)]
+        with GUEST.socket() as sock:
+            sock.settimeout(0.5)
+            tap.raises([None], sock.connect, (rig.GATEWAY, 53))
+        socks[0].close()
+        with connect() as sock:
+            query = resolver.question("place.example.org")
+            resolver.send(sock, query)
+            tap.equal(resolver.receive(sock), resolver.usual(query), "answer")
 
 
 @tap.case("an IPv6 resolver is asked, over UDP and TCP")

@@ -340,8 +340,9 @@ def _():
                    "script /bin/true\nrequire dhcp_server_identifier\n")
     with Guest(static=False) as guest:
         # Its state is in /run and /var/lib; ours must not be the machine's.
+        # It forks: what outlives it would configure the next guest's link.
         runner = GUEST.popen(
-            ["unshare", "-m", "sh", "-c",
+            ["unshare", "-m", "-p", "-f", "--kill-child", "sh", "-c",
              "mount -t tmpfs none /run && mount -t tmpfs none /var/lib && "
              "mkdir -p /run/dhcpcd /var/lib/dhcpcd5 /var/lib/dhcpcd && "
              "exec %s -B -f %s eth0" % (client, config)],
@@ -358,7 +359,7 @@ def _():
                 sock.close()
                 server.close()
         finally:
-            runner.terminate()
+            runner.kill()
             runner.wait()
 
 
@@ -392,6 +393,25 @@ def _():
                               else "::ffff:" + rig.GATEWAY, "peer")
     for key in ("accept_dad", "dad_transmits"):
         GUEST.sysctl("ipv6/conf/default/" + key, 0)
+
+
+@tap.case("a segment of an old connection does not change where clients of a "
+          "published port are sent")
+def _():
+    # A kernel sends those from addresses that it has no more.
+    with Session() as wire:
+        wire.send(frames.echo6(src=SLAAC))
+        tap.ok(wire.expect(lambda p: p.proto == frames.ICMP6
+                           and p.ip_dst == SLAAC), "no echo")
+        wire.send(frames.segment(40000, 80, src=rig.PREFIX6 + "dead",
+                                 dst=rig.SERVER6, seq=7, ack=9,
+                                 flags=frames.ACK))
+        tap.ok(wire.expect(lambda p: p.proto == frames.TCP
+                           and p.dport == 40000), "no reset")
+        with HOST.connect("::1", 8080):
+            syn = wire.expect(lambda p: p.proto == frames.TCP
+                              and p.dport == 80)
+            tap.equal(syn.ip_dst, SLAAC, "whom the client is sent to")
 
 
 @tap.case("connections that fail do so at once, and say why")

@@ -70,6 +70,22 @@ def _():
     tap.equal(len(uids), 2, "uids of two children")
 
 
+@tap.case("who makes the children holds nothing but the way to do so")
+def _():
+    pid = (set(SETUP.car.descendants()) - set(CHILDREN.values())).pop()
+    status = sidecar.proc_status(pid)
+    tap.equal(status["NoNewPrivs"], "1", "NoNewPrivs")
+    # CAP_DAC_READ_SEARCH, CAP_SETGID, CAP_SETUID
+    for name, caps in (("CapInh", 0), ("CapAmb", 0), ("CapPrm", 0xc4),
+                       ("CapEff", 0xc4)):
+        tap.equal(int(status[name], 16), caps, name)
+    held = [kind(what) for number, what in sorted(fds(pid).items())
+            if number != 2]
+    tap.equal(held, ["/dev/null", "/dev/null", "socket",
+                     os.path.realpath(sidecar.SALLYPORT)], "descriptors")
+    tap.equal(os.readlink("/proc/%d/cwd" % pid), "/", "directory")
+
+
 @tap.case("each child has namespaces of its own, relayproc but the host's "
           "network")
 def _():

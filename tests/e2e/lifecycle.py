@@ -19,7 +19,7 @@ import traffic  # noqa: E402
 import world as rig  # noqa: E402
 
 sidecar.need()
-EX_USAGE, EX_NOINPUT, EX_CONFIG = 64, 66, 78
+EX_USAGE, EX_CONFIG = 64, 78
 ORPHAN_LIMIT_S = 0.1
 STOP_LIMIT_S = 1
 
@@ -113,10 +113,22 @@ def _():
     ended_in_order(signal.SIGINT)
 
 
-@tap.case("a child that is lost ends sallyport, with a line that names it")
+@tap.case("a terminal's signals are not for the children, whose session is "
+          "the parent's")
+def _():
+    # One of their own would have the scheduler weigh them against the VMM.
+    car = sidecar.Sidecar(WORLD)
+    for role, pid in car.children().items():
+        tap.equal(os.getsid(pid), os.getsid(car.pid), role + "'s session")
+        tap.equal(os.getpgid(pid), pid, role + "'s process group")
+    car.terminate()
+
+
+@tap.case("with --max-restarts 0 a child that is lost ends sallyport, with a "
+          "line that names it")
 def _():
     for role in ("netproc", "relayproc"):
-        car = sidecar.Sidecar(WORLD)
+        car = sidecar.Sidecar(WORLD, "--max-restarts", "0")
         pids = car.children()
         os.kill(pids[role], signal.SIGKILL)
         tap.ok(car.wait() > 0, "status %d" % car.process.returncode)
@@ -129,8 +141,9 @@ def _():
 @tap.case("when the parent is killed its children are gone in 100 ms")
 def _():
     car = sidecar.Sidecar(WORLD)
-    pids = car.children().values()
-    tap.equal(len(pids), 2, "children")
+    tap.equal(len(car.children()), 2, "children")
+    pids = car.descendants()
+    tap.equal(len(pids), 3, "children, and who makes them")
     car.process.kill()
     wait_gone(pids, ORPHAN_LIMIT_S)
     os.unlink(car.path)
@@ -153,11 +166,11 @@ def _():
     refused(EX_USAGE, "fd", "--fd", "5")
 
 
-@tap.case("a file that is missing is named and is status 66, a wrong one is "
-          "named with the line and is 78")
+@tap.case("a file that is missing is named, a wrong one is named with the "
+          "line, and the status is 78")
 def _():
     missing = WORLD.path("missing.conf")
-    refused(EX_NOINPUT, missing, "-f", missing)
+    refused(EX_CONFIG, missing, "-f", missing)
     wrong = WORLD.path("wrong.conf")
     with open(wrong, "w") as file:
         file.write("mtu = 1500\nnonsense = 1\n")

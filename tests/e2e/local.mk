@@ -1,6 +1,7 @@
 # End to end: a kernel TCP stack as the guest, real servers, three network
 # namespaces a script.  They skip, saying why, where they cannot run.
-check_PROGRAMS += tests/lib/tapshuttle
+check_PROGRAMS += tests/lib/tapshuttle tests/lib/failcall
+tests_lib_failcall_SOURCES = tests/lib/failcall.c
 tests_lib_tapshuttle_SOURCES = tests/lib/tapshuttle.c
 tests_lib_tapshuttle_CFLAGS = $(AM_CFLAGS) -pthread
 tests_lib_tapshuttle_LDFLAGS = $(AM_LDFLAGS) -pthread
@@ -8,7 +9,8 @@ tests_lib_tapshuttle_LDADD = $(LIBBSD_LIBS)
 
 rig_modules = tests/lib/tap.py tests/lib/world.py tests/lib/sidecar.py \
 	tests/lib/traffic.py tests/lib/frames.py tests/lib/datagrams.py \
-	tests/lib/nd.py tests/lib/segments.py tests/lib/resolver.py
+	tests/lib/nd.py tests/lib/segments.py tests/lib/resolver.py \
+	tests/lib/inject.py
 
 e2e_tests = tests/e2e/rig.py tests/e2e/transfer.py tests/e2e/flows.py \
 	tests/e2e/churn.py tests/e2e/fairness.py \
@@ -16,15 +18,18 @@ e2e_tests = tests/e2e/rig.py tests/e2e/transfer.py tests/e2e/flows.py \
 	tests/e2e/publish.py tests/e2e/publish_edges.py \
 	tests/e2e/dns.py tests/e2e/resolv_conf.py \
 	tests/e2e/dhcp.py tests/e2e/floor.py tests/e2e/limits.py tests/e2e/link.py \
-	tests/e2e/lifecycle.py tests/e2e/jail.py tests/e2e/udp.py \
+	tests/e2e/lifecycle.py tests/e2e/jail.py tests/e2e/evidence.py \
+	tests/e2e/udp.py \
+	tests/e2e/idle.py \
 	tests/e2e/icmp.py tests/e2e/fragment.py tests/e2e/ipv6.py \
 	tests/e2e/tcp_fidelity.py \
 	tests/e2e/dns_tcp.py tests/e2e/publish_udp.py \
 	tests/e2e/guest_life.py tests/e2e/peers_tools.py \
-	tests/e2e/peers_files.py
+	tests/e2e/peers_files.py tests/e2e/respawn.py
 
 # The same rig, a guest that means harm.
-hostile_tests = tests/hostile/guest.py tests/hostile/impossible.py
+hostile_tests = tests/hostile/guest.py tests/hostile/impossible.py \
+	tests/hostile/faults.py tests/hostile/stops.py
 
 TESTS += $(e2e_tests) $(hostile_tests)
 EXTRA_DIST += $(rig_modules) $(e2e_tests) $(hostile_tests)

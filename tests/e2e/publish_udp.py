@@ -192,6 +192,35 @@ def _():
     car.terminate()
 
 
+@tap.case("a client that comes by two published ports keeps the name of the "
+          "first")
+def _():
+    VMM.kill()
+    ports = (9000, 9010)
+    car = sidecar.Sidecar(WORLD, "--publish-source", "preserve", *(
+        word for port in ports
+        for word in ("-p", "%s:%d:%d/udp" % (rig.HOST, port, INSIDE))))
+    vmm = attach(car)
+    with SERVER.udp(rig.SERVER) as sock:
+        sock.settimeout(5)
+        for _ in range(2):
+            sock.sendto(b"first", (rig.HOST, ports[0]))
+            tap.equal(sock.recvfrom(100), (b"first", (rig.HOST, ports[0])),
+                      "by the first port")
+            # An answer would have to come from a port that was not asked.
+            sock.sendto(b"second", (rig.HOST, ports[1]))
+            sock.settimeout(0.3)
+            tap.raises([None], sock.recv, 100)
+            sock.settimeout(5)
+    with SERVER.udp(rig.SERVER) as sock:
+        sock.settimeout(5)
+        sock.sendto(b"another", (rig.HOST, ports[1]))
+        tap.equal(sock.recvfrom(100), (b"another", (rig.HOST, ports[1])),
+                  "another client by the second port")
+    vmm.kill()
+    car.terminate()
+
+
 @tap.case("a guest that comes back finds its ports published still")
 def _():
     for _ in range(3):

@@ -74,6 +74,7 @@ SECOND = Server(WORLD.server, rig.SERVER2, b"\2")
 
 def asked(world=WORLD):
     """The mark of the server that answers the guest."""
+    time.sleep(0.02)  # relayproc may have been told just now
     with world.guest.socket(socket.SOCK_DGRAM) as sock:
         sock.settimeout(10 * tap.scale())
         sock.sendto(QUERY, (rig.GATEWAY, 53))

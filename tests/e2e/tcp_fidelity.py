@@ -150,6 +150,31 @@ def _():
         client.close()
 
 
+@tap.case("the end comes after the last byte, however small the windows")
+def _():
+    with by_hand() as wire:
+        hand = segments.Hand(wire, PORT, window=1000)
+        _, server = hand.open(LISTENER)
+        server.sendall(bytes(1400))
+        server.close()
+        got, fin = 0, False
+        while got < 1400:
+            packet = hand.hear(lambda p: p.data)
+            tap.ok(packet, "%d bytes of 1400 came" % got)
+            tap.equal(packet.seq, hand.ack, "sequence number")
+            got += len(packet.data)
+            hand.ack += len(packet.data)
+            fin = bool(packet.flags & frames.FIN)
+            tap.ok(not fin or got == 1400, "an end after %d bytes" % got)
+            if got < 1000:
+                continue
+            time.sleep(0.05)  # the server's end is there by now
+            hand.window = 100 if got == 1000 else 65535
+            hand.say()
+        tap.ok(fin or hand.hear(lambda p: p.flags & frames.FIN), "no end")
+        hand.reset()
+
+
 @tap.case("a guest's window of zero is probed until it opens")
 def _():
     with by_hand() as wire:

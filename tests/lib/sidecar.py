@@ -105,6 +105,8 @@ class Program:
 class Sidecar(Program):
     """sallyport, ready.  `how` is "socket" or the fd it inherits."""
 
+    latest = None
+
     def __init__(self, world, *options, how="socket", binary=None, **popen):
         self.world = world
         self.path = None
@@ -119,6 +121,7 @@ class Sidecar(Program):
             argv += ["--fd", str(how.fileno())]
             fds.append(how.fileno())
         super().__init__(world, argv + list(options), pass_fds=fds, **popen)
+        Sidecar.latest = self
         os.close(ready_write)
         if how != "socket":
             how.close()
@@ -132,15 +135,21 @@ class Sidecar(Program):
         self.ready_s = time.monotonic() - self.started
         tap.ok(said, "not ready:\n%s" % "\n".join(self.log.lines))
 
+    def descendants(self):
+        """The pids of the two children, and of the spawner."""
+        path = "/proc/%d/task/%d/children" % (self.pid, self.pid)
+        with open(path) as file:
+            return [int(word) for word in file.read().split()]
+
     def children(self):
         """{"netproc": pid, "relayproc": pid}"""
         found = {}
-        path = "/proc/%d/task/%d/children" % (self.pid, self.pid)
-        with open(path) as file:
-            pids = [int(word) for word in file.read().split()]
-        for pid in pids:
-            with open("/proc/%d/cmdline" % pid, "rb") as file:
-                words = file.read()
+        for pid in self.descendants():
+            try:
+                with open("/proc/%d/cmdline" % pid, "rb") as file:
+                    words = file.read()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
             for role in (b"netproc", b"relayproc"):
                 if role in words:
                     found[role.decode()] = pid
@@ -209,13 +218,15 @@ def setup(*options, mtu=1500, piece=None, lose=0, **popen):
 
 
 def tell(car):
-    """For tap.run(): what the sidecar said, after a failed case."""
+    """For tap.run(): what the sidecar said, after a failed case, and the one
+    that was started last."""
     def print_log():
-        tap.note("sallyport's last lines:")
-        for line in car.log.lines[-10:]:
-            tap.note("    " + line)
-        if car.process.poll() is not None:
-            tap.note("sallyport ended: %d" % car.process.returncode)
+        for each in dict.fromkeys([car, Sidecar.latest]):
+            tap.note("the last lines of sallyport, pid %d:" % each.pid)
+            for line in each.log.lines[-10:]:
+                tap.note("    " + line)
+            if each.process.poll() is not None:
+                tap.note("it ended: %d" % each.process.returncode)
     return print_log
 
 

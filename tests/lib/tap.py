@@ -78,6 +78,12 @@ def note(text):
         print("# " + line, flush=True)
 
 
+def figure(guarantee, name, value, unit, bound):
+    """A line for `make figures`; bound is what it must be, or "any"."""
+    note("figure: %s | %s | %s %s | %s" % (guarantee, name, value, unit,
+                                           bound))
+
+
 def at_end(function):
     """Runs function, which may run twice, after the last case, however that
     came about."""

@@ -1,3 +1,3 @@
 # A real guest; skips with its reason where none can run.
-TESTS += tests/vm/guest.sh
-EXTRA_DIST += tests/vm/guest.sh tests/lib/vm.sh
+TESTS += tests/vm/guest.sh tests/vm/kills.sh
+EXTRA_DIST += tests/vm/guest.sh tests/vm/kills.sh tests/lib/vm.sh

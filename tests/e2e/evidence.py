@@ -1,0 +1,191 @@
+#!/usr/bin/python3
+"""--evidence: what it says of the jails, beside what /proc says of them."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                "../lib"))
+
+import sidecar  # noqa: E402
+import tap  # noqa: E402
+import world as rig  # noqa: E402
+
+sidecar.need()
+WORLD = rig.World()
+CHILDREN = ("netproc", "relayproc")
+
+# What this test looks at itself: a line of /proc/PID/status.
+LOOKED_AT = {"SECCOMP": ("Seccomp", "2"), "NO_NEW_PRIVS": ("NoNewPrivs", "1"),
+             "BOUNDING": ("CapBnd", "0" * 16), "CAPS": ("CapEff", "0" * 16),
+             "GROUPS": ("Groups", "")}
+NAMESPACES = {"USERNS": "user", "MOUNTNS": "mnt", "NETNS": "net",
+              "PIDNS": "pid", "IPCNS": "ipc", "UTSNS": "uts",
+              "CGROUPNS": "cgroup"}
+
+
+def lines(path):
+    with open(path, "rb") as file:
+        return file.read().splitlines()
+
+
+def fences(process):
+    return {fence["name"]: fence["known"] for fence in process["fences"]}
+
+
+def logged(car, count=1):
+    car.log.wait("evidence: sha256", count=count)
+    return [line.split()[-1] for line in car.log.find("evidence: sha256")]
+
+
+@tap.case("one object tells of both children, and its digest is logged")
+def _():
+    path = WORLD.path("evidence")
+    car = sidecar.Sidecar(WORLD, "--evidence", path)
+    digests = logged(car)
+    found = lines(path)
+    tap.equal([hashlib.sha256(line).hexdigest() for line in found], digests,
+              "digests")
+    said = json.loads(found[0])
+    tap.note(found[0].decode())
+    tap.equal(said["isolation"], "strict", "isolation")
+    tap.equal(said["kernel"], os.uname().release, "kernel")
+    tap.equal(said["restarts"], 0, "restarts")
+    tap.ok(abs(said["time"] - time.time()) < 60, "time %d" % said["time"])
+    tap.equal(said["parent"]["pid"], car.pid, "the parent")
+    for role, pid in car.children().items():
+        tap.equal(said[role]["pid"], pid, role)
+        tap.equal(said[role]["uid"], os.stat("/proc/%d" % pid).st_uid
+                  if os.access("/proc/%d/mem" % pid, os.R_OK)
+                  else said[role]["uid"], role + "'s uid")
+    car.terminate()
+
+
+@tap.case("what it calls seen is what /proc shows")
+def _():
+    path = WORLD.path("evidence-2")
+    car = sidecar.Sidecar(WORLD, "--evidence", path)
+    logged(car)
+    said = json.loads(lines(path)[0])
+    for role, pid in car.children().items():
+        known = fences(said[role])
+        status = sidecar.proc_status(pid)
+        for name, (key, value) in LOOKED_AT.items():
+            if known[name] == "seen":
+                tap.equal(status[key].strip(), value, "%s: %s" % (role, key))
+        for name, ns in NAMESPACES.items():
+            if role == "relayproc" and name == "NETNS":
+                tap.ok(name not in known, "relayproc has the host's network")
+                continue
+            own = os.readlink("/proc/self/ns/" + ns)
+            theirs = os.readlink("/proc/%d/ns/%s" % (pid, ns))
+            tap.equal(theirs != own, known[name] == "seen", name)
+        # Strict has them all, but for what a kernel or a start may lack.
+        for name in (*LOOKED_AT, "USERNS", "PIDNS", "MOUNTS", "CLOSE_FDS"):
+            if os.geteuid() == 0:
+                tap.equal(known[name], "seen", "%s: %s" % (role, name))
+        tap.equal(known["PDEATHSIG"], "said", role)
+        tap.figure("G6", "fences of %s, seen from outside" % role,
+                   sum(word == "seen" for word in known.values()),
+                   "of %d" % len(known), "any")
+    missing = [name for role in CHILDREN
+               for name, known in fences(said[role]).items()
+               if known == "missing"] + said["parent"]["missing"]
+    tap.equal(said["verdict"], "degraded" if missing else "stands", "verdict")
+    tap.figure("G6", "fences that are missing", len(missing), "", "= 0")
+    car.terminate()
+
+
+@tap.case("the policy's digest is that of what --print-policy prints")
+def _():
+    path = WORLD.path("evidence-3")
+    car = sidecar.Sidecar(WORLD, "--evidence", path)
+    logged(car)
+    policy = subprocess.run([sidecar.SALLYPORT, "--print-policy"], check=True,
+                            capture_output=True).stdout
+    tap.equal(json.loads(lines(path)[0])["policy_sha256"],
+              hashlib.sha256(policy).hexdigest(), "digest")
+    car.terminate()
+
+
+@tap.case("each pair that replaces one has a line of its own")
+def _():
+    path = WORLD.path("evidence-4")
+    car = sidecar.Sidecar(WORLD, "--evidence", path)
+    for turn in range(1, 4):
+        os.kill(car.children()["netproc"], signal.SIGKILL)
+        digests = logged(car, turn + 1)
+        found = lines(path)
+        tap.equal(len(found), turn + 1, "lines")
+        tap.equal(hashlib.sha256(found[-1]).hexdigest(), digests[-1], "digest")
+        said = json.loads(found[-1])
+        tap.equal(said["restarts"], turn, "restarts")
+        for role, pid in car.children().items():
+            tap.equal(said[role]["pid"], pid, role)
+            tap.equal(fences(said[role])["SECCOMP"], "seen", role)
+    tap.equal(car.terminate()[0], 0, "status")
+
+
+@tap.case("best-effort lists what is missing, where strict refuses")
+def _():
+    if sidecar.sanitized():
+        tap.skip("a build with sanitizers refuses nothing")
+    # Where no IPC namespace is to be had, as an ordinary user.
+    path = WORLD.path("evidence-5")
+    for isolation, status in (("strict", 77), ("best-effort", None)):
+        with open(path, "w"):
+            pass
+        argv = ["unshare", "-U", "-r", "sh", "-c",
+                "echo 0 >/proc/sys/user/max_ipc_namespaces && "
+                "exec unshare -U --map-user=1000 --map-group=1000 \"$@\"",
+                "sh", sidecar.SALLYPORT, "--isolation", isolation, "--socket",
+                WORLD.path("bare.sock"), "--evidence", path]
+        program = sidecar.Program(WORLD, argv)
+        if status is not None:
+            tap.equal(program.wait(), status, "status")
+            tap.ok(program.log.find("IPCNS"), program.log.lines)
+            continue
+        program.log.wait("evidence: sha256")
+        said = json.loads(lines(path)[0])
+        for role in CHILDREN:
+            tap.equal(fences(said[role])["IPCNS"], "missing", role)
+        tap.equal(said["verdict"], "degraded", "verdict")
+        program.process.terminate()
+        program.wait()
+
+
+@tap.case("it goes to an open descriptor as well")
+def _():
+    with open(WORLD.path("evidence-6"), "w+b") as file:
+        program = sidecar.Program(
+            WORLD, [sidecar.SALLYPORT, "--socket", WORLD.path("fd.sock"),
+                    "--evidence", "fd:%d" % file.fileno()],
+            pass_fds=[file.fileno()])
+        program.log.wait("evidence: sha256")
+        file.seek(0)
+        tap.ok("netproc" in json.loads(file.read()), "no netproc")
+        program.process.terminate()
+        tap.equal(program.wait(), 0, "status")
+
+
+@tap.case("what cannot be written to is named, and nothing starts")
+def _():
+    link = WORLD.path("link")
+    os.symlink(WORLD.path("elsewhere"), link)
+    for where in ("/nonexistent/evidence", "fd:99", "fd:x", "fd:0", link):
+        done = subprocess.run(
+            [sidecar.SALLYPORT, "--socket", WORLD.path("no.sock"),
+             "--evidence", where], capture_output=True, text=True, timeout=20)
+        tap.equal(done.returncode, 73, where)
+        tap.ok("--evidence " + where in done.stderr, done.stderr)
+        tap.equal(len(done.stderr.splitlines()), 1, "lines")
+        tap.ok(not os.path.exists(WORLD.path("no.sock")), "a socket is left")
+
+
+tap.run()

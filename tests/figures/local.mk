@@ -1,0 +1,32 @@
+# Guarantees as figures.  A small number of kills is in `make check`; `make
+# figures` and `make kills` take 1000, and 100 on a real guest, or as KILLS and
+# VM_KILLS say.
+figures_scripts = tests/figures/kills.py tests/figures/payload.py \
+	tests/figures/stale_memory.py
+TESTS += $(figures_scripts)
+EXTRA_DIST += $(figures_scripts) tests/figures/table.sh
+
+KILLS = 1000
+VM_KILLS = 100
+
+# What says "figure:" in its log.
+figures_tests = $(figures_scripts) tests/e2e/evidence.py tests/e2e/idle.py \
+	tests/e2e/respawn.py
+
+# Every guarantee's figure, as one table.
+figures: all tests/lib/tapshuttle tests/fuzz/replay_netproc
+	KILLS=$(KILLS) $(MAKE) $(AM_MAKEFLAGS) check TESTS='$(figures_tests)'
+	@sh $(srcdir)/tests/figures/table.sh $(figures_tests)
+
+kills: all tests/lib/tapshuttle
+	KILLS=$(KILLS) $(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/figures/kills.py
+	@grep '^#' tests/figures/kills.log
+	KILLS=$(VM_KILLS) $(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/vm/kills.sh
+	@grep '^#' tests/vm/kills.log
+
+# Whether memory that nobody has written leaves netproc.
+check-valgrind: all tests/fuzz/replay_netproc
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/figures/stale_memory.py
+	@grep '^#' tests/figures/stale_memory.log
+
+.PHONY: figures kills check-valgrind

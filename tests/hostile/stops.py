@@ -1,0 +1,96 @@
+#!/usr/bin/python3
+"""What is taken away from outside and given back: each process is stopped for
+a while, the VMM too, the host loses its route.  All goes on after it, the
+connections from before as well, and nobody spins meanwhile."""
+
+import errno
+import os
+import signal
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
+
+import sidecar  # noqa: E402
+import tap  # noqa: E402
+import traffic  # noqa: E402
+import world as rig  # noqa: E402
+
+sidecar.need()
+STOP_S = 1  # less than the parent's patience with who does not answer
+SPIN_LIMIT = 0.2  # of one processor
+
+SETUP = sidecar.setup()
+GUEST = SETUP.world.guest
+ECHO = SETUP.world.server.listen()
+PORT = rig.port_of(ECHO)
+traffic.echo_server(ECHO)
+OLD = GUEST.connect(rig.SERVER, PORT)
+traffic.greet(OLD)
+PIDS = {"parent": SETUP.car.pid, **SETUP.car.children()}
+
+
+def cpu_s(pid):
+    with open("/proc/%d/stat" % pid) as file:
+        words = file.read().rsplit(")", 1)[1].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def idle_for(seconds, without=()):
+    """Lets time pass, in which nobody may be busy."""
+    before = {role: cpu_s(pid) for role, pid in PIDS.items()}
+    time.sleep(seconds)
+    for role, pid in PIDS.items():
+        used = (cpu_s(pid) - before[role]) / seconds
+        tap.ok(role in without or used < SPIN_LIMIT * tap.scale(),
+               "%s used %.2f of a processor" % (role, used))
+
+
+def all_goes_on():
+    traffic.greet(OLD)
+    with GUEST.connect(rig.SERVER, PORT, 10 * tap.scale()) as sock:
+        traffic.greet(sock, b"a new one")
+    tap.equal({"parent": SETUP.car.pid, **SETUP.car.children()}, PIDS, "pids")
+    idle_for(0.5)
+
+
+def stopped(role, pid):
+    @tap.case("%s is stopped for a second and goes on" % role)
+    def _():
+        OLD.sendall(b"before")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            OLD.sendall(b"meanwhile")
+            idle_for(STOP_S, without=[role])
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        OLD.settimeout(10 * tap.scale())
+        tap.equal(traffic.exact(OLD, 15), b"beforemeanwhile", "echo")
+        all_goes_on()
+
+
+for name, number in (*PIDS.items(), ("the VMM", SETUP.vmm.pid)):
+    stopped(name, number)
+
+
+@tap.case("the host's way out goes and comes back")
+def _():
+    host = SETUP.world.host
+    host.ip("route add unreachable %s/32" % rig.SERVER)
+    try:
+        start = time.monotonic()
+        tap.raises([errno.ECONNREFUSED, errno.EHOSTUNREACH,
+                    errno.ENETUNREACH], GUEST.connect, rig.SERVER, PORT)
+        took = time.monotonic() - start
+        OLD.sendall(b"meanwhile")
+        idle_for(0.5)
+    finally:
+        host.ip("route del unreachable %s/32" % rig.SERVER)
+    tap.ok(took < 1 * tap.scale(), "told after %.1f s" % took)
+    OLD.settimeout(30 * tap.scale())
+    tap.equal(traffic.exact(OLD, 9), b"meanwhile", "echo")
+    all_goes_on()
+
+
+tap.run(sidecar.tell(SETUP.car))
