@@ -1,205 +1,131 @@
 #!/usr/bin/python3
-"""Throughput, processor time, latency, start and memory, beside passt.
+"""Throughput, processor time, latency, start and memory, beside its peers.
 
-    bench.py [-n REPETITIONS] [-t SECONDS] [-m MTU[,MTU]]
+    bench.py [--cases NAME[,NAME]] [--contenders NAME[,NAME]]
+             [--passt PATH]... [--mtus MTU[,MTU]] [--streams N[,N]]
+             [--repetitions N] [--seconds S] [--idle N[,N]]
+             [--json FILE] [--markdown FILE] [--plot FILE.svg|FILE.png]
 
-The contenders run one after the other within each repetition (A B A B), so
-that a machine whose speed drifts is unfair to none, and medians are printed.
+The contenders run one after the other within each repetition (A B C A B C),
+so that a machine whose speed drifts is unfair to none; medians are printed,
+with the least and the most, and the ratio to the best passt of the run.
 Processor time is that of all processes of a contender, from the scheduler's
 own count; the guest's and the servers' is not in it.
+
+The congestion control is cubic, tcp_rmem ends at 6 MB, and the card has a
+queue of 20,000 frames, for every contender (tests/lib/world.py).
 """
 
 import argparse
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
-import time
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "../lib")]
 
+import cases  # noqa: E402
+import contenders  # noqa: E402
+import many  # noqa: E402
+import plot  # noqa: E402
+import report  # noqa: E402
 import sidecar  # noqa: E402
 import tap  # noqa: E402
-import traffic  # noqa: E402
-import world as rig  # noqa: E402
-
-IPERF_PORT = 5201
-STARTS = 20
-ROUND_TRIPS = 5000
-CONNECTS = 2000
 
 
-class Sallyport:
-    name = "sallyport"
-
-    @staticmethod
-    def version():
-        return subprocess.run([sidecar.SALLYPORT, "--version"], text=True,
-                              capture_output=True, check=True).stdout.strip()
-
-    def __init__(self, world, mtu):
-        self.car = sidecar.Sidecar(world, "--mtu", str(mtu),
-                                   "--connect-rate", "100000")
-        self.path = self.car.path
-        self.pids = [self.car.pid, *self.car.children().values()]
+def numbers(text):
+    return [int(word) for word in text.split(",") if word]
 
 
-class Passt:
-    name = "passt"
-
-    @staticmethod
-    def version():
-        done = subprocess.run(["dpkg-query", "-W", "-f", "${Version}",
-                               "passt"], text=True, capture_output=True)
-        return done.stdout or "of unknown version"
-
-    def __init__(self, world, mtu):
-        os.chmod(world.dir, 0o777)  # it drops to nobody, then binds
-        self.path = world.path("passt.sock")
-        self.car = sidecar.Program(world, [
-            "passt", "-f", "-q", "-4", "-i", "h0", "-s", self.path,
-            "-a", rig.GUEST, "-n", "30", "-g", rig.GATEWAY, "-m", str(mtu)])
-        deadline = time.monotonic() + 10
-        while not os.path.exists(self.path):
-            tap.ok(time.monotonic() < deadline and
-                   self.car.process.poll() is None,
-                   "passt does not start: %s" % self.car.log.lines)
-            time.sleep(0.01)
-        self.pids = [self.car.pid]
+def words(text):
+    return [word for word in text.split(",") if word]
 
 
-def cpu_s(pids):
-    total = 0
-    for pid in pids:
-        with open("/proc/%d/schedstat" % pid) as file:
-            total += int(file.read().split()[0])
-    return total / 1e9
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cases", type=words, default=[
+        *cases.CASES, *many.CASES], metavar="NAME[,NAME]")
+    parser.add_argument("--contenders", type=words,
+                        default=list(contenders.DEFAULT))
+    parser.add_argument("--passt", action="append", default=[],
+                        metavar="PATH", help="a passt of another version")
+    parser.add_argument("--mtus", type=numbers, default=[65520, 9000, 1500])
+    parser.add_argument("--streams", type=numbers, default=[1, 4, 16, 128])
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--idle", type=numbers, default=[1000, 5000])
+    parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--markdown", metavar="FILE")
+    parser.add_argument("--plot", metavar="FILE",
+                        help="how far ahead or behind; .svg or .png")
+    options = parser.parse_args()
+    if options.plot and not options.plot.endswith((".svg", ".png")):
+        parser.error("--plot %s: must end in .svg or .png" % options.plot)
+    for name in options.cases:
+        if name not in cases.CASES and name not in many.CASES:
+            parser.error("no case %s; there are %s" % (
+                name, ", ".join([*cases.CASES, *many.CASES])))
+    for name in options.contenders:
+        if name not in contenders.DEFAULT:
+            parser.error("no contender %s; there are %s, and --passt PATH"
+                         % (name, ", ".join(contenders.DEFAULT)))
+    return options
 
 
-def iperf(world, seconds, *options):
-    """Runs iperf3 in the guest; returns (bits a second, bytes)."""
-    server = world.server.popen(
-        ["iperf3", "-s", "-1", "-p", str(IPERF_PORT), "--forceflush"],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+def chosen(options):
+    found = [contenders.DEFAULT[name] for name in options.contenders]
+    if shutil.which("passt") is None and contenders.Passt in found:
+        print("bench: no passt to compare with: apt-get install passt")
+        found.remove(contenders.Passt)
+    return found + [contenders.passt_at(path) for path in options.passt]
+
+
+def measure(contender, mtu, name, options, figures):
+    """One world, one contender, one case."""
+    flows = max([1024, *options.idle]) + 16
+    this = contender(mtu, flows if name == "idle-flows" else 1024)
     try:
-        while b"listening" not in server.stdout.readline():
-            tap.ok(server.poll() is None, "iperf3 -s ended")
-        done = world.guest.run(
-            ["iperf3", "-J", "-c", rig.SERVER, "-p", str(IPERF_PORT),
-             "-t", str(seconds), "-C", "cubic", *options],
-            timeout=seconds + 30)
-        server.stdout.read()
+        for what, unit, value in cases.CASES[name](this, options):
+            figures.add(mtu, what, unit, contender.name, value)
+    except (OSError, tap.Failure, subprocess.TimeoutExpired) as error:
+        # One that stalls has no figure; the others go on.
+        print("%s, %s: did not finish: %s" % (name, contender.name, error),
+              flush=True)
     finally:
-        server.kill()
-        server.wait()
-    end = json.loads(done.stdout)["end"]["sum_received"]
-    return end["bits_per_second"], end["bytes"]
-
-
-def round_trip_us(world):
-    """Median of a byte to an echo server and back."""
-    listener = world.server.listen()
-    traffic.echo_server(listener)
-    took = []
-    with world.guest.connect(rig.SERVER, rig.port_of(listener)) as sock:
-        for _ in range(ROUND_TRIPS):
-            start = time.perf_counter()
-            sock.send(b"!")
-            sock.recv(1)
-            took.append(time.perf_counter() - start)
-    return statistics.median(took) * 1e6
-
-
-def connects_per_s(world):
-    listener = world.server.listen()
-    start = time.monotonic()
-    for _ in range(CONNECTS):
-        for sock in traffic.pair(world.guest, rig.SERVER, listener):
-            sock.close()
-    return CONNECTS / (time.monotonic() - start)
-
-
-def measure(contender, mtu, seconds, into):
-    """One world, one contender, every figure once."""
-    world = rig.World()
-    try:
-        this = contender(world, mtu)
-        sidecar.Vmm(world, this.path, mtu=mtu)
-        for way, options in (("up", []), ("down", ["-R"])):
-            before = cpu_s(this.pids)
-            rate, count = iperf(world, seconds, *options)
-            spent = cpu_s(this.pids) - before
-            into.setdefault("%s Gbit/s" % way, []).append(rate / 1e9)
-            into.setdefault("%s CPU s/GB" % way, []).append(
-                spent / (count / 1e9))
-        into.setdefault("round trip us", []).append(round_trip_us(world))
-        into.setdefault("connects/s", []).append(connects_per_s(world))
-    finally:
-        world.close()
-
-
-def compare(contenders, mtu, repetitions, seconds):
-    figures = {contender.name: {} for contender in contenders}
-    for _ in range(repetitions):
-        for contender in contenders:
-            measure(contender, mtu, seconds, figures[contender.name])
-    ours = figures[Sallyport.name]
-    print("\nMTU %d, median of %d x %d s" % (mtu, repetitions, seconds))
-    print("%-16s" % "" + "".join("%12s" % name for name in figures)
-          + ("%12s" % "ratio" if len(figures) > 1 else ""))
-    for what in ours:
-        row = [statistics.median(figure[what])
-               for figure in figures.values()]
-        ratio = "%12.2f" % (row[0] / row[1]) if len(row) > 1 else ""
-        print("%-16s" % what + "".join("%12.2f" % value for value in row)
-              + ratio, flush=True)
-
-
-def starts():
-    """Exec to READY, and what three idle processes cost."""
-    world = rig.World()
-    took = []
-    for _ in range(STARTS):
-        car = sidecar.Sidecar(world)
-        took.append(car.ready_s * 1e3)
-        car.terminate()
-    print("\nexec to READY: median of %d: %.1f ms (%.1f to %.1f)"
-          % (STARTS, statistics.median(took), min(took), max(took)))
-    car = sidecar.Sidecar(world)
-    vmm = sidecar.Vmm(world, car.path)
-    parts = {"parent": car.pid, **car.children()}
-    sizes = {role: sidecar.pss_kib(pid) for role, pid in parts.items()}
-    vmm.check()
-    print("PSS idle, a VMM attached: " + ", ".join(
-        "%s %d KiB" % item for item in sizes.items())
-        + ", together %d KiB" % sum(sizes.values()), flush=True)
-    world.close()
+        this.close()
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("-n", type=int, default=5, metavar="REPETITIONS")
-    parser.add_argument("-t", type=int, default=5, metavar="SECONDS")
-    parser.add_argument("-m", default="65520,1500", metavar="MTU[,MTU]")
-    options = parser.parse_args()
+    options = parse()
     sidecar.need()
     if shutil.which("iperf3") is None:
         sys.exit("bench: no iperf3: apt-get install iperf3")
-    contenders = [Sallyport]
-    if shutil.which("passt") is not None:
-        contenders.append(Passt)
-    else:
-        print("no passt to compare with: apt-get install passt")
-    for contender in contenders:
-        print("%s: %s" % (contender.name, contender.version()))
-    print("kernel %s, %d processors" % (os.uname().release, os.cpu_count()),
-          flush=True)
-    starts()
-    for mtu in options.m.split(","):
-        compare(contenders, int(mtu), options.n, options.t)
+    found = chosen(options)
+    figures = report.Figures(found)
+    print(figures.machine(), flush=True)
+    for name in options.cases:
+        if name in many.CASES:
+            many.CASES[name](options, figures)
+            continue
+        # What the MTU does not change is measured at one.
+        mtus = options.mtus if name in ("tcp", "windows") else \
+            options.mtus[-1:]
+        for mtu in mtus:
+            for _ in range(options.repetitions):
+                for contender in found:
+                    measure(contender, mtu, name, options, figures)
+            figures.show(mtu, name)
+    if options.json:
+        with open(options.json, "w") as file:
+            json.dump(figures.as_json(), file, indent=1)
+    if options.markdown:
+        with open(options.markdown, "w") as file:
+            file.write(figures.as_markdown())
+    if options.plot:
+        plot.draw(figures.as_json(), options.plot)
 
 
 if __name__ == "__main__":

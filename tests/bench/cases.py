@@ -1,0 +1,229 @@
+"""What is measured.  A case is a function of a contender that yields
+(figure, unit, value); how often, and beside whom, is bench.py's business.
+
+Each unit says which way is better: UNITS.
+"""
+
+import json
+import os
+import socket
+import statistics
+import subprocess
+import time
+
+import sidecar
+import tap
+import traffic
+import world as rig
+
+UDPLOAD = os.path.join(sidecar.BUILD, "tests/bench/udpload")
+IPERF_PORT = 5201
+ROUND_TRIPS = 3000
+CONNECTS = 1500
+IDLE_S = 3
+STARTS = 15
+
+# 1: more is better, -1: less is.
+UNITS = {"Gbit/s": 1, "s/GB": -1, "us": -1, "1/s": 1, "%": -1, "KiB": -1,
+         "ms": -1, "us each": -1}
+
+
+def iperf(this, seconds, *options):
+    """Runs iperf3 in the guest; returns (bits a second, bytes)."""
+    server = this.server.popen(
+        ["iperf3", "-s", "-1", "-p", str(IPERF_PORT), "--forceflush"],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        while b"listening" not in server.stdout.readline():
+            tap.ok(server.poll() is None, "iperf3 -s ended")
+        done = this.guest.run(
+            ["iperf3", "-J", "-c", this.server_address, "-p",
+             str(IPERF_PORT), "-t", str(seconds), "-C", "cubic", *options],
+            timeout=seconds + 30)
+        server.stdout.read()
+    finally:
+        server.kill()
+        server.wait()
+    end = json.loads(done.stdout)["end"]["sum_received"]
+    return end["bits_per_second"], end["bytes"]
+
+
+def tcp(this, options):
+    for streams in options.streams:
+        for way, words in (("up", []), ("down", ["-R"])):
+            before = this.cpu_s()
+            rate, count = iperf(this, options.seconds, "-P", str(streams),
+                                *words)
+            spent = this.cpu_s() - before
+            name = "TCP %s, %d" % (way, streams)
+            yield name, "Gbit/s", rate / 1e9
+            if this.pids() and count:
+                yield name, "s/GB", spent / (count / 1e9)
+
+
+def windows(this, options):
+    for size in ("16K", "64K"):
+        for way, words in (("up", []), ("down", ["-R"])):
+            rate, _ = iperf(this, options.seconds, "-w", size, *words)
+            yield "TCP %s, -w %s" % (way, size), "Gbit/s", rate / 1e9
+
+
+def percentile(values, share):
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
+def round_trip(this, options):
+    listener = this.server.listen()
+    traffic.echo_server(listener)
+    for size in (1, 1024, 16384):
+        data, took = bytes(size), []
+        with this.guest.connect(this.server_address,
+                                rig.port_of(listener)) as sock:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for _ in range(ROUND_TRIPS):
+                start = time.perf_counter()
+                sock.sendall(data)
+                left = size
+                while left > 0:
+                    left -= len(sock.recv(left))
+                took.append(time.perf_counter() - start)
+        for name, share in (("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)):
+            yield ("round trip %d B, %s" % (size, name), "us",
+                   percentile(took, share) * 1e6)
+
+
+def connects(this, options):
+    """Connect, a byte each way, close."""
+    listener = this.server.listen()
+    listener.listen(1024)
+    before, start = this.cpu_s() if this.pids() else 0, time.monotonic()
+    for _ in range(CONNECTS):
+        one, other = traffic.pair(this.guest, this.server_address, listener)
+        one.send(b"?")
+        other.recv(1)
+        other.send(b"!")
+        one.recv(1)
+        one.close()
+        other.close()
+    took = time.monotonic() - start
+    yield "connect/request/close", "1/s", CONNECTS / took
+    if this.pids():
+        yield ("connect/request/close", "us each",
+               (this.cpu_s() - before) / CONNECTS * 1e6)
+
+
+def published(this, options):
+    if not this.pids():
+        return
+    with this.guest.listen(port=80) as inside:
+        inside.listen(1024)
+        start = time.monotonic()
+        for _ in range(CONNECTS):
+            for sock in traffic.pair(this.world.host, "127.0.0.1", inside,
+                                     8080):
+                sock.close()
+        yield ("published connects", "1/s",
+               CONNECTS / (time.monotonic() - start))
+
+
+def udp(this, options):
+    """As many datagrams as go: those that arrive count."""
+    for size in (64, 1400):
+        for way in ("up", "down"):
+            before = this.cpu_s() if this.pids() else 0
+            sent, got = udp_load(this, way, size, options.seconds)
+            spent = (this.cpu_s() if this.pids() else 0) - before
+            name = "UDP %s, %d B" % (way, size)
+            yield name, "1/s", got / options.seconds
+            yield name + ", lost", "%", 100 * (1 - got / max(sent, 1))
+            if this.pids() and got:
+                yield name, "us each", spent / got * 1e6
+
+
+def udp_load(this, way, size, seconds):
+    """The guest names itself to the sink first, so that both ways are open.
+    Returns (sent, received)."""
+    far = this.server.popen([UDPLOAD, "-l", "-c", this.server_address,
+                             "-s", str(size), "-t", str(seconds), "-w", way],
+                            text=True,
+                            stdout=subprocess.PIPE)
+    port = far.stdout.readline().strip()
+    near = this.guest.run([UDPLOAD, "-c", this.server_address, "-p", port,
+                           "-s", str(size), "-t", str(seconds), "-w", way],
+                          timeout=seconds + 20)
+    tap.equal(near.returncode, 0, near.stderr)
+    answer = far.communicate(timeout=20)[0]
+    mine, theirs = int(near.stdout), int(answer)
+    return (mine, theirs) if way == "up" else (theirs, mine)
+
+
+def idle_flows(this, options):
+    """Round trip of a fresh connection and over all, beside many idle."""
+    if not this.pids():
+        return
+    listener = this.server.listen()
+    listener.listen(4096)
+    before, pairs = this.pss_kib(), []
+    for count in (10, *options.idle):
+        while len(pairs) < count:
+            pairs.append(traffic.pair(this.guest, this.server_address,
+                                      listener))
+        fresh = []
+        for _ in range(200):
+            start = time.perf_counter()
+            one, other = traffic.pair(this.guest, this.server_address,
+                                      listener)
+            one.send(b"?")
+            other.recv(1)
+            fresh.append(time.perf_counter() - start)
+            one.close()
+            other.close()
+        sweep = []
+        for one, other in pairs[:5000]:
+            start = time.perf_counter()
+            one.send(b"?")
+            other.recv(1)
+            sweep.append(time.perf_counter() - start)
+        cpu, start = this.cpu_s(), time.monotonic()
+        time.sleep(IDLE_S)
+        cpu = (this.cpu_s() - cpu) / (time.monotonic() - start)
+        name = "%d idle flows" % count
+        yield name + ", fresh p50", "us", statistics.median(fresh) * 1e6
+        yield name + ", sweep p50", "us", statistics.median(sweep) * 1e6
+        yield name + ", processor", "%", cpu * 100
+        yield name + ", memory a flow", "KiB", (
+            this.pss_kib() - before) / count
+    for one, other in pairs:
+        one.close()
+        other.close()
+
+
+def longest_gap(this, options):
+    """The longest time without a byte in a steady transfer of 10 s."""
+    for way in ("up", "down"):
+        listener = this.server.listen()
+        guest, server = traffic.pair(this.guest, this.server_address,
+                                     listener)
+        source, sink = (guest, server) if way == "up" else (server, guest)
+        data, end = bytes(1 << 16), time.monotonic() + 10
+
+        def pour():
+            try:
+                while time.monotonic() < end:
+                    source.sendall(data)
+            except OSError:
+                pass
+            source.close()
+
+        rig.thread(pour)
+        gap, last = 0, time.perf_counter()
+        while sink.recv(1 << 18):
+            now = time.perf_counter()
+            gap, last = max(gap, now - last), now
+        yield "longest gap %s" % way, "ms", gap * 1e3
+        sink.close()
+
+
+CASES = {"tcp": tcp, "windows": windows, "round-trip": round_trip,
+         "connects": connects, "published": published, "udp": udp,
+         "idle-flows": idle_flows, "gap": longest_gap}
