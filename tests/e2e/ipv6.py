@@ -309,6 +309,14 @@ def _():
             GUEST.sysctl("ipv6/conf/default/" + key, 0)
 
 
+def contents(path):
+    try:
+        with open(path) as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+
+
 @tap.case("a real DHCPv6 client gets its lease")
 def _():
     client = shutil.which("dhclient")
@@ -319,8 +327,9 @@ def _():
         done = GUEST.run([client, "-6", "-1", "-v", "-sf", "/bin/true", "-lf",
                           lease, "-pf", pid, "eth0"], timeout=30)
         tap.equal(done.returncode, 0, "dhclient: " + done.stderr)
-        with open(pid) as file:
-            os.kill(int(file.read()), 15)
+        # It lets go of its caller before it has written down who it is.
+        guest.wait(lambda: contents(pid).endswith("\n"), "no pid in " + pid)
+        os.kill(int(contents(pid)), 15)
         with open(lease) as file:
             said = file.read()
         for word in ("iaaddr " + rig.GUEST6, "name-servers " + rig.GATEWAY6,
