@@ -38,6 +38,7 @@ static const char *const error_names[] = {
 	[IPC_E_FIELD] = "field out of range",
 	[IPC_E_STATE] = "flow is not in a state for it",
 	[IPC_E_QUOTA] = "over quota",
+	[IPC_E_CLOSED] = "channel closed",
 };
 _Static_assert(sizeof(error_names) / sizeof(error_names[0]) == IPC_NERRORS,
     "every error has its text");
@@ -128,6 +129,24 @@ ipc_nfds(uint32_t type)
 	const struct message *m = message_of(type);
 
 	return (m != NULL ? m->fds : 0);
+}
+
+int
+ipc_is_dgram(uint32_t type)
+{
+	switch (type) {
+	case IPC_DNS_QUERY:
+	case IPC_DNS_DONE:
+	case IPC_DNS_ANSWER:
+	case IPC_DNS_FAILED:
+	case IPC_ASSOC_SEND:
+	case IPC_ASSOC_RECV:
+	case IPC_ASSOC_ERROR:
+	case IPC_ASSOC_CLOSE:
+		return (1);
+	default:
+		return (0);
+	}
 }
 
 /* FNV-1a, 64 bit (Fowler, Noll, Vo; draft-eastlake-fnv). */

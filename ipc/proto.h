@@ -428,6 +428,8 @@ enum ipc_error {
 	IPC_E_FIELD,	 /* a field out of its range; found by the dispatcher */
 	IPC_E_STATE,	 /* no such flow, or not in a state to be told this */
 	IPC_E_QUOTA,	 /* more than was granted */
+	IPC_E_CLOSED,	 /* its channel has ended, or it sent an empty record
+			    to make it look so; said in VIOLATION alone */
 	IPC_NERRORS
 };
 
@@ -448,6 +450,12 @@ const char *ipc_strerror(enum ipc_error error);
 size_t ipc_payload_size(uint32_t type);
 size_t ipc_tail_max(uint32_t type);
 unsigned int ipc_nfds(uint32_t type);
+
+/*
+ * 1 if the message goes by FD_DGRAM, the second of the two channels between
+ * netproc and relayproc; its receiver refuses it by the other.
+ */
+int ipc_is_dgram(uint32_t type);
 
 /* FNV-1a over the names, sizes, directions and phases of the whole table. */
 uint64_t ipc_proto_hash(void);

@@ -82,7 +82,8 @@ netproc_from_relay(struct channel *ch, struct ipc_msg *msg, void *arg)
 {
 	struct netproc *np = arg;
 
-	(void)ch;
+	if ((ch == &np->dgram) != ipc_is_dgram(msg->hdr.type))
+		return (IPC_E_DIRECTION);
 	netproc_wake(np);
 	switch (msg->hdr.type) {
 	case IPC_FLOW_OPENED:

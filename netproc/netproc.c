@@ -130,9 +130,11 @@ on_lost(struct channel *ch, enum channel_result why, void *arg)
 
 	if (ch->peer == ROLE_PARENT)
 		_exit(why == CHANNEL_CLOSED ? EX_OK : EX_PROTOCOL);
-	if (why == CHANNEL_VIOLATION)
-		netproc_say_parent(np, IPC_VIOLATION, &violation,
-		    sizeof(violation));
+	if (why != CHANNEL_VIOLATION) {
+		violation.error = IPC_E_CLOSED;
+		violation.type = IPC_NONE;
+	}
+	netproc_say_parent(np, IPC_VIOLATION, &violation, sizeof(violation));
 	channel_event_stop(ch == &np->relay ? &np->ev_relay : &np->ev_dgram);
 }
 

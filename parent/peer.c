@@ -23,6 +23,12 @@
 /* Lines that a child may log; beyond, they are counted. */
 #define PEER_LOG_LINES_PER_S 200
 
+/*
+ * How long a child may look dead to the other, by a channel that has ended,
+ * before its pidfd says so.
+ */
+#define PEER_DOUBT_MS 200
+
 /* Most messages read of a child that has ended already. */
 #define PEER_LAST_WORDS 1024
 
@@ -148,6 +154,45 @@ peer_log(struct peer *peer, const void *payload)
 	return (IPC_OK);
 }
 
+/* It was told to, alone or with all of us. */
+static int
+is_stopping(const struct peer *peer)
+{
+	return (peer->parent->state == PARENT_STOPPING ||
+	    peer->channel.phase == IPC_DRAIN);
+}
+
+static void
+on_doubt(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	peer_lost(arg, "looks dead to the other, and is not");
+}
+
+/* The end of a channel is seen before the end of a process, or without it. */
+static void
+doubt(struct peer *peer)
+{
+	static const struct timeval tv = { .tv_usec = PEER_DOUBT_MS * 1000 };
+
+	if (peer->ev_exit == NULL || is_stopping(peer))
+		return;
+	if (peer->ev_doubt == NULL)
+		peer->ev_doubt = event_new(peer->parent->base, -1, 0, on_doubt,
+		    peer);
+	if (peer->ev_doubt == NULL || event_add(peer->ev_doubt, &tv) == -1)
+		fatalx("no memory for a timer");
+}
+
+static void
+doubt_end(struct peer *peer)
+{
+	if (peer->ev_doubt != NULL)
+		event_free(peer->ev_doubt);
+	peer->ev_doubt = NULL;
+}
+
 /* One child accuses the other. */
 enum ipc_error
 peer_violation(struct peer *peer, const void *payload)
@@ -167,6 +212,10 @@ peer_violation(struct peer *peer, const void *payload)
 		return (IPC_E_FIELD);
 	if (accused == peer)
 		return (IPC_E_FIELD);
+	if (violation->error == IPC_E_CLOSED) {
+		doubt(accused);
+		return (IPC_OK);
+	}
 	snprintf(cause, sizeof(cause),
 	    "broke the protocol with %s: %s (says %s)",
 	    ipc_name(violation->type),
@@ -215,14 +264,6 @@ describe(int status, char *buf, size_t size)
 	snprintf(buf, size, "killed by signal %d (SIG%s)%s", signo,
 	    name != NULL ? name : "?",
 	    signo == SIGSYS ? ": seccomp violation" : "");
-}
-
-/* It was told to, alone or with all of us. */
-static int
-is_stopping(const struct peer *peer)
-{
-	return (peer->parent->state == PARENT_STOPPING ||
-	    peer->channel.phase == IPC_DRAIN);
 }
 
 /* The child's own sysexit, if it failed to start with one. */
@@ -297,6 +338,7 @@ peer_put_aside(struct peer *to, struct peer *from)
 	struct event_base *base = from->parent->base;
 
 	event_free(from->ev_exit);
+	doubt_end(from);
 	channel_event_stop(&from->channel_event);
 	*to = *from;
 	peer_init(from, to->parent, to->child.role);
@@ -318,6 +360,7 @@ peer_end(struct peer *peer)
 	if (peer->ev_exit != NULL)
 		event_free(peer->ev_exit);
 	peer->ev_exit = NULL;
+	doubt_end(peer);
 	channel_event_stop(&peer->channel_event);
 	if (peer->channel.fd != -1)
 		channel_close(&peer->channel);

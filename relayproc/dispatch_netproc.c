@@ -77,20 +77,12 @@ on_assoc_close(struct relayproc *rp, const struct ipc_hdr *hdr,
 	return (udp_assoc_close(rp, hdr));
 }
 
-/* The table does not know of two channels to one peer. */
-static int
-is_dgram(uint32_t type)
-{
-	return (type == IPC_DNS_QUERY || type == IPC_DNS_DONE ||
-	    type == IPC_ASSOC_SEND || type == IPC_ASSOC_CLOSE);
-}
-
 enum ipc_error
 dispatch_netproc(struct channel *ch, struct ipc_msg *msg, void *arg)
 {
 	struct relayproc *rp = arg;
 
-	if ((ch == &rp->dgram) != is_dgram(msg->hdr.type))
+	if ((ch == &rp->dgram) != ipc_is_dgram(msg->hdr.type))
 		return (IPC_E_DIRECTION);
 	switch (msg->hdr.type) {
 	case IPC_FLOW_OPEN:

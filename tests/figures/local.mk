@@ -11,6 +11,7 @@ VM_KILLS = 100
 
 # What says "figure:" in its log.
 figures_tests = $(figures_scripts) tests/e2e/evidence.py tests/e2e/idle.py \
+	tests/hostile/netproc_taken.py \
 	tests/e2e/respawn.py
 
 # Every guarantee's figure, as one table.

@@ -503,7 +503,9 @@ whole_relay_raw(struct whole_bytes *in)
 	msg.tail = tail;
 	if (ipc_nfds(msg.hdr.type) == 1)
 		msg.fd = remote_new(-1, 0, 0, 0);
-	(void)netproc_from_relay(&whole.np->relay, &msg, whole.np);
+	(void)netproc_from_relay(ipc_is_dgram(msg.hdr.type) ? &whole.np->dgram :
+							      &whole.np->relay,
+	    &msg, whole.np);
 	channel_msg_done(&msg);
 	free(payload);
 	free(tail);

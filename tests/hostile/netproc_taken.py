@@ -1,0 +1,403 @@
+#!/usr/bin/python3
+"""netproc in an attacker's hands, in its real jail: whatever it says or calls,
+the others stand, the policy holds, and its successor serves the guest."""
+
+import errno
+import ipaddress
+import os
+import signal
+import struct
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(__file__))
+
+import stage as rig_stage  # noqa: E402
+
+import frames  # noqa: E402
+import puppet  # noqa: E402
+import sidecar  # noqa: E402
+import tap  # noqa: E402
+import traffic  # noqa: E402
+import words  # noqa: E402
+import world as rig  # noqa: E402
+
+rig_stage.need()
+STAGE = rig_stage.Stage(ip6=True)
+MAX_FLOWS, MAX_UDP = rig_stage.MAX_FLOWS, rig_stage.MAX_UDP
+CHANNELS = [("parent", words.FD_PARENT), ("relayproc", words.FD_PEER),
+            ("relayproc", words.FD_DGRAM)]
+DGRAM_WORDS = {"DNS_QUERY", "DNS_DONE", "ASSOC_SEND", "ASSOC_CLOSE"}
+UDP, ICMP, ICMP6 = 17, 1, 58
+# What it may say even so, all of it zeroes; each of these is looked at below.
+HARMLESS = {"LOG", "GUEST_MAC", "FRAME_GONE", "DNS_QUERY", "DNS_DONE",
+            "ASSOC_CLOSE"}
+
+
+def may(word, hearer, fd):
+    if not word.may("netproc", hearer):
+        return False
+    return hearer == "parent" or \
+        (fd == words.FD_DGRAM) == (word.name in DGRAM_WORDS)
+
+
+@tap.case("whatever netproc may not say is the end of it, on each channel",
+          limit_s=120)
+def _():
+    count = 0
+    for hearer, fd in CHANNELS:
+        for word in words.TABLE:
+            if may(word, hearer, fd) and word.name in HARMLESS:
+                continue
+            STAGE.says("netproc", fd, word.record(),
+                       "%s to fd %d" % (word.name, fd))
+            count += 1
+        for number in (0, len(words.TABLE) + 1, 0xffffffff):
+            STAGE.says("netproc", fd, words.header(number) + bytes(64),
+                       "type %d to fd %d" % (number, fd))
+            count += 1
+    STAGE.works()
+    tap.note("%d messages, %d successors" % (count, count))
+
+
+@tap.case("so is what it may say, in another shape", limit_s=120)
+def _():
+    count = 0
+    for hearer, fd in CHANNELS:
+        for word in words.TABLE:
+            if not may(word, hearer, fd):
+                continue
+            name = "%s to fd %d, " % (word.name, fd)
+            shapes = {
+                "a byte short": word.record()[:-1],
+                "its header alone": word.record()[:words.HEADER],
+                "half a header": word.record()[:words.HEADER // 2],
+                "with a reserved field": word.record(reserved=1),
+            }
+            if not word.has_tail:
+                shapes["a byte long"] = word.record(tail=b"\0")
+            for shape, record in shapes.items():
+                STAGE.says("netproc", fd, record, name + shape)
+                count += 1
+    STAGE.works()
+    tap.note("%d messages" % count)
+
+
+@tap.case("so is a field that has no such value, a slot that was not granted, "
+          "a flow that is none")
+def _():
+    peer, dgram = words.FD_PEER, words.FD_DGRAM
+    close, shut = words.BY_NAME["FLOW_CLOSE"], words.BY_NAME["FLOW_SHUT_WR"]
+    good = words.flow_open("169.254.169.254", 80, 1000)
+    lies = [
+        ("a family that is none", peer,
+         good[:16] + b"\x07" + good[17:]),
+        ("padding that is not zero", peer, good[:-2] + b"\1\0"),
+        ("bytes behind an IPv4 address", peer,
+         good[:16] + struct.pack("<B3x4s12s", 4, b"\1\2\3\4", b"\1" * 12) +
+         good[36:]),
+        ("a slot past --max-flows", peer,
+         words.flow_open(rig.SERVER, 80, MAX_FLOWS)),
+        ("a slot that is relayproc's", peer,
+         words.flow_open(rig.SERVER, 80, words.FLOW_INBOUND_BIT)),
+        ("a close of no flow", peer, close.record(flow=1001, generation=1)),
+        ("a close for no reason", peer,
+         close.record(struct.pack("<I", 77), flow=1001)),
+        ("a close of no inbound flow", peer,
+         close.record(flow=words.FLOW_INBOUND_BIT | 5, generation=3)),
+        ("half a close of no flow", peer, shut.record(flow=1, generation=9)),
+        ("an association past --max-udp", dgram,
+         words.assoc_send(rig.SERVER, 53, UDP, 2 * MAX_UDP)),
+        ("a protocol that is none", dgram,
+         words.assoc_send(rig.SERVER, 53, 6, 1)),
+        ("ICMP of the other family", dgram,
+         words.assoc_send(rig.SERVER6, 0, ICMP, 1, b"\x08\0" + bytes(6))),
+        ("an inbound association of nobody's", dgram,
+         words.assoc_send(rig.SERVER, 53, UDP, words.FLOW_INBOUND_BIT | 1)),
+    ]
+    for what, fd, record in lies:
+        STAGE.says("netproc", fd, record, what)
+    # One that was its own and no longer is.
+    with STAGE.hold("netproc") as held:
+        try:
+            held.send(peer, good)
+            held.send(peer, good)
+        except puppet.Killed:
+            pass
+        else:
+            held.end()
+    STAGE.wait_replaced("netproc", "", "a slot taken twice")
+    STAGE.car.log.wait("netproc broke the protocol: FLOW_OPEN: flow is not")
+    STAGE.works()
+
+
+@tap.case("no call leads out of its jail", limit_s=120)
+def _():
+    calls = rig_stage.LATERAL + rig_stage.FAULTY_NUMBERS + [
+        ("makes a TCP socket", 41, 2, 1, 6),
+        ("connects", 42, 7, rig_stage.HERE, 16),
+        ("sends a message", puppet.SENDMSG, 4, rig_stage.HERE, 0),
+        ("sends many", 307, 7, rig_stage.HERE, 1, 0),
+        ("moves bytes between descriptors", 275, 7, 0, 8, 0, 4096, 0),
+        ("takes the connections of a listener", 288, 7, 0, 0, 0),
+        ("sets a socket's option", 54, 7, 1, 2, rig_stage.HERE, 4),
+        ("reads a socket's name", 51, 7, rig_stage.HERE, rig_stage.HERE),
+        ("receives out of band", 45, 7, rig_stage.HERE, 1, 1, 0, 0),
+        ("peeks at a channel", 47, 3, rig_stage.HERE, 2),
+    ]
+    for what, number, *args in calls:
+        STAGE.calls("netproc", what, number, *args)
+    STAGE.works()
+    tap.note("%d calls" % len(calls))
+
+
+@tap.case("a socket that it was lent it can use, and aim nowhere else",
+          limit_s=90)
+def _():
+    address = struct.pack("<H", 0) + bytes(14)  # AF_UNSPEC: to let go
+    for what, number, args in [
+            ("connects it anew", 42, ["at", 16]),
+            ("sends by it to an address", 44, ["at", 4, 0x20000000, "at", 16]),
+            ("shuts its reading", 48, [0]),
+            ("asks it for an option", 55, [1, 4, "at", "at"]),
+            ("doubles it", 32, []),
+            ("asks its kernel for the interfaces", 16, [0x8912, "at"])]:
+        if sidecar.sanitized():
+            tap.skip("a sanitizer's run-time needs more calls")
+        guest, server = STAGE.pair()
+        traffic.greet_ends(guest, server)
+        with STAGE.hold("netproc") as held:
+            at = held.place(address)
+            tap.equal(held.call(puppet.WRITEV, lent(held.pid),
+                                held.vector(b"mine"), 1), 4, "its own bytes")
+            tap.equal(traffic.exact(server, 4), b"mine", "what came")
+            try:
+                result = held.call(number, lent(held.pid), *[
+                    at if arg == "at" else arg for arg in args])
+                tap.ok(False, "%s: %d" % (what, result))
+            except puppet.Killed as end:
+                tap.equal(end.args[0], signal.SIGSYS, what)
+        STAGE.wait_replaced("netproc", "seccomp violation", what)
+        guest.close()
+        server.close()
+    STAGE.works()
+
+
+def lent(pid):
+    """The descriptor of the one TCP socket that a process holds."""
+    with STAGE.world.host, open("/proc/thread-self/net/tcp") as file:
+        tcp = {"socket:[%s]" % line.split()[9] for line in file}
+    mine = [int(fd) for fd in os.listdir("/proc/%d/fd" % pid)
+            if os.readlink("/proc/%d/fd/%s" % (pid, fd)) in tcp]
+    tap.equal(len(mine), 1, "lent sockets: %r" % mine)
+    return mine[0]
+
+
+@tap.case("an empty record, which would pass for its death, it cannot send")
+def _():
+    pid = STAGE.pid("netproc")
+    guest, server = STAGE.pair()
+    for _, fd in CHANNELS:
+        with STAGE.hold("netproc") as held:
+            tap.equal(held.send(fd, b""), 0, "what writev(2) returns")
+    time.sleep(0.3)
+    traffic.greet_ends(guest, server)
+    STAGE.works()
+    tap.equal(STAGE.pid("netproc"), pid, "netproc")
+    guest.close()
+    server.close()
+
+
+@tap.case("its log lines are its own, whatever they say")
+def _():
+    forged = "x\n[2026-01-01T00:00:00Z]: sallyport: vmm attached\r\x1b[2J\xff"
+    payload = struct.pack("<I", 2) + forged.encode("latin-1")
+    payload += bytes(words.BY_NAME["LOG"].size - len(payload))
+    with STAGE.hold("netproc") as held:
+        held.send(words.FD_PARENT, words.BY_NAME["LOG"].record(payload))
+    line = STAGE.car.log.wait(r"netproc: x")
+    tap.ok("vmm attached" in line, "a line was forged: %r" % line)
+    tap.ok("\x1b" not in line and "\r" not in line, "control codes: %r" % line)
+    STAGE.works()
+
+
+def ranges():
+    """Addresses where no guest may go: the first and the last of each range,
+    and some between."""
+    nets = ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "168.63.129.16/32",
+            "100.100.100.200/32", "192.0.0.0/24", "198.18.0.0/15",
+            "224.0.0.0/4", "240.0.0.0/4", "10.0.0.0/8", "172.16.0.0/12",
+            "192.168.0.0/16", "100.64.0.0/10", rig.HOST + "/32",
+            rig.GATEWAY + "/32", rig.GUEST + "/32"]
+    for text in nets:
+        net = ipaddress.ip_network(text)
+        size = net.num_addresses
+        yield from {net[0], net[-1], net[size // 2], net[size // 3]}
+    for address in [*rig.FORBIDDEN.values(), *rig.PRIVATE.values()]:
+        yield ipaddress.ip_address(address)
+
+
+def encodings(ip):
+    """The same destination, in every form that carries it."""
+    n = int(ip)
+    inverted = n ^ 0xffffffff
+    for text in ["::ffff:%s", "::%s", "64:ff9b::%s", "64:ff9b:1::%s",
+                 "::ffff:0:%s"]:
+        yield text % ip
+    high, low = n >> 16, n & 0xffff
+    yield "2002:%x:%x::1" % (high, low)
+    yield "2001:0:cb00:7101:0:0:%x:%x" % (inverted >> 16, inverted & 0xffff)
+    yield str(ip)
+
+
+def forbidden6():
+    yield from ["::", "::1", "fe80::1", "febf::1", "fec0::1", "ff02::1",
+                "ff0e::1", "fc00::1", "fdff::1", "fd20:ce::254", rig.HOST6,
+                rig.GATEWAY6, rig.GUEST6]
+    yield from [*rig.FORBIDDEN6.values(), *rig.PRIVATE6.values()]
+
+
+@tap.case("it reaches no destination that the policy forbids, in no encoding, "
+          "by no protocol", limit_s=180)
+def _():
+    targets = [form for ip in ranges() for form in encodings(ip)]
+    targets = sorted(set(targets + list(forbidden6())))
+    sniffers = [STAGE.world.host.sniffer(dev) for dev in ("lo", "h0")]
+    asked = 0
+    slots = iter(range(MAX_FLOWS * 10 ** 6))
+    for start in range(0, len(targets), 200):
+        # It is held for as short as can be, and is replaced after each part.
+        with STAGE.hold("netproc") as held:
+            for slot, target in enumerate(targets[start:start + 200], 100):
+                for fd, record in [
+                        (words.FD_PEER, words.flow_open(
+                            target, 80, slot, next(slots) + 1)),
+                        (words.FD_DGRAM, words.assoc_send(
+                            target, 53, UDP, slot, b"out")),
+                        (words.FD_DGRAM, words.assoc_send(
+                            target, 0, ICMP6 if ":" in target else ICMP,
+                            slot + 200,
+                            bytes([128 if ":" in target else 8]) +
+                            bytes(7) + b"out"))]:
+                    while held.send(fd, record) == -errno.EAGAIN:
+                        time.sleep(0.001)
+                    asked += 1
+            held.send(words.FD_PEER, words.flow_open(
+                rig.SERVER, rig.port_of(STAGE.listener), 99))
+            # It is answered in order: what was asked before is judged.
+            STAGE.listener.accept()[0].close()
+            time.sleep(0.05)
+            held.end()
+        STAGE.wait_replaced("netproc", "SIGKILL", "the end")
+    ours = {(rig.HOST, rig.SERVER), (rig.SERVER, rig.HOST)}
+    seen, allowed = [], 0
+    for sniffer in sniffers:
+        sniffer.settimeout(0.05)
+        try:
+            while True:
+                packet = frames.Packet(sniffer.recv(65535))
+                if packet.proto is None:
+                    continue
+                if (packet.ip_src, packet.ip_dst) in ours and \
+                        packet.proto == frames.TCP:
+                    allowed += 1
+                elif packet.proto != frames.ICMP6 or packet.type < 130:
+                    seen.append(packet.frame.hex())
+        except TimeoutError:
+            pass
+        sniffer.close()
+    tap.equal(seen, [], "packets that left")
+    tap.ok(allowed > 0, "the sniffers saw nothing at all")
+    STAGE.works()
+    tap.figure("G3", "packets to forbidden destinations, of %d asked for by a "
+               "netproc taken over" % asked, len(seen), "", "0")
+
+
+FLOODS = [
+    ("log lines", words.FD_PARENT, words.BY_NAME["LOG"].record()),
+    ("requests for a flow that is denied", words.FD_PEER,
+     words.flow_open("169.254.169.254", 80, 7)),
+    ("datagrams", words.FD_DGRAM,
+     words.assoc_send(rig.SERVER, 9, UDP, MAX_UDP - 1, b"x" * 1000)),
+    ("datagrams that are denied", words.FD_DGRAM,
+     words.assoc_send("169.254.169.254", 9, UDP, MAX_UDP - 1, b"x" * 1000)),
+    ("questions of DNS", words.FD_DGRAM,
+     words.BY_NAME["DNS_QUERY"].record(tail=b"\1" * 40)),
+]
+
+
+def rss_kib(pid):
+    return int(sidecar.proc_status(pid)["VmRSS"].split()[0])
+
+
+@tap.case("a flood of it is bounded in memory, and ends within the watchdog's "
+          "time", limit_s=120)
+def _():
+    for what, fd, record in FLOODS:
+        before = {"parent": rss_kib(STAGE.car.pid),
+                  "relayproc": rss_kib(STAGE.pid("relayproc"))}
+        relay, start = STAGE.pid("relayproc"), time.monotonic()
+        peak = dict(before)
+        with STAGE.hold("netproc") as held:
+            vector = held.vector(record)
+            held.go_on_with(puppet.WRITEV, fd, vector, 1)
+        while len(STAGE.car.log.find("replaced in")) <= STAGE.replaced:
+            STAGE.stir()
+            tap.ok(time.monotonic() - start < 15 * tap.scale(),
+                   "%s: not ended" % what)
+            try:
+                peak["parent"] = max(peak["parent"], rss_kib(STAGE.car.pid))
+                peak["relayproc"] = max(peak["relayproc"], rss_kib(relay))
+            except (FileNotFoundError, ProcessLookupError, KeyError):
+                pass
+            time.sleep(0.02)
+        line = STAGE.wait_replaced("netproc", "", what)
+        tap.note("%s: %s after %.1f s; parent %+d KiB, relayproc %+d KiB"
+                 % (what, line, time.monotonic() - start,
+                    peak["parent"] - before["parent"],
+                    peak["relayproc"] - before["relayproc"]))
+        if not sidecar.sanitized():
+            for role in before:
+                tap.ok(peak[role] - before[role] < 8192, "%s: %s grew by %d "
+                       "KiB" % (what, role, peak[role] - before[role]))
+        STAGE.works()
+    STAGE.idle()
+
+
+@tap.case("one that reads no more, and is answered all the same, costs "
+          "relayproc bounded memory")
+def _():
+    relay = STAGE.pid("relayproc")
+    before = peak = rss_kib(relay)
+    said = 0
+    with STAGE.hold("netproc") as held:
+        try:
+            for said in range(1, 50001):
+                record = words.flow_open("169.254.169.254", 80, said % MAX_FLOWS,
+                                         said)
+                if held.send(words.FD_PEER, record) == -errno.EAGAIN:
+                    break
+        except puppet.Killed as end:
+            tap.equal(end.args[0], signal.SIGKILL, "the signal")
+        else:
+            peak = rss_kib(relay)
+            time.sleep(0.1)
+            tap.equal(rss_kib(relay), peak, "KiB of relayproc, later")
+            held.end()
+    line = STAGE.wait_replaced("netproc", "", "withheld reads")
+    tap.note("%s after %d requests; relayproc %+d KiB" % (line, said,
+                                                          peak - before))
+    tap.ok(sidecar.sanitized() or peak - before < 8192, "it grew")
+    STAGE.works()
+
+
+@tap.case("nothing is left of it: descriptors, processes, spinning")
+def _():
+    STAGE.works()
+    tap.equal(len(STAGE.car.descendants()), 3, "processes")
+    STAGE.idle()
+    tap.note("%d successors" % STAGE.replaced)
+
+
+tap.run(sidecar.tell(STAGE.car))

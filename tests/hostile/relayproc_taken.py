@@ -1,0 +1,274 @@
+#!/usr/bin/python3
+"""relayproc in an attacker's hands, in its real jail: it can connect where the
+host's own firewall lets it, as SECURITY.md says, and do nothing else."""
+
+import os
+import struct
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(__file__))
+
+import stage as rig_stage  # noqa: E402
+
+import puppet  # noqa: E402
+import sidecar  # noqa: E402
+import tap  # noqa: E402
+import traffic  # noqa: E402
+import words  # noqa: E402
+import world as rig  # noqa: E402
+
+rig_stage.need()
+STAGE = rig_stage.Stage(ip6=True)
+CHANNELS = [("parent", words.FD_PARENT), ("netproc", words.FD_PEER),
+            ("netproc", words.FD_DGRAM)]
+DGRAM_WORDS = {"DNS_ANSWER", "DNS_FAILED", "ASSOC_RECV", "ASSOC_ERROR"}
+# What it may say even so, all of it zeroes: netproc looks for the query or the
+# association and finds none.
+HARMLESS = {"LOG"} | DGRAM_WORDS
+SENDMSG_FLAGS = 0x4040  # MSG_DONTWAIT | MSG_NOSIGNAL
+
+
+def own_fds(held, count):
+    """TCP sockets of its own, as its filter lets them be made."""
+    fds = [held.call(41, 2, 0x80801, 6) for _ in range(count)]
+    tap.ok(min(fds) >= words.FD_FIRST_DYNAMIC, "its sockets: %r" % fds)
+    return fds
+
+
+def may(word, hearer, fd):
+    if not word.may("relayproc", hearer):
+        return False
+    return hearer == "parent" or \
+        (fd == words.FD_DGRAM) == (word.name in DGRAM_WORDS)
+
+
+@tap.case("whatever relayproc may not say is the end of it, on each channel",
+          limit_s=120)
+def _():
+    count = 0
+    for hearer, fd in CHANNELS:
+        for word in words.TABLE:
+            if may(word, hearer, fd) and word.name in HARMLESS:
+                continue
+            STAGE.says("relayproc", fd, word.record(),
+                       "%s to fd %d" % (word.name, fd))
+            count += 1
+        for number in (0, len(words.TABLE) + 1, 0xffffffff):
+            STAGE.says("relayproc", fd, words.header(number) + bytes(64),
+                       "type %d to fd %d" % (number, fd))
+            count += 1
+    STAGE.works()
+    tap.note("%d messages" % count)
+
+
+@tap.case("so is what it may say, in another shape", limit_s=120)
+def _():
+    count = 0
+    for hearer, fd in CHANNELS:
+        for word in words.TABLE:
+            if not may(word, hearer, fd):
+                continue
+            shapes = {
+                "a byte short": word.record()[:-1],
+                "half a header": word.record()[:words.HEADER // 2],
+                "with a reserved field": word.record(reserved=1),
+            }
+            if not word.has_tail:
+                shapes["a byte long"] = word.record(tail=b"\0")
+            for shape, record in shapes.items():
+                STAGE.says("relayproc", fd, record, "%s to fd %d, %s" % (
+                    word.name, fd, shape))
+                count += 1
+    STAGE.works()
+    tap.note("%d messages" % count)
+
+
+@tap.case("so is what it says of a flow that is none, or of another age")
+def _():
+    peer = words.FD_PEER
+    by = words.BY_NAME
+    for what, record in [
+            ("a failure of no flow", by["FLOW_FAILED"].record(flow=7,
+                                                              generation=1)),
+            ("a failure past the last slot",
+             by["FLOW_FAILED"].record(flow=70000, generation=1)),
+            ("an end of no flow", by["FLOW_CLOSED"].record(flow=3,
+                                                           generation=9)),
+            ("an inbound flow's end",
+             by["FLOW_CLOSED"].record(flow=words.FLOW_INBOUND_BIT | 1)),
+            ("a verdict that is none",
+             by["FLOW_FAILED"].record(struct.pack("<II", 99, 0), flow=0)),
+            ("an opened flow without its socket",
+             by["FLOW_OPENED"].record(flow=0, generation=1))]:
+        STAGE.says("relayproc", peer, record, what)
+    STAGE.works()
+
+
+@tap.case("no call leads out of its jail", limit_s=120)
+def _():
+    calls = rig_stage.LATERAL + rig_stage.FAULTY_NUMBERS + [
+        ("sends a message to the parent", puppet.SENDMSG, words.FD_PARENT,
+         rig_stage.HERE, SENDMSG_FLAGS),
+        ("sends a message by the datagrams' channel", puppet.SENDMSG,
+         words.FD_DGRAM, rig_stage.HERE, SENDMSG_FLAGS),
+        ("sends out of band", puppet.SENDMSG, words.FD_PEER,
+         rig_stage.HERE, SENDMSG_FLAGS | 1),
+        ("makes a blocking socket", 41, 2, 1, 6),
+        ("makes an SCTP socket", 41, 2, 0x80801, 132),
+        ("makes a multipath socket", 41, 2, 0x80801, 262),
+        ("binds its socket to a device", 54, 7, 1, 25, rig_stage.HERE, 4),
+        ("marks its packets", 54, 7, 1, 36, rig_stage.HERE, 4),
+        ("sends from a foreign address", 54, 7, 0, 19, rig_stage.HERE, 4),
+        ("shuts a channel", 48, words.FD_PARENT, 2),
+        ("reads a file", 0, 7, rig_stage.HERE, 16),
+        ("moves bytes between descriptors", 275, 7, 0, 8, 0, 4096, 0),
+        ("peeks at a channel", 47, 3, rig_stage.HERE, 2),
+    ]
+    for what, number, *args in calls:
+        STAGE.calls("relayproc", what, number, *args)
+    STAGE.works()
+    tap.note("%d calls" % len(calls))
+
+
+@tap.case("no descriptor but one TCP socket, with the word for it, is taken")
+def _():
+    opened = words.BY_NAME["FLOW_OPENED"].record(flow=999, generation=1)
+    inbound = words.BY_NAME["FLOW_INBOUND"].record(
+        words.address(rig.SERVER) + struct.pack("<HHI", 40000, 80, 0), b"",
+        words.FLOW_INBOUND_BIT | 0, 1)
+    failed = words.BY_NAME["FLOW_FAILED"].record(flow=0, generation=1)
+    for what, record, count in [
+            ("two descriptors for one flow", inbound, 2),
+            ("one with a word that has none", failed, 1),
+            ("three with one word", inbound, 3),
+            ("one for a flow that was not asked for", opened, 1)]:
+        STAGE.works()
+        netproc = STAGE.pid("netproc")
+        before = len(os.listdir("/proc/%d/fd" % netproc))
+        try:
+            with STAGE.hold("relayproc") as held:
+                fds = own_fds(held, count)
+                message = held.message(record, fds)
+                result = held.call(puppet.SENDMSG, words.FD_PEER, message,
+                                   SENDMSG_FLAGS)
+                time.sleep(0.1)
+                if not sidecar.gone(netproc):
+                    now = len(os.listdir("/proc/%d/fd" % netproc))
+                    tap.ok(now <= before, "%s: netproc held %d descriptors, "
+                           "and %d now" % (what, before, now))
+                tap.note("%s: %d" % (what, result))
+        except (puppet.Killed, FileNotFoundError, KeyError):
+            pass
+        STAGE.wait_replaced("relayproc", "", what)
+    STAGE.works()
+
+
+@tap.case("its own channels, handed to netproc as a flow, give netproc "
+          "nothing it had not", limit_s=90)
+def _():
+    record = words.BY_NAME["FLOW_INBOUND"].record(
+        words.address(rig.SERVER) + struct.pack("<HHI", 40000, 80, 0), b"",
+        words.FLOW_INBOUND_BIT | 0, 1)
+    for fd in (words.FD_PARENT, words.FD_PEER, words.FD_EPOLL):
+        with STAGE.hold("relayproc") as held:
+            result = held.call(puppet.SENDMSG, words.FD_PEER,
+                               held.message(record, [fd]), SENDMSG_FLAGS)
+        # Taken for a connection, of which relayproc itself knows nothing:
+        # what netproc says of it breaks the protocol.
+        line = STAGE.wait_replaced("netproc", "", "fd %d" % fd)
+        tap.note("fd %d, sent with %d: %s" % (fd, result, line))
+        STAGE.works()
+
+
+@tap.case("an empty record does not pass for its death: it is replaced")
+def _():
+    for fds in (0, 1, 3):
+        with STAGE.hold("relayproc") as held:
+            message = held.message(b"", own_fds(held, fds) if fds else ())
+            tap.equal(held.call(puppet.SENDMSG, words.FD_PEER, message,
+                                SENDMSG_FLAGS), 0, "bytes sent")
+        STAGE.wait_replaced("relayproc", "looks dead", "%d descriptors" % fds)
+        STAGE.works()
+
+
+@tap.case("it accepts by the listeners that the parent bound, and binds none")
+def _():
+    address = struct.pack("<HH4s8x", 2, 0x5000, b"\0\0\0\0")
+    if sidecar.sanitized():
+        tap.skip("a sanitizer's run-time needs more calls")
+    with STAGE.hold("relayproc") as held:
+        fd, = own_fds(held, 1)
+        try:
+            held.call(49, fd, held.place(address), 16)
+            tap.ok(False, "it may bind")
+        except puppet.Killed:
+            pass
+    STAGE.wait_replaced("relayproc", "seccomp violation", "bind")
+    with STAGE.hold("relayproc") as held:
+        fd, = own_fds(held, 1)
+        try:
+            held.call(50, fd, 5)
+            tap.ok(False, "it may listen")
+        except puppet.Killed:
+            pass
+    STAGE.wait_replaced("relayproc", "seccomp violation", "listen")
+    with STAGE.world.server.listen(port=80), STAGE.world.guest.listen(
+            port=80) as guest:
+        with STAGE.world.server.connect(rig.HOST, rig_stage.PORT) as client:
+            inside, _ = guest.accept()
+            with inside:
+                traffic.greet_ends(client, inside)
+
+
+FLOODS = [
+    ("log lines", words.FD_PARENT, words.BY_NAME["LOG"].record()),
+    ("answers of DNS", words.FD_DGRAM,
+     words.BY_NAME["DNS_ANSWER"].record(tail=b"\1" * 40)),
+    ("datagrams of no association", words.FD_DGRAM,
+     words.BY_NAME["ASSOC_RECV"].record(
+         words.address(rig.SERVER) + struct.pack("<HHHBB", 9, 9, 0, 17, 0),
+         b"x" * 1000, 7, 1)),
+]
+
+
+@tap.case("a flood of it is bounded in memory, and ends within the watchdog's "
+          "time", limit_s=120)
+def _():
+    for what, fd, record in FLOODS:
+        STAGE.works()
+        netproc = STAGE.pid("netproc")
+        before = {"parent": rss_kib(STAGE.car.pid),
+                  "netproc": rss_kib(netproc)}
+        peak, start = dict(before), time.monotonic()
+        with STAGE.hold("relayproc") as held:
+            held.go_on_with(puppet.WRITEV, fd, held.vector(record), 1)
+        while len(STAGE.car.log.find("replaced in")) <= STAGE.replaced:
+            STAGE.stir()
+            tap.ok(time.monotonic() - start < 15 * tap.scale(),
+                   "%s: not ended" % what)
+            try:
+                peak["parent"] = max(peak["parent"], rss_kib(STAGE.car.pid))
+                peak["netproc"] = max(peak["netproc"], rss_kib(netproc))
+            except (FileNotFoundError, ProcessLookupError, KeyError):
+                pass
+            time.sleep(0.02)
+        line = STAGE.wait_replaced("relayproc", "", what)
+        tap.note("%s: %s after %.1f s; parent %+d KiB, netproc %+d KiB"
+                 % (what, line, time.monotonic() - start,
+                    peak["parent"] - before["parent"],
+                    peak["netproc"] - before["netproc"]))
+        for role in before:
+            tap.ok(sidecar.sanitized() or peak[role] - before[role] < 8192,
+                   "%s: %s grew by %d KiB"
+                   % (what, role, peak[role] - before[role]))
+        STAGE.works()
+    STAGE.idle()
+
+
+def rss_kib(pid):
+    return int(sidecar.proc_status(pid)["VmRSS"].split()[0])
+
+
+tap.run(sidecar.tell(STAGE.car))
