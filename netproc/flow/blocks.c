@@ -50,8 +50,10 @@ blocks_share(const struct block_pool *pool)
 {
 	size_t free_bytes = blocks_free_bytes(pool), share;
 
-	if (free_bytes <= 2 * BLOCK_RESERVE)
+	if (free_bytes <= BLOCK_RESERVE)
 		return (0);
+	if (free_bytes <= 2 * BLOCK_RESERVE + SHARE_DIVISOR * BLOCK_SIZE)
+		return (BLOCK_SIZE); /* so that others are served beside hogs */
 	share = (free_bytes - 2 * BLOCK_RESERVE) / SHARE_DIVISOR;
 	return (share < SHARE_MAX ? share : SHARE_MAX);
 }

@@ -135,6 +135,9 @@ struct flow {
 	uint32_t window_used; /* consumed since the grant grew */
 
 	/* host to guest */
+	uint16_t guest_mss; /* bytes; lwIP's segments may be larger */
+	uint64_t probe_ms;  /* when to ask for the guest's window again */
+	uint32_t probe_gap_ms;
 	struct block_queue down; /* not acknowledged by the guest */
 	size_t down_written;	 /* of these, handed to lwIP */
 	uint32_t down_seq;	 /* sequence number of the queue's head */

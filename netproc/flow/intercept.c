@@ -196,13 +196,20 @@ flow_of(struct netproc *np, const struct flow_tuple *tuple, uint64_t *hash)
 	return (flow_lookup(&np->flows, tuple, *hash));
 }
 
-/* As if lost: the guest sends it again. */
+/*
+ * As if lost: the guest sends it again.  Where the socket takes what comes
+ * there is nothing to hold, but a part of a turn.
+ */
 static int
 is_without_room(struct netproc *np, const struct flow *flow,
     const struct shield_frame *sf)
 {
-	return (sf->payload_len > 0 && flow->up.bytes > 0 &&
-	    blocks_free_bytes(&np->blocks) < BLOCK_RESERVE);
+	const size_t free_bytes = blocks_free_bytes(&np->blocks);
+
+	if (sf->payload_len == 0 || free_bytes >= BLOCK_RESERVE)
+		return (0);
+	return (flow->up.bytes > 0 || !flow->writable ||
+	    free_bytes < BLOCK_RESERVE / 2);
 }
 
 void

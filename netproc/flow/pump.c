@@ -9,6 +9,7 @@
 
 #include "netproc/flow/dns_flow.h"
 #include "netproc/flow/pump.h"
+#include "netproc/flow/turn.h"
 #include "netproc/link/link.h"
 #include "netproc/netproc.h"
 
@@ -22,8 +23,18 @@
 /* The congestion window: the link loses nothing that TCP could cause. */
 #define PUMP_CWND TCP_SND_BUF
 
-/* The guest's window grows up to this while the pool is half empty. */
-#define WINDOW_MAX TCP_WND
+/*
+ * The guest's window: the least, bytes, and shares of the pool that it may
+ * have.  It doubles whenever so much has gone through it.
+ */
+#define WINDOW_MIN	     BLOCK_SIZE
+#define WINDOW_FIRST_DIVISOR 128
+#define WINDOW_DIVISOR	     8
+#define WINDOW_MAX	     TCP_WND
+
+/* How often a guest is asked whether its window is open again. */
+#define PROBE_MIN_MS 250
+#define PROBE_MAX_MS 60000
 
 /* Blocks of one readv(2), where there is more than a little. */
 #define DOWN_BLOCKS 32
@@ -73,26 +84,84 @@ pump_up_add(struct flow *flow, const struct pbuf *p)
 		turn_hold(flow);
 }
 
+/*
+ * The guest's windows are promises to hold what its servers do not take.  As
+ * the first half of the pool fills each flow is promised less; the other half
+ * is for a thousand flows that were promised the least.  Test: "1,000 servers
+ * that do not read cost no more than the budget".
+ */
+static uint32_t
+window_share(const struct flow *flow, size_t divisor)
+{
+	const size_t free_bytes = blocks_free_bytes(&flow->np->blocks);
+	size_t share = 0, least = WINDOW_MIN;
+
+	/* A guest stops where its segment does not fit. */
+	if (least < flow->guest_mss)
+		least = flow->guest_mss;
+	if (free_bytes > BLOCK_POOL_BYTES / 2)
+		share = (free_bytes - BLOCK_POOL_BYTES / 2) / divisor;
+	if (share < least)
+		share = least;
+	return ((uint32_t)(share < WINDOW_MAX ? share : WINDOW_MAX));
+}
+
+uint32_t
+pump_window_first(const struct flow *flow)
+{
+	const uint32_t share = window_share(flow, WINDOW_FIRST_DIVISOR);
+
+	/* What the SYN has announced cannot be taken back. */
+	return (share > UINT16_MAX ? share : UINT16_MAX);
+}
+
+/*
+ * The guest is told of its window when half of it is open again, and at the
+ * latest with the next acknowledgment; lwIP's own threshold is for large ones.
+ */
+static void
+window_tell(struct flow *flow)
+{
+	struct tcp_pcb *pcb = flow->pcb;
+	const u32_t told = pcb->rcv_ann_right_edge - pcb->rcv_nxt;
+
+	if (told >= flow->window / 2 || pcb->rcv_wnd < flow->window / 2)
+		return;
+	tcp_set_flags(pcb, TF_ACK_DELAY);
+	flow->ack_owed = 1;
+	turn_touch(flow);
+}
+
 void
 pump_window_open(struct flow *flow, size_t n)
 {
-	struct netproc *np = flow->np;
+	struct tcp_pcb *pcb = flow->pcb;
+	uint32_t share, less;
 	size_t step;
 
-	if (flow->pcb == NULL)
+	if (pcb == NULL)
 		return;
 	flow->window_used += (uint32_t)n;
-	if (flow->window_used >= flow->window && flow->window < WINDOW_MAX &&
-	    (flow->pcb->flags & TF_WND_SCALE) != 0 &&
-	    blocks_free_bytes(&np->blocks) > BLOCK_POOL_BYTES / 2) {
+	share = window_share(flow, WINDOW_DIVISOR);
+	if ((pcb->flags & TF_WND_SCALE) == 0) {
+		share = flow->window;
+	} else if (flow->window_used >= flow->window &&
+	    flow->window <= share / 2) {
 		n += flow->window;
 		flow->window *= 2;
 		flow->window_used = 0;
+	} else if (flow->window > share) {
+		less = flow->window - share;
+		if (less > n)
+			less = (uint32_t)n;
+		n -= less;
+		flow->window -= less;
 	}
 	for (; n > 0; n -= step) {
 		step = n < UINT16_MAX ? n : UINT16_MAX;
-		tcp_recved(flow->pcb, (u16_t)step);
+		tcp_recved(pcb, (u16_t)step);
 	}
+	window_tell(flow);
 }
 
 /* Takes n written bytes off what waited, then off the turn's pieces. */
@@ -152,16 +221,40 @@ pump_up_flush(struct flow *flow)
 		turn_hold(flow);
 }
 
-/* Most bytes to read now: the flow's share, and room in lwIP and the link. */
+/*
+ * How much of the guest's window is open and has no bytes yet.  More is not
+ * read: what a guest does not take must not fill the pool.  Little of it is
+ * not used while there is more under way (RFC 9293 3.8.6.2.1).
+ */
+static size_t
+down_window(const struct flow *flow)
+{
+	const struct tcp_pcb *pcb = flow->pcb;
+	const size_t waiting = flow->down.bytes - flow->down_written;
+	const u32_t open = pcb->lastack + pcb->snd_wnd - pcb->snd_lbb;
+	size_t n;
+
+	if (open > pcb->snd_wnd || open <= waiting)
+		return (0); /* it shrank, or is full */
+	n = open - waiting;
+	if (flow->down.bytes > 0 && n < flow->guest_mss &&
+	    n < pcb->snd_wnd_max / 2)
+		return (0);
+	return (n);
+}
+
+/* Most bytes to read now: what the pool, lwIP, link and guest have room for. */
 static size_t
 down_room(const struct flow *flow)
 {
 	const struct netproc *np = flow->np;
-	size_t share = blocks_share(&np->blocks);
+	size_t share = blocks_share(&np->blocks), window = down_window(flow);
 
 	if (!link_has_room(np) || flow->down.bytes >= share)
 		return (0);
 	share -= flow->down.bytes;
+	if (share > window)
+		share = window;
 	return (share < flow->pcb->snd_buf ? share : flow->pcb->snd_buf);
 }
 
@@ -294,6 +387,27 @@ pump_down(struct flow *flow)
 	if (tcp_output(flow->pcb) == ERR_OK && budget < PUMP_BURST)
 		flow_served(&np->flows, flow);
 	down_unstall(flow->pcb);
+}
+
+void
+pump_ask_window(struct flow *flow)
+{
+	struct netproc *np = flow->np;
+
+	if (flow->down.bytes > 0 || down_window(flow) > 0) {
+		flow->probe_gap_ms = 0;
+		return;
+	}
+	if (flow->probe_gap_ms == 0) {
+		flow->probe_gap_ms = PROBE_MIN_MS;
+	} else if (flow->probe_ms > np->now_ms) {
+		return;
+	} else {
+		tcp_keepalive(flow->pcb);
+		if (flow->probe_gap_ms < PROBE_MAX_MS)
+			flow->probe_gap_ms *= 2;
+	}
+	flow->probe_ms = np->now_ms + flow->probe_gap_ms;
 }
 
 /*

@@ -23,11 +23,20 @@ void pump_up_add(struct flow *flow, const struct pbuf *p);
  */
 void pump_window_open(struct flow *flow, size_t n);
 
+/* The window that a flow grants at first, bytes. */
+uint32_t pump_window_first(const struct flow *flow);
+
 /* Writes what there is, keeps what the socket does not take. */
 void pump_up_flush(struct flow *flow);
 
 /* Reads what the host sent, within the flow's share, and hands it to lwIP. */
 void pump_down(struct flow *flow);
+
+/*
+ * Asks for the guest's window, ever more seldom, where it is closed and
+ * nothing is under way whose acknowledgment would tell (RFC 9293 3.8.6.1).
+ */
+void pump_ask_window(struct flow *flow);
 
 /* Sets flow.broken if the socket has been reset, whatever can be read yet. */
 void pump_probe(struct flow *flow);

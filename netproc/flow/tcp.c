@@ -27,9 +27,6 @@
 
 static struct tcp_pcb *listener;
 
-/* Granted at once where the guest scales windows; pump.c lets it grow. */
-#define WINDOW_INITIAL (256 * 1024)
-
 /*
  * Data of one segment, where it is cut into frames.  Twice as much saves no
  * time that can be measured, and is sent again whole when a part is lost.
@@ -137,13 +134,14 @@ flow_up(struct flow *flow, struct tcp_pcb *pcb)
 	COUNT(np, FLOWS_ESTABLISHED);
 	flow->used_ms = np->now_ms;
 	flow->down_seq = pcb->snd_lbb;
+	flow->guest_mss = pcb->mss;
 	flow->window = (uint32_t)TCP_WND_MAX(pcb);
 	if ((pcb->flags & TF_WND_SCALE) != 0) {
 		/* A SYN announces 64 KiB at most, scaled or not. */
 		pcb->rcv_ann_right_edge = pcb->rcv_nxt + UINT16_MAX;
-		pcb->rcv_wnd = WINDOW_INITIAL;
-		pcb->rcv_ann_wnd = WINDOW_INITIAL;
-		flow->window = WINDOW_INITIAL;
+		flow->window = pump_window_first(flow);
+		pcb->rcv_wnd = flow->window;
+		pcb->rcv_ann_wnd = flow->window;
 	}
 	/*
 	 * lwIP's segments are half the largest window seen.  Without one they
@@ -405,8 +403,8 @@ tcp_after_input(struct flow *flow)
 
 	if (pcb == NULL)
 		return;
-	/* Its window may let some of this go now. */
-	if (pcb->unsent != NULL)
+	/* Its window may let some of this go now, or of what is unread. */
+	if (pcb->unsent != NULL || flow->readable)
 		turn_touch(flow);
 	/* TIME_WAIT ends without a word: it needs nothing of us. */
 	if (pcb->state == TIME_WAIT) {
