@@ -242,6 +242,25 @@ def _():
     tap.equal(done.returncode, 7, "status: %s" % done.stderr)
 
 
+@tap.case("-- COMMAND is passed SIGTERM, SIGINT and SIGQUIT, each as it came")
+def _():
+    for number, status in ((signal.SIGTERM, 21), (signal.SIGINT, 22),
+                           (signal.SIGQUIT, 23)):
+        car = WORLD.host.popen(
+            [sidecar.SALLYPORT, "--", "/bin/bash", "-c",
+             "trap 'exit 21' TERM; trap 'exit 22' INT; trap 'exit 23' QUIT; "
+             "echo here; while :; do sleep 0.05; done"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        WORLD.closing(car.wait)
+        WORLD.closing(car.kill)
+        log = sidecar.Log(car.stderr)
+        tap.equal(car.stdout.readline(), b"here\n", "its first word")
+        log.wait("ready")
+        car.send_signal(number)
+        tap.equal(car.wait(10 * tap.scale()), status, "status after %s"
+                  % number.name)
+
+
 @tap.case("-- COMMAND can be a VMM with a guest")
 def _():
     # One namespace for all: its own address is the server.

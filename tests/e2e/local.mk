@@ -8,10 +8,10 @@ tests_lib_tapshuttle_LDFLAGS = $(AM_LDFLAGS) -pthread
 tests_lib_tapshuttle_LDADD = $(LIBBSD_LIBS)
 
 rig_modules = tests/lib/tap.py tests/lib/world.py tests/lib/sidecar.py \
-	tests/lib/traffic.py tests/lib/frames.py tests/lib/datagrams.py \
+	tests/lib/traffic.py tests/lib/visits.py tests/lib/frames.py tests/lib/datagrams.py \
 	tests/lib/nd.py tests/lib/segments.py tests/lib/resolver.py \
 	tests/lib/inject.py tests/lib/puppet.py tests/lib/words.py \
-	tests/hostile/stage.py
+	tests/hostile/stage.py tests/hostile/fuzzed.py
 
 e2e_tests = tests/e2e/rig.py tests/e2e/transfer.py tests/e2e/flows.py \
 	tests/e2e/churn.py tests/e2e/fairness.py \
@@ -31,7 +31,8 @@ e2e_tests = tests/e2e/rig.py tests/e2e/transfer.py tests/e2e/flows.py \
 # The same rig, a guest that means harm.
 hostile_tests = tests/hostile/guest.py tests/hostile/impossible.py \
 	tests/hostile/faults.py tests/hostile/stops.py \
-	tests/hostile/netproc_taken.py tests/hostile/relayproc_taken.py
+	tests/hostile/netproc_taken.py tests/hostile/relayproc_taken.py \
+	tests/hostile/floods.py tests/hostile/tools.py
 
 TESTS += $(e2e_tests) $(hostile_tests)
 EXTRA_DIST += $(rig_modules) $(e2e_tests) $(hostile_tests)

@@ -3,19 +3,21 @@
 # VM_KILLS say.
 figures_scripts = tests/figures/kills.py tests/figures/payload.py \
 	tests/figures/stale_memory.py
+figures_slow = tests/figures/neighbour.py
 TESTS += $(figures_scripts)
-EXTRA_DIST += $(figures_scripts) tests/figures/table.sh
+EXTRA_DIST += $(figures_scripts) $(figures_slow) tests/figures/table.sh
 
 KILLS = 1000
 VM_KILLS = 100
 
 # What says "figure:" in its log.
 figures_tests = $(figures_scripts) tests/e2e/evidence.py tests/e2e/idle.py \
-	tests/hostile/netproc_taken.py \
+	tests/hostile/netproc_taken.py tests/hostile/floods.py \
+	$(figures_slow) tests/slow/minimal.py \
 	tests/e2e/respawn.py
 
 # Every guarantee's figure, as one table.
-figures: all tests/lib/tapshuttle tests/fuzz/replay_netproc
+figures: all tests/lib/tapshuttle tests/fuzz/replay_netproc tests/slow/mutant
 	KILLS=$(KILLS) $(MAKE) $(AM_MAKEFLAGS) check TESTS='$(figures_tests)'
 	@sh $(srcdir)/tests/figures/table.sh $(figures_tests)
 

@@ -107,7 +107,7 @@ def scapy():
     tap.skip("no scapy: install python3-scapy")
 
 
-@survives("scapy: every layer made up, %d frames" % FRAMES, limit_s=180)
+@survives("scapy: every layer made up", limit_s=180)
 def _():
     result = GUEST.run([scapy(), os.path.join(os.path.dirname(__file__),
                                               "fuzzed.py"),

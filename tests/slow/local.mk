@@ -1,7 +1,26 @@
 # What takes minutes by nature: `make check-slow`; `make check` leaves it out.
-EXTRA_DIST += tests/slow/timers.py
+EXTRA_DIST += tests/slow/timers.py tests/slow/soak.py
 
 check-slow: all tests/lib/tapshuttle
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='tests/slow/timers.py'
 
-.PHONY: check-slow
+# Everything at once for so many seconds; then nothing may be left of it.
+SOAK_S = 600
+soak: all tests/lib/tapshuttle
+	SOAK_S=$(SOAK_S) $(MAKE) $(AM_MAKEFLAGS) check TESTS='tests/slow/soak.py'
+	@grep '^#' tests/slow/soak.log
+
+.PHONY: check-slow soak
+
+# Each row of the filters is taken out in turn, and a test must break: G9.
+EXTRA_PROGRAMS += tests/slow/mutant
+tests_slow_mutant_SOURCES = parent/main.c tests/slow/mutant.c
+tests_slow_mutant_LDADD = $(sallyport_LDADD)
+tests_slow_mutant_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=filter_load
+EXTRA_DIST += tests/slow/minimal.py
+
+check-minimal: all tests/slow/mutant tests/lib/tapshuttle
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='tests/slow/minimal.py'
+	@grep '^#' tests/slow/minimal.log
+
+.PHONY: check-minimal
