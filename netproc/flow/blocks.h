@@ -13,8 +13,10 @@
  * a queue of blocks, oldest first.
  *
  * BLOCK_POOL_BYTES bounds what a VM can make netproc hold.  When it runs
- * short each flow's share shrinks (blocks_share); when the reserve is reached
- * segments are dropped before TCP sees them, and the guest sends them again.
+ * short each flow's share shrinks (blocks_share), and so do the windows that
+ * the guest is given (pump.c).  At twice the reserve segments for servers that
+ * do not read are dropped before TCP sees them, and the guest sends them
+ * again; down to the reserve each flow may hold one block of the host's bytes.
  */
 #define BLOCK_SIZE	 (32 * 1024)
 #define BLOCK_POOL_BYTES (64 * 1024 * 1024)

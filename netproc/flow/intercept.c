@@ -198,7 +198,8 @@ flow_of(struct netproc *np, const struct flow_tuple *tuple, uint64_t *hash)
 
 /*
  * As if lost: the guest sends it again.  Where the socket takes what comes
- * there is nothing to hold, but a part of a turn.
+ * there is nothing to hold, but a part of a turn.  Where it does not, the last
+ * of the pool is left to those whose bytes move.
  */
 static int
 is_without_room(struct netproc *np, const struct flow *flow,
@@ -206,7 +207,7 @@ is_without_room(struct netproc *np, const struct flow *flow,
 {
 	const size_t free_bytes = blocks_free_bytes(&np->blocks);
 
-	if (sf->payload_len == 0 || free_bytes >= BLOCK_RESERVE)
+	if (sf->payload_len == 0 || free_bytes >= 2 * BLOCK_RESERVE)
 		return (0);
 	return (flow->up.bytes > 0 || !flow->writable ||
 	    free_bytes < BLOCK_RESERVE / 2);
