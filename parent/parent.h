@@ -46,7 +46,7 @@ struct peer {
 	struct child child;
 	struct channel channel;
 	struct channel_event channel_event;
-	struct event *ev_exit; /* on the pidfd; NULL once it has ended */
+	struct event *ev_exit;	/* on the pidfd; NULL once it has ended */
 	struct event *ev_doubt; /* it looks dead; NULL unless it ever did */
 	struct log_limit log_limit;
 	int hello_acked;

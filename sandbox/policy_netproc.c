@@ -66,6 +66,7 @@ static const struct filter_rule rules[] = {
 	    { ANY, ANY, INT(PROT_READ | PROT_WRITE),
 		INT(MAP_PRIVATE | MAP_ANONYMOUS), INT(-1), LONG(0) },
 	    "malloc of a large block" },
+	{ CALL(munmap), { ANY }, "free of a large block" },
 	{ CALL(mremap), { ANY, ANY, ANY, INT(MREMAP_MAYMOVE) },
 	    "libevent's tables grow with the descriptors" },
 

@@ -2,6 +2,7 @@
 #define NETPROC_FLOW_PUMP_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct flow;
 struct pbuf;

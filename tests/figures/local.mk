@@ -17,7 +17,8 @@ figures_tests = $(figures_scripts) tests/e2e/evidence.py tests/e2e/idle.py \
 	tests/e2e/respawn.py
 
 # Every guarantee's figure, as one table.
-figures: all tests/lib/tapshuttle tests/fuzz/replay_netproc tests/slow/mutant
+figures: all tests/lib/tapshuttle tests/fuzz/replay_netproc \
+    tests/slow/mutant tests/slow/mutant_malloc
 	KILLS=$(KILLS) $(MAKE) $(AM_MAKEFLAGS) check TESTS='$(figures_tests)'
 	@sh $(srcdir)/tests/figures/table.sh $(figures_tests)
 

@@ -19,7 +19,14 @@ tests_slow_mutant_LDADD = $(sallyport_LDADD)
 tests_slow_mutant_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=filter_load
 EXTRA_DIST += tests/slow/minimal.py
 
-check-minimal: all tests/slow/mutant tests/lib/tapshuttle
+EXTRA_PROGRAMS += tests/slow/mutant_malloc
+tests_slow_mutant_malloc_SOURCES = tests/slow/mutant.c \
+	$(tests_unit_test_filter_live_SOURCES)
+tests_slow_mutant_malloc_LDADD = $(tests_unit_test_filter_live_LDADD)
+tests_slow_mutant_malloc_LDFLAGS = $(tests_slow_mutant_LDFLAGS)
+
+check-minimal: all tests/slow/mutant tests/slow/mutant_malloc \
+    tests/lib/tapshuttle
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='tests/slow/minimal.py'
 	@grep '^#' tests/slow/minimal.log
 
