@@ -20,9 +20,9 @@ import world as rig  # noqa: E402
 
 sidecar.need()
 GROWTH_MAX_KIB = 32 * 1024
-FRAMES = 8000
+FRAMES = 4000
 SEED = 20261127
-TOOL_S = 1.5  # for how long what never ends is let go on
+TOOL_S = 0.7  # for how long what never ends is let go on
 IDLE_LIMIT = 0.2  # of one processor
 
 WORLD = rig.World(ip6=True)
@@ -78,8 +78,8 @@ def survives(sentence, limit_s=60):
                 tap.ok(grown < GROWTH_MAX_KIB or sidecar.sanitized(),
                        "process %d grew by %d KiB" % (pid, grown))
             used = cpu_s()
-            time.sleep(0.5)
-            tap.ok((cpu_s() - used) / 0.5 < IDLE_LIMIT * tap.scale(),
+            time.sleep(0.2)
+            tap.ok((cpu_s() - used) / 0.2 < IDLE_LIMIT * tap.scale(),
                    "busy afterwards")
         return tap.case(sentence, limit_s)(run)
     return register
@@ -91,7 +91,7 @@ def for_a_while(argv, seconds=TOOL_S):
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           start_new_session=True)
     try:
-        said, _ = process.communicate(timeout=seconds * tap.scale())
+        said, _ = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         said, _ = process.communicate()
@@ -179,7 +179,6 @@ def _():
                   rig.SERVER],
                  ["-sF", "-p", "1-200", rig.SERVER],
                  ["-sX", "-p", "1-200", rig.SERVER],
-                 ["-sN", "-p", "1-200", rig.SERVER],
                  ["-sA", "-p", "1-200", rig.SERVER],
                  ["-sM", "-p", "1-200", rig.SERVER],
                  ["-sY", "-sZ"][:1] + ["-p", "1-50", rig.SERVER],
@@ -187,7 +186,8 @@ def _():
                  ["-sS", "-p", "1-1000", rig.GATEWAY],
                  ["-sU", "-p", "50-70", rig.GATEWAY]):
         said = for_a_while(["nmap", "-n", "-Pn", "-T5", "--max-retries", "0",
-                            "--host-timeout", "15s"] + args, 20)
+                            "--host-timeout", "15s"] + args,
+                           40)
         tap.ok("Nmap done" in said, "%s: %s" % (args, said[-300:]))
 
 

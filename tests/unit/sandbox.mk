@@ -9,8 +9,8 @@ sandbox_tests = \
 	tests/unit/test_spawn \
 	tests/unit/test_attest
 check_PROGRAMS += $(sandbox_tests)
-TESTS += $(sandbox_tests)
-EXTRA_DIST += \
+TESTS += $(sandbox_tests) tests/unit/aarch64.sh
+EXTRA_DIST += tests/unit/aarch64.sh tests/unit/aarch64_policy.c \
 	tests/unit/golden/policy_netproc.txt \
 	tests/unit/golden/policy_parent.txt \
 	tests/unit/golden/policy_relayproc.txt
