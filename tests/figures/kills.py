@@ -182,6 +182,9 @@ class Campaign:
         gap = self.pinger.gap(start, time.monotonic(), 10)
         if gap is None or self.vmm.process.poll() is not None:
             self.lost += 1
+            tap.note("the VMM: %r" % self.vmm.log.lines[-5:])
+            for line in self.car.log.lines[-30:]:
+                tap.note("    " + line)
             return False
         self.gaps[role].append(gap)
         return True
