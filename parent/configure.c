@@ -44,14 +44,10 @@ drain(struct channel *ch)
 	}
 }
 
+/* As errno has it; a child that has ended has said why itself.  -1. */
 static int
-say(struct peer *peer, enum ipc_type type, const void *payload, size_t len)
+not_taken(struct peer *peer, enum ipc_type type)
 {
-	struct channel *ch = &peer->channel;
-
-	if (drain(ch) == 0 && channel_send(ch, type, 0, 0, payload, len) == 0)
-		return (0);
-	/* A child that has ended has said why. */
 	if (errno == EPIPE || errno == ECONNRESET)
 		peer_lost(peer, NULL);
 	else
@@ -59,6 +55,16 @@ say(struct peer *peer, enum ipc_type type, const void *payload, size_t len)
 		    role_name(peer->child.role), ipc_name(type),
 		    strerror(errno));
 	return (-1);
+}
+
+static int
+say(struct peer *peer, enum ipc_type type, const void *payload, size_t len)
+{
+	struct channel *ch = &peer->channel;
+
+	if (drain(ch) == 0 && channel_send(ch, type, 0, 0, payload, len) == 0)
+		return (0);
+	return (not_taken(peer, type));
 }
 
 int
@@ -93,13 +99,7 @@ lend(struct peer *peer, enum ipc_type type, const void *payload, size_t len,
 		    channel_lend_fd(ch, type, 0, 0, payload, len, fd) == 0)
 			return (0);
 	} while (errno == ENOBUFS && wait_for_room(ch) == 0);
-	if (errno == EPIPE || errno == ECONNRESET)
-		peer_lost(peer, NULL);
-	else
-		log_error("%s does not take %s: %s",
-		    role_name(peer->child.role), ipc_name(type),
-		    strerror(errno));
-	return (-1);
+	return (not_taken(peer, type));
 }
 
 static int

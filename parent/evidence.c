@@ -3,8 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <sha2.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,48 +20,8 @@
 #include "sandbox/rules.h"
 #include "sandbox/stages.h"
 
-/* All fences of both children take 6,000 bytes. */
-#define EVIDENCE_MAX 16384
-
 /* "fd:N" names a descriptor that is open already. */
 #define FD_PREFIX "fd:"
-
-struct text {
-	char bytes[EVIDENCE_MAX];
-	size_t len;
-	int cut;
-};
-
-__attribute__((format(printf, 2, 3))) static void
-add(struct text *text, const char *format, ...)
-{
-	const size_t room = sizeof(text->bytes) - text->len;
-	va_list ap;
-	int n;
-
-	va_start(ap, format);
-	n = vsnprintf(text->bytes + text->len, room, format, ap);
-	va_end(ap);
-	if (n < 0 || (size_t)n >= room)
-		text->cut = 1;
-	else
-		text->len += (size_t)n;
-}
-
-/*
- * As RFC 8259 7 wants it.  Our own tables' and the kernel's words are plain
- * ASCII; whatever else were in them would be left out.
- */
-static void
-add_string(struct text *text, const char *name, const char *value)
-{
-	add(text, "\"%s\":\"", name);
-	for (; *value != '\0'; value++)
-		if (*value >= ' ' && *value <= '~' && *value != '"' &&
-		    *value != '\\')
-			add(text, "%c", *value);
-	add(text, "\"");
-}
 
 static void
 digest_text(const void *bytes, size_t len, char hex[65])
@@ -137,6 +97,7 @@ evidence_open(const struct config *config, struct evidence *evidence,
 		return (config_error(error, EX_OSERR, "--evidence: %s",
 		    strerror(errno)));
 	strlcpy(evidence->kernel, name.release, sizeof(evidence->kernel));
+	json_object_seed(0); /* from a file, which the lock would refuse */
 	evidence->fd = file_open(config->evidence_path);
 	if (evidence->fd == -1)
 		return (config_error(error, EX_CANTCREAT,
@@ -153,87 +114,109 @@ has_fence(enum role role, unsigned int stage)
 	return (role != ROLE_RELAYPROC || stage != STAGE_NETNS);
 }
 
-static void
-add_child(struct text *text, const struct peer *peer)
+/* Returns owned; NULL without memory, as all of these. */
+static json_t *
+fence_json(const struct peer *peer, unsigned int stage)
 {
-	const struct child *child = &peer->child;
-	const char *comma = "";
-	unsigned int stage;
+	const char *known = "said";
 
-	add(text, ",\"%s\":{\"pid\":%d,\"uid\":%u,\"fences\":[",
-	    role_name(child->role), (int)child->pid, (unsigned int)child->uid);
-	for (stage = 0; stage < STAGE_N; stage++) {
-		if (!has_fence(child->role, stage))
-			continue;
-		add(text, "%s{", comma);
-		comma = ",";
-		add_string(text, "name", stage_name(stage));
-		add(text, ",");
-		add_string(text, "keeps", stage_fences(stage));
-		add(text, ",");
-		add_string(text, "known",
-		    peer->missed & STAGE_BIT(stage) ? "missing" :
-			attest_sees(stage)	    ? "seen" :
-						      "said");
-		add(text, "}");
-	}
-	add(text, "]}");
+	if (peer->missed & STAGE_BIT(stage))
+		known = "missing";
+	else if (attest_sees(stage))
+		known = "seen";
+	return (json_pack("{s:s, s:s, s:s}", "name", stage_name(stage), "keeps",
+	    stage_fences(stage), "known", known));
 }
 
-static void
-add_parent(struct text *text, pid_t parent_pid, uint32_t missed)
+static json_t *
+child_json(const struct peer *peer)
 {
-	const char *comma = "";
+	const struct child *child = &peer->child;
+	json_t *fences = json_array();
 	unsigned int stage;
 
-	add(text, ",\"parent\":{\"pid\":%d,\"missing\":[", (int)parent_pid);
-	for (stage = 0; stage < STAGE_N; stage++)
-		if (missed & STAGE_BIT(stage)) {
-			add(text, "%s\"%s\"", comma, stage_name(stage));
-			comma = ",";
-		}
-	add(text, "]}");
+	for (stage = 0; stage < STAGE_N; stage++) {
+		if (has_fence(child->role, stage))
+			json_array_append_new(fences, fence_json(peer, stage));
+	}
+	return (json_pack("{s:i, s:I, s:o}", "pid", (int)child->pid, "uid",
+	    (json_int_t)child->uid, "fences", fences));
+}
+
+static json_t *
+parent_json(const struct parent *parent)
+{
+	json_t *missing = json_array();
+	unsigned int stage;
+
+	for (stage = 0; stage < STAGE_N; stage++) {
+		if (parent->missed & STAGE_BIT(stage))
+			json_array_append_new(missing,
+			    json_string(stage_name(stage)));
+	}
+	return (json_pack("{s:i, s:o}", "pid", (int)parent->pid, "missing",
+	    missing));
+}
+
+static const char *
+verdict(const struct parent *parent, int refused)
+{
+	if (refused)
+		return ("refused");
+	return ((parent->missed | parent->netproc.missed |
+		    parent->relayproc.missed) != 0 ?
+		"degraded" :
+		"stands");
+}
+
+/* The object as text without line ends.  Returns owned, or NULL. */
+static char *
+object_text(const struct parent *parent, int refused)
+{
+	struct timespec now;
+	json_t *object;
+	char *text;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	object = json_pack("{s:s, s:I, s:s, s:s, s:s, s:I, s:s, s:o, s:o, s:o}",
+	    "sallyport", PACKAGE_VERSION, "time", (json_int_t)now.tv_sec,
+	    "kernel", parent->evidence.kernel, "isolation",
+	    parent->config.strict ? "strict" : "best-effort", "policy_sha256",
+	    parent->evidence.policy, "restarts",
+	    (json_int_t)parent->respawn.restarts, "verdict",
+	    verdict(parent, refused), "parent", parent_json(parent), "netproc",
+	    child_json(&parent->netproc), "relayproc",
+	    child_json(&parent->relayproc));
+	text = json_dumps(object, JSON_COMPACT);
+	json_decref(object);
+	return (text);
 }
 
 void
 evidence_write(const struct parent *parent, int refused)
 {
-	static struct text text;
-	const uint32_t missed = parent->missed;
-	const uint32_t all = missed | parent->netproc.missed |
-	    parent->relayproc.missed;
-	struct iovec iov;
-	struct timespec now;
-	char hex[65];
+	char hex[65], *text;
+	struct iovec iov[2];
+	size_t len;
 
 	if (parent->evidence.fd == -1)
 		return;
-	clock_gettime(CLOCK_REALTIME, &now);
-	memset(&text, 0, sizeof(text));
-	add(&text, "{\"sallyport\":\"%s\",\"time\":%lld,", PACKAGE_VERSION,
-	    (long long)now.tv_sec);
-	add_string(&text, "kernel", parent->evidence.kernel);
-	add(&text, ",\"isolation\":\"%s\",\"policy_sha256\":\"%s\"",
-	    parent->config.strict ? "strict" : "best-effort",
-	    parent->evidence.policy);
-	add(&text, ",\"restarts\":%llu,\"verdict\":\"%s\"",
-	    (unsigned long long)parent->respawn.restarts,
-	    refused	 ? "refused" :
-		all != 0 ? "degraded" :
-			   "stands");
-	add_parent(&text, parent->pid, missed);
-	add_child(&text, &parent->netproc);
-	add_child(&text, &parent->relayproc);
-	add(&text, "}");
-	digest_text(text.bytes, text.len, hex);
-	add(&text, "\n");
-	iov.iov_base = text.bytes;
-	iov.iov_len = text.len;
+	text = object_text(parent, refused);
+	if (text == NULL) {
+		log_warn("--evidence: no memory for the object");
+		return;
+	}
+	len = strlen(text);
+	digest_text(text, len, hex);
 	/* The parent's filter knows write(2) to stderr, writev(2) to all. */
-	if (text.cut ||
-	    writev(parent->evidence.fd, &iov, 1) != (ssize_t)text.len)
+	iov[0].iov_base = text;
+	iov[0].iov_len = len;
+	iov[1].iov_base = (void *)(uintptr_t)"\n";
+	iov[1].iov_len = 1;
+	if (writev(parent->evidence.fd, iov, 2) != (ssize_t)len + 1)
 		log_warn("--evidence: the object was not written whole");
 	log_info("evidence: sha256 %s", hex);
+	free(text);
 }
 
 void

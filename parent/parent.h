@@ -195,6 +195,9 @@ void run_end(struct parent *parent);
 struct event *run_event_watch(struct parent *parent, int fd,
     void (*fn)(int, short, void *));
 
+/* run.c: the timer fires once, after so long. */
+void run_timer_set(struct event *timer, uint64_t ms);
+
 /* run.c: frees an event, if there is one, and forgets it. */
 void run_event_drop(struct event **ev);
 

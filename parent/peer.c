@@ -174,15 +174,14 @@ on_doubt(evutil_socket_t fd, short what, void *arg)
 static void
 doubt(struct peer *peer)
 {
-	static const struct timeval tv = { .tv_usec = PEER_DOUBT_MS * 1000 };
-
 	if (peer->ev_exit == NULL || is_stopping(peer))
 		return;
 	if (peer->ev_doubt == NULL)
 		peer->ev_doubt = event_new(peer->parent->base, -1, 0, on_doubt,
 		    peer);
-	if (peer->ev_doubt == NULL || event_add(peer->ev_doubt, &tv) == -1)
+	if (peer->ev_doubt == NULL)
 		fatalx("no memory for a timer");
+	run_timer_set(peer->ev_doubt, PEER_DOUBT_MS);
 }
 
 static void

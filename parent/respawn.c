@@ -9,17 +9,6 @@
 #include "parent/parent.h"
 #include "parent/respawn.h"
 
-static void
-timer_set(struct event *timer, uint64_t ms)
-{
-	const struct timeval tv = {
-		.tv_sec = (time_t)(ms / 1000),
-		.tv_usec = (suseconds_t)(ms % 1000 * 1000),
-	};
-
-	event_add(timer, &tv);
-}
-
 /* 1 if this loss is one too many. */
 static int
 is_crash_loop(struct respawn *respawn, uint64_t now_ms)
@@ -74,7 +63,7 @@ setup_begin(struct parent *parent)
 	respawn->have_pair = 0;
 	respawn->doubt = 0;
 	respawn->stage = RESPAWN_SETUP;
-	timer_set(respawn->ev_timer, RESPAWN_SETUP_MS);
+	run_timer_set(respawn->ev_timer, RESPAWN_SETUP_MS);
 	if (peer_watch(netproc, parent_from_netproc) == -1 ||
 	    peer_watch(relayproc, parent_from_relayproc) == -1)
 		fatal("cannot watch the new children");
@@ -110,7 +99,7 @@ leave(struct parent *parent)
 {
 	peer_end(&parent->leaving);
 	if (peer_put_aside(&parent->leaving, &parent->relayproc) == 0)
-		timer_set(parent->respawn.ev_leave, RESPAWN_LEAVE_MS);
+		run_timer_set(parent->respawn.ev_leave, RESPAWN_LEAVE_MS);
 }
 
 static void
@@ -144,7 +133,7 @@ clear(struct parent *parent, struct peer *other)
 		if (other == &parent->relayproc)
 			leave(parent);
 		else
-			timer_set(respawn->ev_timer, RESPAWN_CLEAR_MS);
+			run_timer_set(respawn->ev_timer, RESPAWN_CLEAR_MS);
 	}
 	clearing_advance(parent);
 }
@@ -222,7 +211,7 @@ attested(struct parent *parent, const struct spawner_message *message)
 		return;
 	if (message->result == -1 && !respawn->doubt) {
 		respawn->doubt = 1;
-		timer_set(respawn->ev_timer, RESPAWN_LOOK_MS);
+		run_timer_set(respawn->ev_timer, RESPAWN_LOOK_MS);
 		return;
 	}
 	parent->netproc.missed = message->pair.netproc_missed;

@@ -54,15 +54,15 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	run_stop(parent, EX_UNAVAILABLE);
 }
 
-static void
-timer_set(struct parent *parent, uint64_t ms)
+void
+run_timer_set(struct event *timer, uint64_t ms)
 {
-	struct timeval tv = {
+	const struct timeval tv = {
 		.tv_sec = (time_t)(ms / 1000),
 		.tv_usec = (suseconds_t)(ms % 1000 * 1000),
 	};
 
-	event_add(parent->ev_timer, &tv);
+	event_add(timer, &tv);
 }
 
 /*
@@ -186,7 +186,7 @@ run_setup(struct parent *parent)
 		parent->status = EX_OSERR;
 		return (-1);
 	}
-	timer_set(parent, SETUP_S * 1000);
+	run_timer_set(parent->ev_timer, SETUP_S * 1000);
 	if (configure_hello(&parent->netproc) == -1 ||
 	    configure_hello(&parent->relayproc) == -1)
 		run_stop(parent, EX_SOFTWARE);
@@ -229,13 +229,13 @@ stop_advance(struct parent *parent)
 	}
 	switch (parent->stop_stage) {
 	case STOP_NETPROC:
-		timer_set(parent, STOP_NETPROC_MS - spent_ms);
+		run_timer_set(parent->ev_timer, STOP_NETPROC_MS - spent_ms);
 		break;
 	case STOP_RELAYPROC:
-		timer_set(parent, STOP_ALL_MS - spent_ms);
+		run_timer_set(parent->ev_timer, STOP_ALL_MS - spent_ms);
 		break;
 	case STOP_KILL:
-		timer_set(parent, STOP_COMMAND_MS - spent_ms);
+		run_timer_set(parent->ev_timer, STOP_COMMAND_MS - spent_ms);
 		break;
 	default:
 		break;

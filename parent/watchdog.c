@@ -13,17 +13,6 @@
 #define P_PIDFD 3
 #endif
 
-static void
-timer_set(struct watchdog *dog, uint64_t ms)
-{
-	const struct timeval tv = {
-		.tv_sec = (time_t)(ms / 1000),
-		.tv_usec = (suseconds_t)(ms % 1000 * 1000),
-	};
-
-	event_add(dog->ev_timer, &tv);
-}
-
 static int
 ask(struct peer *peer, uint32_t number)
 {
@@ -50,7 +39,7 @@ ask_both(struct parent *parent)
 	if (ask(&parent->netproc, dog->number) == -1 ||
 	    ask(&parent->relayproc, dog->number) == -1)
 		return;
-	timer_set(dog, WATCHDOG_TICK_MS);
+	run_timer_set(dog->ev_timer, WATCHDOG_TICK_MS);
 }
 
 static void
@@ -113,7 +102,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 		ask_both(parent);
 	} else if (dog->state == WATCHDOG_ASKED) {
 		if (look(&parent->netproc) && look(&parent->relayproc))
-			timer_set(dog, WATCHDOG_TICK_MS);
+			run_timer_set(dog->ev_timer, WATCHDOG_TICK_MS);
 	}
 }
 
@@ -136,7 +125,7 @@ watchdog_pong(struct peer *peer, const struct ipc_ping *pong)
 		watchdog_arm(parent);
 	} else {
 		dog->state = WATCHDOG_RESTING;
-		timer_set(dog, WATCHDOG_REST_MS);
+		run_timer_set(dog->ev_timer, WATCHDOG_REST_MS);
 	}
 	return (IPC_OK);
 }

@@ -15,7 +15,7 @@ check_PROGRAMS += $(parent_tests)
 TESTS += $(parent_tests)
 
 parent_test_libs = parent/libparent.a ipc/libipc.a $(CONFUSE_LIBS) \
-	$(LIBBSD_LIBS) $(LIBMD_LIBS) $(CMOCKA_LIBS)
+	$(LIBBSD_LIBS) $(LIBMD_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS)
 
 tests_unit_test_options_SOURCES = tests/unit/test_options.c
 tests_unit_test_options_LDADD = $(parent_test_libs)
