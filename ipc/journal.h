@@ -34,7 +34,7 @@
  * where a write can leave the stream are few and known before the call: all
  * are noted, in one store.  The successor sends bytes that end at a frame's
  * border from each of them (journal_filler()).  A write that could stop where
- * no such bytes would do is made shorter.
+ * no such bytes would do, as within a length prefix, is made shorter.
  *
  * What the predecessor wrote may be lies, if it was taken over: every field is
  * checked by who reads it.  The worst that it can do is what it could do

@@ -177,6 +177,13 @@ frame_writer_resume(struct frame_writer *w, const uint8_t mac[6])
 	return (0);
 }
 
+/* The i-th slot that waits. */
+static const struct frame_slot *
+slot_at(const struct frame_writer *w, size_t i)
+{
+	return (&w->slots[(w->first + i) % FRAME_QUEUE_FRAMES]);
+}
+
 /* Bytes that a walk along the queue has passed, and where it is. */
 struct writer_walk {
 	size_t i;   /* slot, counted from the first */
@@ -189,23 +196,21 @@ writer_owed(const struct frame_writer *w, struct writer_walk *walk, size_t pos)
 {
 	pos += w->written;
 	while (walk->end < pos)
-		walk->end +=
-		    w->slots[(w->first + walk->i++) % FRAME_QUEUE_FRAMES].len;
+		walk->end += slot_at(w, walk->i++)->len;
 	return (walk->end - pos);
 }
 
 /*
  * One more place where a write may stop.  Not in a length prefix: there only
- * the very bytes of its rest would do, which no filler has.  It showed in one
- * of a thousand kills (tests/figures/kills.py).
+ * the very bytes of its rest would do, which no filler has.  Test:
+ * no_write_stops_in_a_length_prefix.
  */
 static int
 writer_stop_add(const struct frame_writer *w, struct writer_walk *walk,
     size_t pos, struct journal_stops *stops)
 {
 	const size_t owed = writer_owed(w, walk, pos);
-	const size_t len =
-	    w->slots[(w->first + walk->i - 1) % FRAME_QUEUE_FRAMES].len;
+	const size_t len = slot_at(w, walk->i - 1)->len;
 
 	if (owed < len && owed > len - FRAME_PREFIX_LEN)
 		return (-1);
@@ -234,7 +239,7 @@ writer_room(const struct frame_writer *w, size_t most)
 	size_t i, bytes = 0, niov = 0;
 
 	for (i = 0; i < w->count && bytes < most + w->written; i++) {
-		slot = &w->slots[(w->first + i) % FRAME_QUEUE_FRAMES];
+		slot = slot_at(w, i);
 		niov += slot_niov(slot);
 		if (i > 0 && niov > FRAME_WRITE_IOV)
 			break;
@@ -246,25 +251,25 @@ writer_room(const struct frame_writer *w, size_t most)
 
 /*
  * A write that the socket takes whole or not at all, to a place that goes with
- * that before it.  A try is two frames' length from the last, or a little more:
- * one will do, however the frames lie.
+ * that before it: where most bytes end, or the last border before it, or, in a
+ * frame that has none so near, a little less, which leaves enough of it.
  */
 static size_t
 writer_step(const struct frame_writer *w, size_t most,
     struct journal_stops *stops)
 {
-	struct writer_walk walk;
-	size_t pos = most;
-	unsigned int tries;
+	struct writer_walk walk = { 0 };
+	size_t begin;
 
-	for (tries = 0; tries < 6; tries++) {
-		memset(&walk, 0, sizeof(walk));
-		if (writer_stop_add(w, &walk, pos, stops) == 0)
-			return (pos);
-		if (pos <= 3 * JOURNAL_FRAME_MIN)
-			break;
-		pos -= 2 * JOURNAL_FRAME_MIN + (tries & 1) * 5;
-	}
+	if (writer_stop_add(w, &walk, most, stops) == 0)
+		return (most);
+	begin = walk.end - slot_at(w, walk.i - 1)->len;
+	if (begin > w->written)
+		most = begin - w->written;
+	else
+		most -= JOURNAL_FRAME_MIN;
+	memset(&walk, 0, sizeof(walk));
+	(void)writer_stop_add(w, &walk, most, stops);
 	return (most);
 }
 
@@ -364,7 +369,7 @@ writer_gather(const struct frame_writer *w, size_t piece,
 	g->skip = w->written;
 	g->room = piece;
 	for (i = 0; i < w->count && g->room > 0; i++) {
-		slot = &w->slots[(w->first + i) % FRAME_QUEUE_FRAMES];
+		slot = slot_at(w, i);
 		gather_add(g, slot->head, slot->head_len);
 		gather_part(g, &slot->part);
 	}

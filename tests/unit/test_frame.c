@@ -298,6 +298,53 @@ the_queue_is_bounded_in_frames_and_in_bytes(void **state)
 	writer_free(&w);
 }
 
+/* Where the writer has noted that a write, which wrote nothing, may stop. */
+static const struct journal_stops *
+stops_of(struct frame_writer *w, int full)
+{
+	const struct journal *journal = w->journal;
+
+	assert_int_equal(frame_writer_flush(w, full), 0);
+	/* What is current says that nothing was written. */
+	return (&journal->write[(journal->write_current & 1) ^ 1]);
+}
+
+/* A successor could not know what the rest of the prefix is. */
+static void
+no_write_stops_in_a_length_prefix(void **state)
+{
+	static const size_t lens[] = { 29, 36, 37, 41, 60, 100, 1514 };
+	const struct journal_stops *stops;
+	struct frame_writer w;
+	size_t i, j, shift, whole;
+	int fds[2];
+
+	(void)state;
+	make_pair(fds);
+	while (write(fds[0], stream, 1000) > 0)
+		continue;
+	while (write(fds[0], stream, 1) > 0)
+		continue;
+	for (i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+		whole = FRAME_PREFIX_LEN + lens[i];
+		for (shift = 0; shift < whole; shift++) {
+			writer_make(&w);
+			w.chunk = 2000;
+			assert_int_equal(push_one(&w, 100 + shift), 0);
+			while (w.bytes < 10 * w.chunk)
+				assert_int_equal(push_one(&w, lens[i]), 0);
+			stops = stops_of(&w, fds[0]);
+			for (j = 0; j < stops->n; j++)
+				assert_false(stops->owed[j] > lens[i] &&
+				    stops->owed[j] < whole);
+			frame_writer_reset(&w);
+			writer_free(&w);
+		}
+	}
+	close(fds[0]);
+	close(fds[1]);
+}
+
 int
 main(void)
 {
@@ -308,6 +355,7 @@ main(void)
 		cmocka_unit_test(
 		    frames_go_out_whole_however_little_the_socket_takes),
 		cmocka_unit_test(the_queue_is_bounded_in_frames_and_in_bytes),
+		cmocka_unit_test(no_write_stops_in_a_length_prefix),
 	};
 
 	return (cmocka_run_group_tests_name("frame", tests, setup, NULL));
