@@ -14,9 +14,10 @@
  *
  * BLOCK_POOL_BYTES bounds what a VM can make netproc hold.  When it runs
  * short each flow's share shrinks (blocks_share), and so do the windows that
- * the guest is given (pump.c).  At twice the reserve segments for servers that
- * do not read are dropped before TCP sees them, and the guest sends them
- * again; down to the reserve each flow may hold one block of the host's bytes.
+ * the guest is given (pump.c).  From twice the reserve down to it each flow
+ * may hold one block each way; what the guest sends beyond is dropped before
+ * TCP sees it, and comes again.  That is enough for a thousand servers that do
+ * not read, and for those who do beside them.
  */
 #define BLOCK_SIZE	 (32 * 1024)
 #define BLOCK_POOL_BYTES (64 * 1024 * 1024)

@@ -198,8 +198,8 @@ flow_of(struct netproc *np, const struct flow_tuple *tuple, uint64_t *hash)
 
 /*
  * As if lost: the guest sends it again.  Where the socket takes what comes
- * there is nothing to hold, but a part of a turn.  Where it does not, the last
- * of the pool is left to those whose bytes move.
+ * there is nothing to hold but a part of a turn; where it does not, a flow may
+ * hold one block of the last of the pool, as it may of the host's bytes.
  */
 static int
 is_without_room(struct netproc *np, const struct flow *flow,
@@ -209,8 +209,12 @@ is_without_room(struct netproc *np, const struct flow *flow,
 
 	if (sf->payload_len == 0 || free_bytes >= 2 * BLOCK_RESERVE)
 		return (0);
-	return (flow->up.bytes > 0 || !flow->writable ||
-	    free_bytes < BLOCK_RESERVE / 2);
+	if (free_bytes < BLOCK_RESERVE / 2)
+		return (1);
+	if (flow->up.bytes == 0 && flow->writable)
+		return (0);
+	return (free_bytes < BLOCK_RESERVE ||
+	    flow->up.bytes + sf->payload_len > BLOCK_SIZE);
 }
 
 void

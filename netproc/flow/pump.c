@@ -9,7 +9,6 @@
 
 #include "netproc/flow/dns_flow.h"
 #include "netproc/flow/pump.h"
-#include "netproc/flow/turn.h"
 #include "netproc/link/link.h"
 #include "netproc/netproc.h"
 
@@ -116,8 +115,10 @@ pump_window_first(const struct flow *flow)
 }
 
 /*
- * The guest is told of its window when half of it is open again, and at the
- * latest with the next acknowledgment; lwIP's own threshold is for large ones.
+ * The guest is told of its window when half of it is open again (RFC 9293
+ * 3.8.6.2.2), with the turn's acknowledgment.  lwIP would wait for a segment's
+ * length, and ours are longer than the guest's: what is left of a small window
+ * could then be too short for the guest to send, and nobody would go on.
  */
 static void
 window_tell(struct flow *flow)
@@ -127,9 +128,9 @@ window_tell(struct flow *flow)
 
 	if (told >= flow->window / 2 || pcb->rcv_wnd < flow->window / 2)
 		return;
+	pcb->rcv_ann_wnd = pcb->rcv_wnd;
 	tcp_set_flags(pcb, TF_ACK_DELAY);
 	flow->ack_owed = 1;
-	turn_touch(flow);
 }
 
 void

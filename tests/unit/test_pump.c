@@ -1,0 +1,235 @@
+/*
+ * How much the pump lets in, from either side: the windows that the guest is
+ * given, and what is read of the host for the window that the guest gives.
+ */
+
+#include <sys/socket.h>
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "lwip/init.h"
+#include "lwip/priv/tcp_priv.h"
+#include "lwip/tcp.h"
+
+#include "netproc/flow/pump.h"
+#include "netproc/netproc.h"
+
+#define MSS	  1448
+#define BIG_MSS	  31868 /* as tcp.c enlarges that */
+#define WINDOW	  (256 * 1024)
+#define HOST_DATA 100000
+
+static struct netproc np;
+static struct flow flow;
+static struct tcp_pcb pcb;
+static struct block_queue hog;
+static int host = -1;
+
+static int
+setup(void **state)
+{
+	static uint8_t data[HOST_DATA];
+	int fds[2];
+
+	(void)state;
+	memset(&np, 0, sizeof(np));
+	memset(&flow, 0, sizeof(flow));
+	memset(&pcb, 0, sizeof(pcb));
+	if (blocks_init(&np.blocks, BLOCK_POOL_BYTES) == -1 ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == -1)
+		return (-1);
+	block_queue_init(&hog);
+	block_queue_init(&flow.up);
+	block_queue_init(&flow.down);
+	TAILQ_INIT(&np.again);
+	flow.np = &np;
+	flow.pcb = &pcb;
+	flow.fd = fds[0];
+	flow.readable = 1;
+	flow.guest_mss = MSS;
+	flow.window = WINDOW;
+	pcb.state = ESTABLISHED;
+	pcb.flags = TF_WND_SCALE;
+	pcb.mss = BIG_MSS;
+	pcb.snd_buf = TCP_SND_BUF;
+	pcb.cwnd = TCP_SND_BUF;
+	pcb.snd_wnd_max = WINDOW;
+	host = fds[1];
+	return (write(host, data, sizeof(data)) > 0 ? 0 : -1);
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	close(flow.fd);
+	close(host);
+	return (0);
+}
+
+/* Somebody else holds all but so many bytes of the pool. */
+static void
+leave_free(size_t bytes)
+{
+	static const uint8_t block[BLOCK_SIZE];
+
+	while (blocks_free_bytes(&np.blocks) > bytes)
+		assert_int_equal(block_queue_append(&np.blocks, &hog, block,
+				     sizeof(block)),
+		    0);
+}
+
+/* n bytes came from the guest, and the host's socket took them. */
+static void
+pass(uint32_t n)
+{
+	pcb.rcv_nxt += n;
+	pcb.rcv_wnd -= n;
+	pump_window_open(&flow, n);
+}
+
+static void
+begin(uint32_t window)
+{
+	flow.window = window;
+	pcb.rcv_wnd = window;
+	pcb.rcv_ann_wnd = window;
+	pcb.rcv_ann_right_edge = pcb.rcv_nxt + window;
+}
+
+static void
+a_window_grows_while_the_pool_is_empty_and_shrinks_as_it_fills(void **state)
+{
+	int i;
+
+	(void)state;
+	begin(pump_window_first(&flow));
+	assert_int_equal(flow.window, WINDOW);
+	pass(WINDOW);
+	assert_int_equal(flow.window, 2 * WINDOW);
+	assert_int_equal(pcb.rcv_wnd, 2 * WINDOW);
+	leave_free(BLOCK_POOL_BYTES / 2);
+	for (i = 0; i < 100; i++)
+		pass(10000);
+	assert_int_equal(flow.window, BLOCK_SIZE);
+	assert_int_equal(pcb.rcv_wnd, BLOCK_SIZE);
+	block_queue_clear(&np.blocks, &hog, 0, 0);
+	for (i = 0; i < 1000; i++)
+		pass(10000);
+	assert_true(flow.window > WINDOW);
+}
+
+static void
+no_window_is_less_than_a_segment_of_the_guest(void **state)
+{
+	int i;
+
+	(void)state;
+	flow.guest_mss = 65480;
+	begin(WINDOW);
+	leave_free(0);
+	for (i = 0; i < 100; i++)
+		pass(10000);
+	assert_int_equal(flow.window, 65480);
+}
+
+/* What is left of it would be too short for the guest's next segment. */
+static void
+a_small_window_is_told_of_when_half_of_it_is_open(void **state)
+{
+	(void)state;
+	leave_free(BLOCK_POOL_BYTES / 2);
+	begin(BLOCK_SIZE);
+	pass(22 * MSS);
+	assert_int_equal(pcb.rcv_ann_wnd, BLOCK_SIZE);
+	assert_int_equal(flow.ack_owed, 1);
+}
+
+static void
+a_window_that_is_open_enough_is_not_told_of(void **state)
+{
+	(void)state;
+	begin(WINDOW);
+	leave_free(BLOCK_POOL_BYTES / 2 + 8 * WINDOW);
+	pass(MSS);
+	assert_int_equal(flow.ack_owed, 0);
+}
+
+static void
+what_the_guest_has_no_window_for_stays_with_the_host(void **state)
+{
+	(void)state;
+	pcb.snd_wnd = 0;
+	pump_down(&flow);
+	assert_int_equal(flow.down.bytes, 0);
+	assert_int_equal(flow.readable, 1);
+	pcb.snd_wnd = 10000;
+	pump_down(&flow);
+	assert_int_equal(flow.down.bytes, 10000);
+	pump_down(&flow);
+	assert_int_equal(flow.down.bytes, 10000);
+}
+
+/* RFC 9293 3.8.6.2.1: no segment of a few bytes after another. */
+static void
+a_crack_of_a_window_waits_for_what_is_under_way(void **state)
+{
+	(void)state;
+	pcb.snd_wnd = 10000;
+	pump_down(&flow);
+	pcb.snd_wnd = 10000 + MSS - 1;
+	pump_down(&flow);
+	assert_int_equal(flow.down.bytes, 10000);
+	pcb.snd_wnd = 10000 + MSS;
+	pump_down(&flow);
+	assert_int_equal(flow.down.bytes, 10000 + MSS);
+}
+
+static void
+a_flow_has_a_block_where_others_have_taken_the_rest(void **state)
+{
+	(void)state;
+	pcb.snd_wnd = WINDOW;
+	leave_free(2 * BLOCK_RESERVE);
+	pump_down(&flow);
+	assert_int_equal(flow.down.bytes, BLOCK_SIZE);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+		    a_window_grows_while_the_pool_is_empty_and_shrinks_as_it_fills,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    no_window_is_less_than_a_segment_of_the_guest, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_small_window_is_told_of_when_half_of_it_is_open, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_window_that_is_open_enough_is_not_told_of, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    what_the_guest_has_no_window_for_stays_with_the_host, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_crack_of_a_window_waits_for_what_is_under_way, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_flow_has_a_block_where_others_have_taken_the_rest, setup,
+		    teardown),
+	};
+
+	lwip_init();
+	return (cmocka_run_group_tests_name("pump", tests, NULL, NULL));
+}
