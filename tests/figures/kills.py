@@ -15,7 +15,6 @@ import argparse
 import errno
 import os
 import random
-import select
 import signal
 import socket
 import statistics

@@ -7,7 +7,6 @@ descriptor is lost, and nothing spins."""
 
 import errno
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -27,7 +26,6 @@ FAILCALL = os.environ.get("FAILCALL", os.path.join(sidecar.BUILD,
 SHORT = 0
 ROUND_LIMIT_S = 0.25
 N_MAX = int(os.environ.get("FAULTS_N", "12"))  # of one call and one error
-SPIN_LIMIT = 0.2  # of one processor
 FREE_WITHIN_S = 5
 
 NR = {"read": 0, "write": 1, "close": 3, "readv": 19, "writev": 20,
@@ -183,11 +181,6 @@ class Rig:
         return {role: len(os.listdir("/proc/%d/fd" % pid))
                 for role, pid in self.pids.items()}
 
-    def cpu_s(self, pid):
-        with open("/proc/%d/stat" % pid) as file:
-            words = file.read().rsplit(")", 1)[1].split()
-        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
-
 
 def at_rest(car, rounds):
     """The same descriptors as before, after a while, and an idle CPU."""
@@ -204,12 +197,7 @@ def at_rest(car, rounds):
         time.sleep(0.02)
     tap.equal(above(), [], "who holds descriptors: %s, were %s, %d rounds"
               % (car.descriptors(), car.baseline, rounds))
-    before = {role: car.cpu_s(pid) for role, pid in car.pids.items()}
-    time.sleep(0.5)
-    for role, pid in car.pids.items():
-        used = (car.cpu_s(pid) - before[role]) / 0.5
-        tap.ok(used < SPIN_LIMIT * tap.scale(),
-               "%s uses %.2f of a processor at rest" % (role, used))
+    sidecar.idle_for(0.5, car.pids)
 
 
 def every_n(car, failer, call, error):

@@ -4,6 +4,7 @@ the others stand, the policy holds, and its successor serves the guest."""
 
 import errno
 import ipaddress
+import itertools
 import os
 import signal
 import struct
@@ -28,60 +29,21 @@ STAGE = rig_stage.Stage(ip6=True)
 MAX_FLOWS, MAX_UDP = rig_stage.MAX_FLOWS, rig_stage.MAX_UDP
 CHANNELS = [("parent", words.FD_PARENT), ("relayproc", words.FD_PEER),
             ("relayproc", words.FD_DGRAM)]
-DGRAM_WORDS = {"DNS_QUERY", "DNS_DONE", "ASSOC_SEND", "ASSOC_CLOSE"}
 UDP, ICMP, ICMP6 = 17, 1, 58
 # What it may say even so, all of it zeroes; each of these is looked at below.
 HARMLESS = {"LOG", "GUEST_MAC", "FRAME_GONE", "DNS_QUERY", "DNS_DONE",
             "ASSOC_CLOSE"}
 
 
-def may(word, hearer, fd):
-    if not word.may("netproc", hearer):
-        return False
-    return hearer == "parent" or \
-        (fd == words.FD_DGRAM) == (word.name in DGRAM_WORDS)
-
-
 @tap.case("whatever netproc may not say is the end of it, on each channel",
           limit_s=120)
 def _():
-    count = 0
-    for hearer, fd in CHANNELS:
-        for word in words.TABLE:
-            if may(word, hearer, fd) and word.name in HARMLESS:
-                continue
-            STAGE.says("netproc", fd, word.record(),
-                       "%s to fd %d" % (word.name, fd))
-            count += 1
-        for number in (0, len(words.TABLE) + 1, 0xffffffff):
-            STAGE.says("netproc", fd, words.header(number) + bytes(64),
-                       "type %d to fd %d" % (number, fd))
-            count += 1
-    STAGE.works()
-    tap.note("%d messages, %d successors" % (count, count))
+    tap.note("%d messages" % STAGE.each_word("netproc", CHANNELS, HARMLESS))
 
 
 @tap.case("so is what it may say, in another shape", limit_s=120)
 def _():
-    count = 0
-    for hearer, fd in CHANNELS:
-        for word in words.TABLE:
-            if not may(word, hearer, fd):
-                continue
-            name = "%s to fd %d, " % (word.name, fd)
-            shapes = {
-                "a byte short": word.record()[:-1],
-                "its header alone": word.record()[:words.HEADER],
-                "half a header": word.record()[:words.HEADER // 2],
-                "with a reserved field": word.record(reserved=1),
-            }
-            if not word.has_tail:
-                shapes["a byte long"] = word.record(tail=b"\0")
-            for shape, record in shapes.items():
-                STAGE.says("netproc", fd, record, name + shape)
-                count += 1
-    STAGE.works()
-    tap.note("%d messages" % count)
+    tap.note("%d messages" % STAGE.each_shape("netproc", CHANNELS))
 
 
 @tap.case("so is a field that has no such value, a slot that was not granted, "
@@ -265,14 +227,14 @@ def _():
     targets = sorted(set(targets + list(forbidden6())))
     sniffers = [STAGE.world.host.sniffer(dev) for dev in ("lo", "h0")]
     asked = 0
-    slots = iter(range(MAX_FLOWS * 10 ** 6))
+    generations = itertools.count(1)
     for start in range(0, len(targets), 200):
         # It is held for as short as can be, and is replaced after each part.
         with STAGE.hold("netproc") as held:
             for slot, target in enumerate(targets[start:start + 200], 100):
                 for fd, record in [
                         (words.FD_PEER, words.flow_open(
-                            target, 80, slot, next(slots) + 1)),
+                            target, 80, slot, next(generations))),
                         (words.FD_DGRAM, words.assoc_send(
                             target, 53, UDP, slot, b"out")),
                         (words.FD_DGRAM, words.assoc_send(
@@ -327,49 +289,19 @@ FLOODS = [
 ]
 
 
-def rss_kib(pid):
-    return int(sidecar.proc_status(pid)["VmRSS"].split()[0])
-
-
 @tap.case("a flood of it is bounded in memory, and ends within the watchdog's "
           "time", limit_s=120)
 def _():
     for what, fd, record in FLOODS:
-        before = {"parent": rss_kib(STAGE.car.pid),
-                  "relayproc": rss_kib(STAGE.pid("relayproc"))}
-        relay, start = STAGE.pid("relayproc"), time.monotonic()
-        peak = dict(before)
-        with STAGE.hold("netproc") as held:
-            vector = held.vector(record)
-            held.go_on_with(puppet.WRITEV, fd, vector, 1)
-        while len(STAGE.car.log.find("replaced in")) <= STAGE.replaced:
-            STAGE.stir()
-            tap.ok(time.monotonic() - start < 15 * tap.scale(),
-                   "%s: not ended" % what)
-            try:
-                peak["parent"] = max(peak["parent"], rss_kib(STAGE.car.pid))
-                peak["relayproc"] = max(peak["relayproc"], rss_kib(relay))
-            except (FileNotFoundError, ProcessLookupError, KeyError):
-                pass
-            time.sleep(0.02)
-        line = STAGE.wait_replaced("netproc", "", what)
-        tap.note("%s: %s after %.1f s; parent %+d KiB, relayproc %+d KiB"
-                 % (what, line, time.monotonic() - start,
-                    peak["parent"] - before["parent"],
-                    peak["relayproc"] - before["relayproc"]))
-        if not sidecar.sanitized():
-            for role in before:
-                tap.ok(peak[role] - before[role] < 8192, "%s: %s grew by %d "
-                       "KiB" % (what, role, peak[role] - before[role]))
-        STAGE.works()
-    STAGE.idle()
+        STAGE.flood("netproc", what, fd, record)
+    sidecar.idle_for(0.5, STAGE.pids())
 
 
 @tap.case("one that reads no more, and is answered all the same, costs "
           "relayproc bounded memory")
 def _():
     relay = STAGE.pid("relayproc")
-    before = peak = rss_kib(relay)
+    before = peak = sidecar.rss_kib(relay)
     said = 0
     with STAGE.hold("netproc") as held:
         try:
@@ -381,14 +313,14 @@ def _():
         except puppet.Killed as end:
             tap.equal(end.args[0], signal.SIGKILL, "the signal")
         else:
-            peak = rss_kib(relay)
+            peak = sidecar.rss_kib(relay)
             time.sleep(0.1)
-            tap.equal(rss_kib(relay), peak, "KiB of relayproc, later")
+            tap.equal(sidecar.rss_kib(relay), peak, "KiB of relayproc, later")
             held.end()
     line = STAGE.wait_replaced("netproc", "", "withheld reads")
     tap.note("%s after %d requests; relayproc %+d KiB" % (line, said,
                                                           peak - before))
-    tap.ok(sidecar.sanitized() or peak - before < 8192, "it grew")
+    tap.ok(sidecar.sanitized() or peak - before < rig_stage.GROWTH_MAX_KIB, "it grew")
     STAGE.works()
 
 
@@ -396,7 +328,7 @@ def _():
 def _():
     STAGE.works()
     tap.equal(len(STAGE.car.descendants()), 3, "processes")
-    STAGE.idle()
+    sidecar.idle_for(0.5, STAGE.pids())
     tap.note("%d successors" % STAGE.replaced)
 
 

@@ -23,10 +23,9 @@ rig_stage.need()
 STAGE = rig_stage.Stage(ip6=True)
 CHANNELS = [("parent", words.FD_PARENT), ("netproc", words.FD_PEER),
             ("netproc", words.FD_DGRAM)]
-DGRAM_WORDS = {"DNS_ANSWER", "DNS_FAILED", "ASSOC_RECV", "ASSOC_ERROR"}
 # What it may say even so, all of it zeroes: netproc looks for the query or the
 # association and finds none.
-HARMLESS = {"LOG"} | DGRAM_WORDS
+HARMLESS = {"LOG", "DNS_ANSWER", "DNS_FAILED", "ASSOC_RECV", "ASSOC_ERROR"}
 SENDMSG_FLAGS = 0x4040  # MSG_DONTWAIT | MSG_NOSIGNAL
 
 
@@ -37,52 +36,15 @@ def own_fds(held, count):
     return fds
 
 
-def may(word, hearer, fd):
-    if not word.may("relayproc", hearer):
-        return False
-    return hearer == "parent" or \
-        (fd == words.FD_DGRAM) == (word.name in DGRAM_WORDS)
-
-
 @tap.case("whatever relayproc may not say is the end of it, on each channel",
           limit_s=120)
 def _():
-    count = 0
-    for hearer, fd in CHANNELS:
-        for word in words.TABLE:
-            if may(word, hearer, fd) and word.name in HARMLESS:
-                continue
-            STAGE.says("relayproc", fd, word.record(),
-                       "%s to fd %d" % (word.name, fd))
-            count += 1
-        for number in (0, len(words.TABLE) + 1, 0xffffffff):
-            STAGE.says("relayproc", fd, words.header(number) + bytes(64),
-                       "type %d to fd %d" % (number, fd))
-            count += 1
-    STAGE.works()
-    tap.note("%d messages" % count)
+    tap.note("%d messages" % STAGE.each_word("relayproc", CHANNELS, HARMLESS))
 
 
 @tap.case("so is what it may say, in another shape", limit_s=120)
 def _():
-    count = 0
-    for hearer, fd in CHANNELS:
-        for word in words.TABLE:
-            if not may(word, hearer, fd):
-                continue
-            shapes = {
-                "a byte short": word.record()[:-1],
-                "half a header": word.record()[:words.HEADER // 2],
-                "with a reserved field": word.record(reserved=1),
-            }
-            if not word.has_tail:
-                shapes["a byte long"] = word.record(tail=b"\0")
-            for shape, record in shapes.items():
-                STAGE.says("relayproc", fd, record, "%s to fd %d, %s" % (
-                    word.name, fd, shape))
-                count += 1
-    STAGE.works()
-    tap.note("%d messages" % count)
+    tap.note("%d messages" % STAGE.each_shape("relayproc", CHANNELS))
 
 
 @tap.case("so is what it says of a flow that is none, or of another age")
@@ -237,38 +199,8 @@ FLOODS = [
           "time", limit_s=120)
 def _():
     for what, fd, record in FLOODS:
-        STAGE.works()
-        netproc = STAGE.pid("netproc")
-        before = {"parent": rss_kib(STAGE.car.pid),
-                  "netproc": rss_kib(netproc)}
-        peak, start = dict(before), time.monotonic()
-        with STAGE.hold("relayproc") as held:
-            held.go_on_with(puppet.WRITEV, fd, held.vector(record), 1)
-        while len(STAGE.car.log.find("replaced in")) <= STAGE.replaced:
-            STAGE.stir()
-            tap.ok(time.monotonic() - start < 15 * tap.scale(),
-                   "%s: not ended" % what)
-            try:
-                peak["parent"] = max(peak["parent"], rss_kib(STAGE.car.pid))
-                peak["netproc"] = max(peak["netproc"], rss_kib(netproc))
-            except (FileNotFoundError, ProcessLookupError, KeyError):
-                pass
-            time.sleep(0.02)
-        line = STAGE.wait_replaced("relayproc", "", what)
-        tap.note("%s: %s after %.1f s; parent %+d KiB, netproc %+d KiB"
-                 % (what, line, time.monotonic() - start,
-                    peak["parent"] - before["parent"],
-                    peak["netproc"] - before["netproc"]))
-        for role in before:
-            tap.ok(sidecar.sanitized() or peak[role] - before[role] < 8192,
-                   "%s: %s grew by %d KiB"
-                   % (what, role, peak[role] - before[role]))
-        STAGE.works()
-    STAGE.idle()
-
-
-def rss_kib(pid):
-    return int(sidecar.proc_status(pid)["VmRSS"].split()[0])
+        STAGE.flood("relayproc", what, fd, record)
+    sidecar.idle_for(0.5, STAGE.pids())
 
 
 tap.run(sidecar.tell(STAGE.car))

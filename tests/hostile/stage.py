@@ -11,10 +11,13 @@ import puppet  # noqa: E402
 import sidecar  # noqa: E402
 import tap  # noqa: E402
 import traffic  # noqa: E402
+import words  # noqa: E402
 import world as rig  # noqa: E402
 
 PORT = 8080
 MAX_FLOWS, MAX_UDP = 1024, 512
+FLOOD_LIMIT_S = 15
+GROWTH_MAX_KIB = 8192
 
 # Calls that would lead out, or further in: what is tried, number on x86_64,
 # arguments.  Pointers are a word's, to a place in the process's memory.
@@ -161,21 +164,72 @@ class Stage:
                 tap.ok(False, "%s %s: returned %d" % (role, what, result))
         self.wait_replaced(role, "seccomp violation", what)
 
-    def cpu_s(self):
-        """Seconds of processor time of all its processes, by role."""
-        used = {}
-        for role, pid in {"parent": self.car.pid,
-                          **self.car.children()}.items():
-            with open("/proc/%d/stat" % pid) as file:
-                words = file.read().rsplit(")", 1)[1].split()
-            used[role] = (int(words[11]) + int(words[12])) / \
-                os.sysconf("SC_CLK_TCK")
-        return used
+    def pids(self):
+        return {"parent": self.car.pid, **self.car.children()}
 
-    def idle(self):
-        """Nobody spins once it is over."""
-        before = self.cpu_s()
-        time.sleep(0.5)
-        for role, used in self.cpu_s().items():
-            tap.ok(used - before.get(role, used) < 0.1 * tap.scale(),
-                   "%s used %.2f s of 0.5" % (role, used - before[role]))
+    def each_word(self, role, channels, harmless):
+        """Whatever the role may not say, on each of its channels, is the end
+        of it; so are the types that are none.  Returns how many that were."""
+        count = 0
+        for hearer, fd in channels:
+            for word in words.TABLE:
+                if word.goes_by(role, hearer, fd) and word.name in harmless:
+                    continue
+                self.says(role, fd, word.record(),
+                          "%s to fd %d" % (word.name, fd))
+                count += 1
+            for number in (0, len(words.TABLE) + 1, 0xffffffff):
+                self.says(role, fd, words.header(number) + bytes(64),
+                          "type %d to fd %d" % (number, fd))
+                count += 1
+        self.works()
+        return count
+
+    def each_shape(self, role, channels):
+        """So is what it may say, in another shape."""
+        count = 0
+        for hearer, fd in channels:
+            for word in words.TABLE:
+                if not word.goes_by(role, hearer, fd):
+                    continue
+                shapes = {
+                    "a byte short": word.record()[:-1],
+                    "its header alone": word.record()[:words.HEADER],
+                    "half a header": word.record()[:words.HEADER // 2],
+                    "with a reserved field": word.record(reserved=1),
+                }
+                if not word.has_tail:
+                    shapes["a byte long"] = word.record(tail=b"\0")
+                for shape, record in shapes.items():
+                    self.says(role, fd, record, "%s to fd %d, %s"
+                              % (word.name, fd, shape))
+                    count += 1
+        self.works()
+        return count
+
+    def flood(self, role, what, fd, record):
+        """The role says this without end.  It must be ended, and the others
+        must not have grown."""
+        others = {name: pid for name, pid in self.pids().items()
+                  if name != role}
+        before = {name: sidecar.rss_kib(pid) for name, pid in others.items()}
+        peak, start = dict(before), time.monotonic()
+        with self.hold(role) as held:
+            held.go_on_with(puppet.WRITEV, fd, held.vector(record), 1)
+        while len(self.car.log.find("replaced in")) <= self.replaced:
+            self.stir()
+            tap.ok(time.monotonic() - start < FLOOD_LIMIT_S * tap.scale(),
+                   "%s: not ended" % what)
+            for name, pid in others.items():
+                try:
+                    peak[name] = max(peak[name], sidecar.rss_kib(pid))
+                except (FileNotFoundError, ProcessLookupError, KeyError):
+                    pass  # it has been replaced meanwhile
+            time.sleep(0.02)
+        line = self.wait_replaced(role, "", what)
+        grown = {name: peak[name] - before[name] for name in others}
+        tap.note("%s: %s after %.1f s; grown by KiB: %s"
+                 % (what, line, time.monotonic() - start, grown))
+        tap.ok(sidecar.sanitized() or max(grown.values()) < GROWTH_MAX_KIB,
+               "%s: grown by KiB: %s" % (what, grown))
+        self.works()

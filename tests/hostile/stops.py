@@ -19,7 +19,6 @@ import world as rig  # noqa: E402
 
 sidecar.need()
 STOP_S = 1  # less than the parent's patience with who does not answer
-SPIN_LIMIT = 0.2  # of one processor
 
 SETUP = sidecar.setup()
 GUEST = SETUP.world.guest
@@ -31,28 +30,12 @@ traffic.greet(OLD)
 PIDS = {"parent": SETUP.car.pid, **SETUP.car.children()}
 
 
-def cpu_s(pid):
-    with open("/proc/%d/stat" % pid) as file:
-        words = file.read().rsplit(")", 1)[1].split()
-    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def idle_for(seconds, without=()):
-    """Lets time pass, in which nobody may be busy."""
-    before = {role: cpu_s(pid) for role, pid in PIDS.items()}
-    time.sleep(seconds)
-    for role, pid in PIDS.items():
-        used = (cpu_s(pid) - before[role]) / seconds
-        tap.ok(role in without or used < SPIN_LIMIT * tap.scale(),
-               "%s used %.2f of a processor" % (role, used))
-
-
 def all_goes_on():
     traffic.greet(OLD)
     with GUEST.connect(rig.SERVER, PORT, 10 * tap.scale()) as sock:
         traffic.greet(sock, b"a new one")
     tap.equal({"parent": SETUP.car.pid, **SETUP.car.children()}, PIDS, "pids")
-    idle_for(0.5)
+    sidecar.idle_for(0.5, PIDS)
 
 
 def stopped(role, pid):
@@ -62,7 +45,7 @@ def stopped(role, pid):
         os.kill(pid, signal.SIGSTOP)
         try:
             OLD.sendall(b"meanwhile")
-            idle_for(STOP_S, without=[role])
+            sidecar.idle_for(STOP_S, PIDS, without=[role])
         finally:
             os.kill(pid, signal.SIGCONT)
         OLD.settimeout(10 * tap.scale())
@@ -84,7 +67,7 @@ def _():
                     errno.ENETUNREACH], GUEST.connect, rig.SERVER, PORT)
         took = time.monotonic() - start
         OLD.sendall(b"meanwhile")
-        idle_for(0.5)
+        sidecar.idle_for(0.5, PIDS)
     finally:
         host.ip("route del unreachable %s/32" % rig.SERVER)
     tap.ok(took < 1 * tap.scale(), "told after %.1f s" % took)

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
@@ -23,7 +22,6 @@ GROWTH_MAX_KIB = 32 * 1024
 FRAMES = 4000
 SEED = 20261127
 TOOL_S = 0.7  # for how long what never ends is let go on
-IDLE_LIMIT = 0.2  # of one processor
 
 WORLD = rig.World(ip6=True)
 CAR = sidecar.Sidecar(WORLD, "--connect-rate", "100000")
@@ -35,15 +33,6 @@ traffic.echo_server(ECHO6)
 OLD = GUEST.connect(rig.SERVER, rig.port_of(ECHO))
 OLD6 = GUEST.connect(rig.SERVER6, rig.port_of(ECHO6))
 PIDS = CAR.children()
-
-
-def cpu_s():
-    used = 0
-    for pid in PIDS.values():
-        with open("/proc/%d/stat" % pid) as file:
-            words = file.read().rsplit(")", 1)[1].split()
-        used += int(words[11]) + int(words[12])
-    return used / os.sysconf("SC_CLK_TCK")
 
 
 def mend_guest():
@@ -77,10 +66,7 @@ def survives(sentence, limit_s=60):
                 grown = sidecar.pss_kib(pid) - kib
                 tap.ok(grown < GROWTH_MAX_KIB or sidecar.sanitized(),
                        "process %d grew by %d KiB" % (pid, grown))
-            used = cpu_s()
-            time.sleep(0.2)
-            tap.ok((cpu_s() - used) / 0.2 < IDLE_LIMIT * tap.scale(),
-                   "busy afterwards")
+            sidecar.idle_for(0.2, PIDS)
         return tap.case(sentence, limit_s)(run)
     return register
 

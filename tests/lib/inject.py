@@ -1,12 +1,15 @@
-"""Makes a process do what its own code never does: ptrace from outside."""
+"""Makes a process do what its own code never does: ptrace from outside, for a
+moment here, for as long as one likes in puppet.py."""
 
 import ctypes
 import os
 import platform
 import signal
 
-ATTACH, PEEKTEXT, POKETEXT, GETREGS, DETACH = 16, 1, 4, 12, 17
-RIP = 16  # index of rip in struct user_regs_struct of x86_64
+ATTACH, PEEKTEXT, POKETEXT, CONT, GETREGS, SETREGS, DETACH = \
+    16, 1, 4, 7, 12, 13, 17
+WALL = 0x40000000
+RIP, NREGS = 16, 27  # of struct user_regs_struct, x86_64
 
 FAULT = b"\x31\xc0\x89\x00"              # xor eax, eax; mov [rax], eax
 GETPID = b"\xb8\x27\x00\x00\x00\x0f\x05"  # a call that no filter lists
@@ -18,12 +21,19 @@ _libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p,
                          ctypes.c_void_p]
 
 
-def _ptrace(request, pid, address=None, data=None):
+def ptrace(request, pid, address=None, data=None):
     ctypes.set_errno(0)
     result = _libc.ptrace(request, pid, address, data)
     if result == -1 and ctypes.get_errno() != 0:
-        raise OSError(ctypes.get_errno(), "ptrace %d" % request)
+        error = ctypes.get_errno()
+        raise OSError(error, "ptrace %d: %s" % (request, os.strerror(error)))
     return result
+
+
+def regs_of(pid):
+    regs = (ctypes.c_ulong * NREGS)()
+    ptrace(GETREGS, pid, None, ctypes.addressof(regs))
+    return regs
 
 
 def why_not():
@@ -35,20 +45,18 @@ def why_not():
 
 def run(pid, code):
     """The process goes on with this code."""
-    _ptrace(ATTACH, pid)
-    os.waitpid(pid, 0x40000000)  # __WALL
+    ptrace(ATTACH, pid)
+    os.waitpid(pid, WALL)
     try:
-        regs = (ctypes.c_ulong * 27)()
-        _ptrace(GETREGS, pid, None, ctypes.addressof(regs))
-        at = regs[RIP]
+        at = regs_of(pid)[RIP]
         for off in range(0, len(code), 8):
             word = code[off:off + 8]
             if len(word) < 8:
-                old = _ptrace(PEEKTEXT, pid, at + off) & (1 << 64) - 1
+                old = ptrace(PEEKTEXT, pid, at + off) & (1 << 64) - 1
                 word += old.to_bytes(8, "little")[len(word):]
-            _ptrace(POKETEXT, pid, at + off, int.from_bytes(word, "little"))
+            ptrace(POKETEXT, pid, at + off, int.from_bytes(word, "little"))
     finally:
-        _ptrace(DETACH, pid, None, 0)
+        ptrace(DETACH, pid, None, 0)
 
 
 def stop(pid):

@@ -5,21 +5,21 @@ calls that we choose, with its own filter, descriptors and rights.
 
     with puppet.Puppet(pid) as netproc:
         netproc.send(words.FD_PEER, record)
-        netproc.call(puppet.SOCKET, 2, 1, 0)    # raises Killed
+        netproc.call(41, 2, 1, 0)  # socket(2): raises Killed
 """
 
 import ctypes
 import os
-import platform
 import signal
 import struct
 
-ATTACH, PEEKTEXT, POKETEXT, CONT, GETREGS, SETREGS, DETACH = \
-    16, 1, 4, 7, 12, 13, 17
-WALL = 0x40000000
+from inject import (ATTACH, CONT, DETACH, PEEKTEXT, POKETEXT, RIP, SETREGS,
+                    WALL, ptrace, regs_of, why_not)
+
+__all__ = ["Killed", "Puppet", "why_not"]
+
 # Indices of struct user_regs_struct, x86_64.
-R10, R9, R8, RAX, RDX, RSI, RDI, ORIG_RAX, RIP = \
-    7, 8, 9, 10, 12, 13, 14, 15, 16
+R10, R9, R8, RAX, RDX, RSI, RDI, ORIG_RAX = 7, 8, 9, 10, 12, 13, 14, 15
 ARGUMENTS = (RDI, RSI, RDX, R10, R8, R9)
 NO_CALL = (1 << 64) - 1
 SYSCALL = b"\x0f\x05"
@@ -30,30 +30,9 @@ SCRATCH = 1 << 18
 # System calls by number, x86_64.
 MMAP, WRITEV, SENDMSG = 9, 20, 46
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.ptrace.restype = ctypes.c_long
-_libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p,
-                         ctypes.c_void_p]
-
 
 class Killed(Exception):
     """The call was its last: args[0] is the signal, or None if it ended."""
-
-
-def why_not():
-    """None, or the reason why nobody can be made a puppet here."""
-    if platform.machine() != "x86_64":
-        return "puppets know the registers of x86_64 alone"
-    return None
-
-
-def _ptrace(request, pid, address=None, data=None):
-    ctypes.set_errno(0)
-    result = _libc.ptrace(request, pid, address, data)
-    if result == -1 and ctypes.get_errno() != 0:
-        error = ctypes.get_errno()
-        raise OSError(error, "ptrace %d: %s" % (request, os.strerror(error)))
-    return result
 
 
 class Puppet:
@@ -67,9 +46,9 @@ class Puppet:
         self._scratch = None
 
     def __enter__(self):
-        _ptrace(ATTACH, self.pid)
+        ptrace(ATTACH, self.pid)
         self._wait(signal.SIGSTOP)
-        self._before = self._regs()
+        self._before = regs_of(self.pid)
         self._at = self._before[RIP]
         self._text = self._peek(self._at)
         self._poke(SYSCALL + TRAP)
@@ -82,7 +61,7 @@ class Puppet:
             try:
                 self._poke(self._text)
                 self._set(self._before)
-                _ptrace(DETACH, self.pid)
+                ptrace(DETACH, self.pid)
             except ProcessLookupError:
                 self._bury()
         self.alive = False
@@ -103,28 +82,23 @@ class Puppet:
         if os.WIFSTOPPED(status):
             # A fault: the next thing that happens to it is its end.
             fatal = os.WSTOPSIG(status)
-            _ptrace(CONT, self.pid, None, fatal)
+            ptrace(CONT, self.pid, None, fatal)
             os.waitpid(self.pid, WALL)
             self.alive = False
             raise Killed(fatal)
         raise Killed(os.WTERMSIG(status) if os.WIFSIGNALED(status) else None)
 
-    def _regs(self):
-        regs = (ctypes.c_ulong * 27)()
-        _ptrace(GETREGS, self.pid, None, ctypes.addressof(regs))
-        return regs
-
     def _set(self, regs):
-        _ptrace(SETREGS, self.pid, None, ctypes.addressof(regs))
+        ptrace(SETREGS, self.pid, None, ctypes.addressof(regs))
 
     def _peek(self, at):
-        word = _ptrace(PEEKTEXT, self.pid, at) & (1 << 64) - 1
+        word = ptrace(PEEKTEXT, self.pid, at) & (1 << 64) - 1
         return word.to_bytes(8, "little")
 
     def _poke(self, code):
         word = code + self._peek(self._at)[len(code):]
-        _ptrace(POKETEXT, self.pid, self._at,
-                ctypes.c_void_p(int.from_bytes(word, "little")))
+        ptrace(POKETEXT, self.pid, self._at,
+               ctypes.c_void_p(int.from_bytes(word, "little")))
 
     def _aim(self, number, args):
         regs = type(self._before)(*self._before)
@@ -139,9 +113,9 @@ class Puppet:
         """What the call returns, -errno where it fails; Killed."""
         try:
             self._aim(number, args)
-            _ptrace(CONT, self.pid)
+            ptrace(CONT, self.pid)
             self._wait(signal.SIGTRAP)
-            return ctypes.c_long(self._regs()[RAX]).value
+            return ctypes.c_long(regs_of(self.pid)[RAX]).value
         except ProcessLookupError:
             self._bury()
             raise Killed(signal.SIGKILL) from None
@@ -152,7 +126,7 @@ class Puppet:
         # mov number, %eax; syscall; jmp to the first
         text = b"\xb8" + struct.pack("<I", number) + SYSCALL + b"\xeb\xf7"
         os.pwrite(self._memory, text, self._at)
-        _ptrace(DETACH, self.pid)
+        ptrace(DETACH, self.pid)
         self.alive = False
 
     def end(self):

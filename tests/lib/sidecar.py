@@ -19,6 +19,7 @@ SALLYPORT = os.environ.get("SALLYPORT")
 TAPSHUTTLE = os.environ.get("TAPSHUTTLE",
                             os.path.join(BUILD, "tests/lib/tapshuttle"))
 READY_LIMIT_S = 10
+SPIN_LIMIT = 0.2  # of one processor
 FIXED_FDS = 7  # stdio, three channels, epoll
 LOG_LINE = re.compile(r"^\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\]: \S")
 
@@ -242,6 +243,27 @@ def pss_kib(pid):
             if line.startswith("Pss:"):
                 return int(line.split()[1])
     raise KeyError("Pss")
+
+
+def rss_kib(pid):
+    return int(proc_status(pid)["VmRSS"].split()[0])
+
+
+def cpu_s(pid):
+    """Seconds of processor time, its own and the kernel's for it."""
+    with open("/proc/%d/stat" % pid) as file:
+        words = file.read().rsplit(")", 1)[1].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def idle_for(seconds, pids, without=()):
+    """Lets time pass, in which none of pids, by role, may be busy."""
+    before = {role: cpu_s(pid) for role, pid in pids.items()}
+    time.sleep(seconds)
+    for role, pid in pids.items():
+        used = (cpu_s(pid) - before[role]) / seconds
+        tap.ok(role in without or used < SPIN_LIMIT * tap.scale(),
+               "%s used %.2f of a processor" % (role, used))
 
 
 def gone(pid):

@@ -26,10 +26,16 @@ class Word:
         self.has_tail = fields[3] != "0"
         self.fds = int(fields[4])
         self.phases = PHASES[fields[5]]
+        self.is_dgram = name.startswith(("DNS_", "ASSOC_"))
 
     def may(self, speaker, hearer, phase=RUN):
         return (speaker in self.speakers and hearer in self.hearers and
                 bool(self.phases & phase))
+
+    def goes_by(self, speaker, hearer, fd):
+        """Whether it may be said, and by this descriptor."""
+        return self.may(speaker, hearer) and (
+            hearer == "parent" or self.is_dgram == (fd == FD_DGRAM))
 
     def record(self, payload=None, tail=b"", flow=0, generation=0,
                reserved=0):

@@ -162,10 +162,7 @@ class Contender:
         return found
 
     def rss_kib(self):
-        total = 0
-        for pid in self.pids():
-            total += int(sidecar.proc_status(pid)["VmRSS"].split()[0])
-        return total
+        return sum(sidecar.rss_kib(pid) for pid in self.pids())
 
     def alive(self):
         return self.program.process.poll() is None
