@@ -24,7 +24,8 @@
 	X(USERNS, ALWAYS, "no rights over the host, whatever its uid", \
 	    "sysctl user.max_user_namespaces > 0 and, where they exist, " \
 	    "kernel.unprivileged_userns_clone=1 and " \
-	    "kernel.apparmor_restrict_unprivileged_userns=0") \
+	    "kernel.apparmor_restrict_unprivileged_userns=0; never given in " \
+	    "a chroot: enter the root by pivot_root") \
 	X(MOUNTNS, ALWAYS, "mounts of its own", \
 	    "sysctl user.max_mnt_namespaces > 0") \
 	X(NETNS, ALWAYS, "no network interface, no abstract socket", \

@@ -324,12 +324,16 @@ def _():
         tap.skip("no dhclient: install isc-dhcp-client")
     lease, pid = WORLD.path("lease6"), WORLD.path("dhclient.pid")
     with Guest(static=False) as guest:
-        done = GUEST.run([client, "-6", "-1", "-v", "-sf", "/bin/true", "-lf",
-                          lease, "-pf", pid, "eth0"], timeout=30)
-        tap.equal(done.returncode, 0, "dhclient: " + done.stderr)
-        # It lets go of its caller before it has written down who it is.
-        guest.wait(lambda: contents(pid).endswith("\n"), "no pid in " + pid)
-        os.kill(int(contents(pid)), 15)
+        try:
+            done = GUEST.run([client, "-6", "-1", "-v", "-sf", "/bin/true",
+                              "-lf", lease, "-pf", pid, "eth0"], timeout=30)
+            tap.equal(done.returncode, 0, "dhclient: " + done.stderr)
+            # It lets go of its caller before it has written who it is.
+            guest.wait(lambda: contents(pid).endswith("\n"),
+                       "no pid in " + pid)
+        finally:
+            if contents(pid).endswith("\n"):
+                os.kill(int(contents(pid)), 15)
         with open(lease) as file:
             said = file.read()
         for word in ("iaaddr " + rig.GUEST6, "name-servers " + rig.GATEWAY6,
