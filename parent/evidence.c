@@ -195,6 +195,7 @@ object_text(const struct parent *parent, int refused)
 void
 evidence_write(const struct parent *parent, int refused)
 {
+	static char newline[] = "\n";
 	char hex[65], *text;
 	struct iovec iov[2];
 	size_t len;
@@ -211,7 +212,7 @@ evidence_write(const struct parent *parent, int refused)
 	/* The parent's filter knows write(2) to stderr, writev(2) to all. */
 	iov[0].iov_base = text;
 	iov[0].iov_len = len;
-	iov[1].iov_base = (void *)(uintptr_t) "\n";
+	iov[1].iov_base = newline;
 	iov[1].iov_len = 1;
 	if (writev(parent->evidence.fd, iov, 2) != (ssize_t)len + 1)
 		log_warn("--evidence: the object was not written whole");
