@@ -306,8 +306,8 @@ def _():
     with STAGE.hold("netproc") as held:
         try:
             for said in range(1, 50001):
-                record = words.flow_open("169.254.169.254", 80, said % MAX_FLOWS,
-                                         said)
+                record = words.flow_open("169.254.169.254", 80,
+                                         said % MAX_FLOWS, said)
                 if held.send(words.FD_PEER, record) == -errno.EAGAIN:
                     break
         except puppet.Killed as end:
@@ -320,7 +320,8 @@ def _():
     line = STAGE.wait_replaced("netproc", "", "withheld reads")
     tap.note("%s after %d requests; relayproc %+d KiB" % (line, said,
                                                           peak - before))
-    tap.ok(sidecar.sanitized() or peak - before < rig_stage.GROWTH_MAX_KIB, "it grew")
+    tap.ok(sidecar.sanitized() or
+           peak - before < rig_stage.GROWTH_MAX_KIB, "it grew")
     STAGE.works()
 
 

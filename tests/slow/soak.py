@@ -187,7 +187,7 @@ def _():
     tap.equal(host_sockets(), sockets, "the host's sockets of sallyport")
     if not sidecar.sanitized():
         tap.ok(growth < GROWTH_MAX_KIB, "grew by %d KiB" % growth)
-    sidecar.idle_for(2, PIDS)
+    sidecar.idle_for(2, PIDS, limit=0.05)
     with GUEST.connect(rig.SERVER, rig.port_of(OUTSIDE)):
         pass
     tap.figure("", "descriptors, sockets left after %g s of mixed load"
