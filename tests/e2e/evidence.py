@@ -159,6 +159,20 @@ def _():
         program.wait()
 
 
+@tap.case("in a chroot, where no user namespace is given, it says so")
+def _():
+    if sidecar.sanitized():
+        tap.skip("a build with sanitizers refuses nothing")
+    root = WORLD.path("root")
+    os.mkdir(root)
+    program = sidecar.Program(
+        WORLD, ["unshare", "-m", "sh", "-c", "mount --rbind / \"$1\" && "
+                "exec chroot \"$@\"", "sh", root, sidecar.SALLYPORT,
+                "--socket", WORLD.path("chroot.sock")])
+    tap.equal(program.wait(), 77, "status")
+    tap.ok(program.log.find("pivot_root"), program.log.lines)
+
+
 @tap.case("it goes to an open descriptor as well")
 def _():
     with open(WORLD.path("evidence-6"), "w+b") as file:
