@@ -17,7 +17,7 @@ figures_tests = $(figures_scripts) tests/e2e/evidence.py tests/e2e/idle.py \
 	tests/e2e/respawn.py
 
 # Every guarantee's figure, as one table.
-figures: all tests/lib/tapshuttle tests/fuzz/replay_netproc \
+figures: all tests/lib/tapshuttle tests/fuzz/fuzz_netproc \
     tests/slow/mutant tests/slow/mutant_malloc
 	KILLS=$(KILLS) $(MAKE) $(AM_MAKEFLAGS) check TESTS='$(figures_tests)'
 	@sh $(srcdir)/tests/figures/table.sh $(figures_tests)
@@ -29,7 +29,7 @@ kills: all tests/lib/tapshuttle
 	@grep '^#' tests/vm/kills.log
 
 # Whether memory that nobody has written leaves netproc.
-check-valgrind: all tests/fuzz/replay_netproc
+check-valgrind: all tests/fuzz/fuzz_netproc
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/figures/stale_memory.py
 	@grep '^#' tests/figures/stale_memory.log
 

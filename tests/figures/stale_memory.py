@@ -17,7 +17,7 @@ import tap  # noqa: E402
 
 TOP = os.environ.get("top_srcdir", ".")
 REPLAY = os.path.join(os.environ.get("top_builddir", "build"),
-                      "tests/fuzz/replay_netproc")
+                      "tests/fuzz/fuzz_netproc")
 VALGRIND = ["valgrind", "--quiet", "--error-limit=no", "--leak-check=no",
             "--error-exitcode=99"]
 

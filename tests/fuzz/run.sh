@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs each of $FUZZ_TARGETS for $FUZZ_SECONDS, in a build of its own under
-# ./fuzz-build.  What a target learns stays there in work/NAME, its crashes as
+# Runs each of $FUZZ_TARGETS, or every target, for $FUZZ_SECONDS, in a build of
+# its own under ./fuzz-build.  What a target learns stays there in work/NAME, its crashes as
 # crash-* beside it; the corpus of the source tree, $srcdir, is only read.
 set -eu
 build=$PWD/fuzz-build
@@ -16,7 +16,8 @@ cd "$build"
 [ -f Makefile ] ||
     "$srcdir/configure" CC="$cc" --enable-fuzzers --with-lwip="$LWIP_DIR"
 
-for name in $FUZZ_TARGETS; do
+all=$(cd "$srcdir/tests/fuzz" && ls fuzz_*.c | sed 's/^fuzz_\(.*\)\.c$/\1/')
+for name in ${FUZZ_TARGETS:-$all}; do
 	mkdir -p "work/$name"
 	make "tests/fuzz/fuzz_$name"
 	set --
