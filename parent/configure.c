@@ -44,19 +44,6 @@ drain(struct channel *ch)
 	}
 }
 
-/* As errno has it; a child that has ended has said why itself.  -1. */
-static int
-not_taken(struct peer *peer, enum ipc_type type)
-{
-	if (errno == EPIPE || errno == ECONNRESET)
-		peer_lost(peer, NULL);
-	else
-		log_error("%s does not take %s: %s",
-		    role_name(peer->child.role), ipc_name(type),
-		    strerror(errno));
-	return (-1);
-}
-
 static int
 say(struct peer *peer, enum ipc_type type, const void *payload, size_t len)
 {
@@ -64,7 +51,8 @@ say(struct peer *peer, enum ipc_type type, const void *payload, size_t len)
 
 	if (drain(ch) == 0 && channel_send(ch, type, 0, 0, payload, len) == 0)
 		return (0);
-	return (not_taken(peer, type));
+	peer_refused(peer, ipc_name(type));
+	return (-1);
 }
 
 int
@@ -99,7 +87,8 @@ lend(struct peer *peer, enum ipc_type type, const void *payload, size_t len,
 		    channel_lend_fd(ch, type, 0, 0, payload, len, fd) == 0)
 			return (0);
 	} while (errno == ENOBUFS && wait_for_room(ch) == 0);
-	return (not_taken(peer, type));
+	peer_refused(peer, ipc_name(type));
+	return (-1);
 }
 
 static int
@@ -266,7 +255,7 @@ configure_relayproc(struct peer *peer)
 	return (say_done(peer, records));
 }
 
-int
+void
 configure_child(struct peer *peer)
 {
 	int result;
@@ -275,8 +264,8 @@ configure_child(struct peer *peer)
 		result = configure_netproc(peer);
 	else
 		result = configure_relayproc(peer);
-	channel_event_kick(&peer->channel_event);
-	return (result);
+	if (result == 0)
+		channel_event_kick(&peer->channel_event);
 }
 
 void
@@ -287,7 +276,7 @@ configure_serve(struct parent *parent)
 
 	if (channel_send(&peer->channel, IPC_SERVE, 0, 0, &empty,
 		sizeof(empty)) == -1)
-		peer_lost(peer, "does not take SERVE");
+		peer_refused(peer, ipc_name(IPC_SERVE));
 	else
 		channel_event_kick(&peer->channel_event);
 }
@@ -308,7 +297,7 @@ configure_host_addr(const struct ipc_host_addr *change, void *arg)
 	/* A floor that lags behind the host is no floor. */
 	if (channel_send(&peer->channel, IPC_HOST_ADDR, 0, 0, change,
 		sizeof(*change)) == -1)
-		peer_lost(peer, "does not take the host's addresses");
+		peer_refused(peer, "the host's addresses");
 	else
 		channel_event_kick(&peer->channel_event);
 }
@@ -325,7 +314,7 @@ configure_host_route(struct parent *parent)
 		return;
 	if (channel_send(&peer->channel, IPC_HOST_ROUTE, 0, 0, &wire,
 		sizeof(wire)) == -1)
-		peer_lost(peer, "does not take the host's routes");
+		peer_refused(peer, "the host's routes");
 	else
 		channel_event_kick(&peer->channel_event);
 }
@@ -344,7 +333,7 @@ configure_resolvers(struct parent *parent)
 		wire.first = i == 0 ? 1 : 0;
 		if (channel_send(&peer->channel, IPC_CONFIG_RESOLVER, 0, 0,
 			&wire, sizeof(wire)) == -1) {
-			peer_lost(peer, "does not take name servers");
+			peer_refused(peer, "name servers");
 			return;
 		}
 	}

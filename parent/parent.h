@@ -92,10 +92,12 @@ struct parent {
 	uint64_t stop_ms; /* when it began */
 };
 
-/* configure.c: says HELLO; then, after HELLO_ACK, all of its configuration.
- * 0, or -1 after a line of log_error. */
+/*
+ * configure.c: says HELLO; then, after HELLO_ACK, all of its configuration.
+ * peer_refused() if it fails, of which the first tells: 0 or -1.
+ */
 int configure_hello(struct peer *peer);
-int configure_child(struct peer *peer);
+void configure_child(struct peer *peer);
 
 /* configure.c: relayproc's jail was seen, it may accept clients. */
 void configure_serve(struct parent *parent);
@@ -139,6 +141,12 @@ enum ipc_error peer_violation(struct peer *peer, const void *payload);
  * never ready.
  */
 void peer_lost(struct peer *peer, const char *cause);
+
+/*
+ * peer.c: as peer_lost(), after a send of what failed with errno.  Where its
+ * channel had ended it was no refusal: the cause is how the child ended.
+ */
+void peer_refused(struct peer *peer, const char *what);
 
 /* peer.c: tells it to end in order. */
 void peer_say_stop(struct peer *peer);

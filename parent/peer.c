@@ -102,12 +102,7 @@ peer_hello_ack(struct peer *peer, const void *payload)
 	    hello->role != (uint32_t)peer->child.role)
 		return (IPC_E_FIELD);
 	peer->hello_acked = 1;
-	if (configure_child(peer) == 0)
-		return (IPC_OK);
-	if (peer->parent->state == PARENT_SETUP)
-		run_stop(peer->parent, EX_SOFTWARE);
-	else
-		peer_lost(peer, "does not take its configuration");
+	configure_child(peer);
 	return (IPC_OK);
 }
 
@@ -305,6 +300,20 @@ peer_lost(struct peer *peer, const char *cause)
 		run_someone_ended(parent);
 	else
 		respawn_lost(peer);
+}
+
+void
+peer_refused(struct peer *peer, const char *what)
+{
+	char cause[128];
+
+	if (errno == EPIPE || errno == ECONNRESET) {
+		peer_lost(peer, NULL);
+		return;
+	}
+	snprintf(cause, sizeof(cause), "does not take %s: %s", what,
+	    strerror(errno));
+	peer_lost(peer, cause);
 }
 
 void

@@ -42,7 +42,7 @@ hand_over(struct parent *parent)
 	frame->kind = FRAME_STREAM;
 	if (channel_lend_fd(&netproc->channel, IPC_FRAME, 0, 0, frame,
 		sizeof(*frame), parent->frame.fd) == -1) {
-		peer_lost(netproc, "does not take the frame socket");
+		peer_refused(netproc, "the frame socket");
 		return;
 	}
 	if (!frame->resumed)

@@ -20,7 +20,7 @@ ask(struct peer *peer, uint32_t number)
 
 	if (channel_send(&peer->channel, IPC_PING, 0, 0, &ping, sizeof(ping)) ==
 	    -1) {
-		peer_lost(peer, "does not take a question");
+		peer_refused(peer, "a question");
 		return (-1);
 	}
 	peer->ticks = 0;

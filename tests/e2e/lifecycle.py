@@ -138,6 +138,22 @@ def _():
         tap.ok(not os.path.exists(car.path), "the socket is still there")
 
 
+@tap.case("so is one that has ended when the parent has a word for it")
+def _():
+    car = sidecar.Sidecar(WORLD, "--max-restarts", "0")
+    pid = car.children()["netproc"]
+    os.kill(car.pid, signal.SIGSTOP)
+    # The first that it sees when it goes on: a socket to hand to netproc.
+    with socket.socket(socket.AF_UNIX) as vmm:
+        vmm.connect(car.path)
+        os.kill(pid, signal.SIGKILL)
+        wait_gone([pid], 0.1)
+        os.kill(car.pid, signal.SIGCONT)
+        line = car.log.wait("lost netproc")
+    tap.ok("SIGKILL" in line, line)
+    tap.ok(car.wait() > 0, "status %d" % car.process.returncode)
+
+
 @tap.case("when the parent is killed its children are gone in 100 ms")
 def _():
     car = sidecar.Sidecar(WORLD)
