@@ -35,6 +35,12 @@
  *		FAILED that crossed it is ignored (its fd closed) and
  *		FLOW_CLOSED still comes.
  * Inbound:	FLOW_INBOUND + fd -> [FLOW_SHUT_WR] FLOW_CLOSE (slot is free)
+ *
+ * A flow is lent, or spliced: its descriptor is the host's socket, or one end
+ * of a unix stream whose other end relayproc joins to the host's socket.  The
+ * end of such a stream says nothing, since a lost process makes one as well;
+ * the host's FIN or reset is FLOW_ENDED, after the last byte before it.  The
+ * guest's FIN is the stream's end and FLOW_SHUT_WR, or FLOW_CLOSE.
  */
 
 #define R_P ROLE_BIT(ROLE_PARENT)
@@ -84,6 +90,7 @@ enum ipc_phase {
 	X(FLOW_OPENED,	R_R,		R_N,		flow_opened,	0,	1,	P_RD) \
 	X(FLOW_FAILED,	R_R,		R_N,		flow_failed,	0,	0,	P_RD) \
 	X(FLOW_INBOUND,	R_R,		R_N,		flow_inbound,	0,	1,	P_RD) \
+	X(FLOW_ENDED,	R_R,		R_N,		flow_ended,	0,	0,	P_RD) \
 	X(FLOW_SHUT_WR,	R_N,		R_R,		empty,		0,	0,	P_RD) \
 	X(FLOW_CLOSE,	R_N,		R_R,		flow_close,	0,	0,	P_RD) \
 	X(FLOW_CLOSED,	R_R,		R_N,		empty,		0,	0,	P_RD) \
@@ -176,8 +183,9 @@ struct ipc_config_relayproc {
 	uint32_t connect_timeout_ms;
 	uint32_t dns_timeout_ms; /* for each upstream server */
 	uint32_t dns_in_flight;
+	uint32_t splice; /* 1: flows are spliced; 0: lent */
 };
-_Static_assert(sizeof(struct ipc_config_relayproc) == 140, "wire size");
+_Static_assert(sizeof(struct ipc_config_relayproc) == 144, "wire size");
 
 enum rule_action {
 	RULE_ALLOW,
@@ -307,7 +315,7 @@ struct ipc_flow_open {
 _Static_assert(sizeof(struct ipc_flow_open) == 28, "wire size");
 
 struct ipc_flow_opened {
-	uint32_t reserved; /* zero */
+	uint32_t spliced; /* 1: the descriptor is a unix stream's */
 };
 _Static_assert(sizeof(struct ipc_flow_opened) == 4, "wire size");
 
@@ -335,8 +343,21 @@ struct ipc_flow_inbound {
 	uint16_t client_port;
 	uint16_t guest_port;
 	uint32_t preserve; /* 1: the guest sees the client's own address */
+	uint32_t spliced;  /* as in FLOW_OPENED */
 };
-_Static_assert(sizeof(struct ipc_flow_inbound) == 28, "wire size");
+_Static_assert(sizeof(struct ipc_flow_inbound) == 32, "wire size");
+
+enum flow_end {
+	FLOW_END_NONE,	/* not said */
+	FLOW_END_FIN,	/* the host sends no more */
+	FLOW_END_RESET, /* the host's connection is no more; may follow FIN */
+	FLOW_END_N
+};
+
+struct ipc_flow_ended {
+	uint32_t end; /* enum flow_end, but FLOW_END_NONE */
+};
+_Static_assert(sizeof(struct ipc_flow_ended) == 4, "wire size");
 
 enum flow_close_reason {
 	FLOW_CLOSE_DONE,    /* both halves ended: close */

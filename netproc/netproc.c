@@ -281,7 +281,7 @@ netproc_main(int strict)
 	configure(np);
 	netproc_wake(np);
 	netproc_prepare(np);
-	if (sandbox_lock(ROLE_NETPROC, strict, &ready.missed) == -1)
+	if (sandbox_lock(ROLE_NETPROC, 0, strict, &ready.missed) == -1)
 		_exit(EX_NOPERM);
 	netproc_say_parent(np, IPC_READY, &ready, sizeof(ready));
 	np->parent.phase = IPC_RUN;

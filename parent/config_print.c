@@ -125,6 +125,7 @@ print_limits(const struct config *config, int fd)
 {
 	int bad = 0;
 
+	bad |= print_value(fd, OPT_RELAY, config->splice ? "splice" : "lend");
 	bad |= print_number(fd, OPT_MAX_FLOWS, config->max_flows);
 	bad |= print_number(fd, OPT_MAX_UDP, config->max_udp);
 	bad |= print_number(fd, OPT_MAX_PENDING, config->max_pending);

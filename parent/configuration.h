@@ -92,6 +92,7 @@ struct config {
 	struct ipc_host_service host_services[CONFIG_HOST_SERVICES_MAX];
 
 	int udp_filter_open; /* endpoint-independent (RFC 4787 5) */
+	int splice;	     /* flows are spliced, not lent */
 	uint32_t max_flows;
 	uint32_t max_udp;
 	uint32_t max_pending;

@@ -167,6 +167,7 @@ say_limits(struct peer *peer)
 	wire.connect_timeout_ms = CONFIG_CONNECT_TIMEOUT_MS;
 	wire.dns_timeout_ms = CONFIG_DNS_TIMEOUT_MS;
 	wire.dns_in_flight = CONFIG_DNS_IN_FLIGHT;
+	wire.splice = config->splice ? 1 : 0;
 	return (say(peer, IPC_CONFIG_RELAYPROC, &wire, sizeof(wire)));
 }
 

@@ -42,7 +42,7 @@ evidence_init(struct evidence *evidence)
 
 /* What --print-policy prints.  0, or -1. */
 static int
-policy_digest(char hex[65])
+policy_digest(int splice, char hex[65])
 {
 	char *bytes = NULL;
 	size_t len = 0;
@@ -53,7 +53,7 @@ policy_digest(char hex[65])
 	if (file == NULL)
 		return (-1);
 	for (role = 0; role < ROLE_NROLES && result == 0; role++)
-		result = filter_dump((enum role)role, file);
+		result = filter_dump((enum role)role, splice, file);
 	if (fclose(file) != 0)
 		result = -1;
 	if (result == 0)
@@ -93,7 +93,8 @@ evidence_open(const struct config *config, struct evidence *evidence,
 
 	if (config->evidence_path[0] == '\0')
 		return (0);
-	if (uname(&name) == -1 || policy_digest(evidence->policy) == -1)
+	if (uname(&name) == -1 ||
+	    policy_digest(config->splice, evidence->policy) == -1)
 		return (config_error(error, EX_OSERR, "--evidence: %s",
 		    strerror(errno)));
 	strlcpy(evidence->kernel, name.release, sizeof(evidence->kernel));

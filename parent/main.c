@@ -18,6 +18,7 @@
 #include "parent/attest.h"
 #include "parent/options.h"
 #include "parent/parent.h"
+#include "relayproc/splice.h"
 #include "sandbox/isolate.h"
 #include "sandbox/rules.h"
 #include "sandbox/stages.h"
@@ -61,12 +62,12 @@ usage_end(const struct config_error *error)
 }
 
 static int
-print_policies(void)
+print_policies(int splice)
 {
 	unsigned int role;
 
 	for (role = 0; role < ROLE_NROLES; role++) {
-		if (filter_dump((enum role)role, stdout) == -1)
+		if (filter_dump((enum role)role, splice, stdout) == -1)
 			return (-1);
 	}
 	return (fflush(stdout) == 0 ? 0 : -1);
@@ -86,7 +87,7 @@ print_and_end(const struct config *config)
 		    -1 :
 		    0;
 	else if (config->print_policy)
-		result = print_policies();
+		result = print_policies(config->splice);
 	else if (config->check_only)
 		result = config->verbose ? config_print(config, STDOUT_FILENO) :
 					   0;
@@ -135,8 +136,11 @@ static int
 raise_nofile(struct parent *parent, struct config_error *error)
 {
 	const struct config *config = &parent->config;
-	rlim_t need = (rlim_t)config->max_flows + config_max_inbound(config) +
-	    config_max_assocs(config) + NOFILE_BESIDE_FLOWS;
+	const rlim_t flows = (rlim_t)config->max_flows +
+	    config_max_inbound(config);
+	const rlim_t need = flows + config_max_assocs(config) +
+	    NOFILE_BESIDE_FLOWS +
+	    (config->splice ? splice_descriptors(flows) : 0);
 	struct rlimit rl;
 
 	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
@@ -148,9 +152,10 @@ raise_nofile(struct parent *parent, struct config_error *error)
 		rl.rlim_cur = rl.rlim_max = need;
 	if (setrlimit(RLIMIT_NOFILE, &rl) == -1)
 		return (config_error(error, EX_OSERR,
-		    "--max-flows %u, --max-udp %u: need %llu descriptors; "
+		    "--max-flows %u, --max-udp %u%s: need %llu descriptors; "
 		    "raise the hard limit (ulimit -Hn), or lower them",
 		    config->max_flows, config->max_udp,
+		    config->splice ? ", --relay splice" : "",
 		    (unsigned long long)need));
 	return (0);
 }

@@ -266,6 +266,13 @@ set_udp_filtering(struct config *config, const char *value)
 }
 
 static const char *
+set_relay(struct config *config, const char *value)
+{
+	return (set_choice(&config->splice, value, "splice", "lend",
+	    "must be lend or splice"));
+}
+
+static const char *
 set_isolation(struct config *config, const char *value)
 {
 	return (set_choice(&config->strict, value, "strict", "best-effort",
@@ -427,6 +434,9 @@ static const struct option_def table[OPT_N] = {
 	    "address-and-port-dependent",
 	    "or endpoint-independent: anybody may answer",
 	    IN_FILE, set_udp_filtering },
+	[OPT_RELAY] = { "relay", 0, "lend|splice", "lend",
+	    "splice: no host socket in netproc",
+	    IN_FILE, set_relay },
 	[OPT_MAX_FLOWS] = { "max-flows", 0, "N", "1024",
 	    "TCP flows at once, each direction", IN_FILE, set_max_flows },
 	[OPT_MAX_UDP] = { "max-udp", 0, "N", "512",

@@ -6,6 +6,7 @@
 #include "relayproc/lend.h"
 #include "relayproc/outbound.h"
 #include "relayproc/relayproc.h"
+#include "relayproc/splice.h"
 #include "relayproc/udp_assoc.h"
 
 static enum ipc_error
@@ -26,11 +27,16 @@ on_flow_shut_wr(struct relayproc *rp, const struct ipc_hdr *hdr,
     const void *payload)
 {
 	struct ipc_empty msg;
+	struct flow *flow;
+	enum ipc_error error;
 
 	memcpy(&msg, payload, sizeof(msg));
 	if (msg.reserved != 0)
 		return (IPC_E_FIELD);
-	return (flow_shut_wr(&rp->flows, hdr->flow, hdr->generation));
+	error = flow_shut_wr(&rp->flows, hdr->flow, hdr->generation, &flow);
+	if (error == IPC_OK)
+		splice_shut_wr(rp, flow);
+	return (error);
 }
 
 static enum ipc_error

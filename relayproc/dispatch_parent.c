@@ -80,6 +80,7 @@ on_config(struct relayproc *rp, const void *payload)
 	if (!is_prefix(&config->gateway, config->prefix_len) ||
 	    !is_address(&config->address) || config->default_allow > 1 ||
 	    !is_link6(config) || config->udp_filter_open > 1 ||
+	    config->splice > 1 ||
 	    !in_range(config->max_assocs, 0, FLOW_SLOTS_MAX) ||
 	    !in_range(config->max_assocs_in, 0, FLOW_SLOTS_MAX) ||
 	    !in_range(config->max_flows, 1, FLOW_SLOTS_MAX) ||

@@ -10,8 +10,9 @@
  *
  * A flow is one TCP connection between the guest and the host's network.
  * relayproc owns the host's end of it: it makes, judges, connects, lends,
- * resets and closes the socket, and never reads or writes it.  netproc owns
- * the guest's end, moves the bytes, and decides when the flow is over.
+ * resets and closes the socket, and never reads or writes it (where it does
+ * not lend but splice, the kernel moves the bytes for it: splice.c).  netproc
+ * owns the guest's end, moves the bytes, and decides when the flow is over.
  *
  *		     outbound				   inbound
  *
@@ -29,7 +30,8 @@
  *			     LENT			 LENT
  *
  * FLOW_CLOSE frees the slot: an outbound one from every state but FREE, and
- * FLOW_CLOSED answers; an inbound one when LENT.
+ * FLOW_CLOSED answers; an inbound one when LENT.  A spliced flow that has
+ * bytes of the guest's left is DRAINING first.
  *
  * Both sides keep a slot until both know that the other is done with it:
  *
@@ -48,6 +50,7 @@
  *	WAITING		1 s		VERDICT_RESOURCES: the guest's SYN is
  *					dropped, it will send it again
  *	CONNECTING	10 s, option	VERDICT_TIMEOUT
+ *	DRAINING	120 s		reset; renewed by each byte
  *	others		none		netproc has the timers of a flow
  *
  * Limits: config.max_flows slots outbound, config.max_inbound inbound, all
@@ -63,6 +66,7 @@ static const char *const state_names[] = {
 	[FLOW_CONNECTING] = "CONNECTING",
 	[FLOW_LENDING] = "LENDING",
 	[FLOW_LENT] = "LENT",
+	[FLOW_DRAINING] = "DRAINING",
 	[FLOW_FAILED] = "FAILED",
 };
 _Static_assert(sizeof(state_names) / sizeof(state_names[0]) == FLOW_NSTATES,
@@ -78,7 +82,8 @@ static const struct {
 	[FLOW_WAITING] = { S(CONNECTING) | S(FAILED) | S(FREE), 0 },
 	[FLOW_CONNECTING] = { S(LENDING) | S(FAILED) | S(FREE), 0 },
 	[FLOW_LENDING] = { S(LENT) | S(FREE), S(LENT) | S(FREE) },
-	[FLOW_LENT] = { S(FREE), S(FREE) },
+	[FLOW_LENT] = { S(DRAINING) | S(FREE), S(DRAINING) | S(FREE) },
+	[FLOW_DRAINING] = { S(DRAINING) | S(FREE), S(DRAINING) | S(FREE) },
 	[FLOW_FAILED] = { S(WAITING) | S(FREE), 0 },
 };
 _Static_assert(sizeof(steps) / sizeof(steps[0]) == FLOW_NSTATES,
@@ -256,13 +261,13 @@ flow_find(struct flow_table *table, uint32_t slot, uint32_t generation)
 }
 
 enum ipc_error
-flow_shut_wr(struct flow_table *table, uint32_t slot, uint32_t generation)
+flow_shut_wr(struct flow_table *table, uint32_t slot, uint32_t generation,
+    struct flow **flow)
 {
-	struct flow *flow = flow_find(table, slot, generation);
-
-	if (flow == NULL || flow->state != FLOW_LENT || flow->shut_wr)
+	*flow = flow_find(table, slot, generation);
+	if (*flow == NULL || (*flow)->state != FLOW_LENT || (*flow)->shut_wr)
 		return (IPC_E_STATE);
-	flow->shut_wr = 1;
+	(*flow)->shut_wr = 1;
 	return (IPC_OK);
 }
 
@@ -271,7 +276,7 @@ flow_closing(struct flow_table *table, uint32_t slot, uint32_t generation,
     struct flow **flow)
 {
 	*flow = flow_find(table, slot, generation);
-	if (*flow == NULL ||
+	if (*flow == NULL || (*flow)->state == FLOW_DRAINING ||
 	    (flow_is_inbound(*flow) && (*flow)->state != FLOW_LENT))
 		return (IPC_E_STATE);
 	return (IPC_OK);

@@ -11,13 +11,15 @@
 #include "ipc/proto.h"
 
 struct relayproc;
+struct splice;
 
 enum flow_state {
 	FLOW_FREE,
 	FLOW_WAITING,	 /* for a place in the budget */
 	FLOW_CONNECTING, /* for the host's network */
 	FLOW_LENDING,	 /* for room in the channel to netproc */
-	FLOW_LENT,	 /* netproc has the socket too */
+	FLOW_LENT,	 /* netproc has the socket too, or the stream to it */
+	FLOW_DRAINING,	 /* closed; the guest's last bytes are under way */
 	FLOW_FAILED,	 /* told; netproc may have said FLOW_CLOSE meanwhile */
 	FLOW_NSTATES
 };
@@ -30,9 +32,10 @@ struct flow {
 	uint32_t slot;		 /* as it stands in a header */
 	uint32_t generation;
 	enum flow_state state;
-	int fd;		      /* owned, or -1 */
-	int shut_wr;	      /* netproc has sent the guest's FIN on */
-	struct ipc_addr peer; /* whom the socket talks to */
+	int fd;		       /* owned, or -1 */
+	struct splice *splice; /* NULL: fd is lent */
+	int shut_wr;	       /* netproc has sent the guest's FIN on */
+	struct ipc_addr peer;  /* whom the socket talks to */
 	uint16_t peer_port;
 	uint16_t guest_port;	 /* inbound: what the guest listens on */
 	uint32_t preserve;	 /* inbound: said to netproc */
@@ -93,7 +96,7 @@ struct flow *flow_accept(struct flow_table *table, int fd);
 
 /* netproc's FLOW_SHUT_WR: IPC_OK, or IPC_E_STATE (not lent, or said twice). */
 enum ipc_error flow_shut_wr(struct flow_table *table, uint32_t slot,
-    uint32_t generation);
+    uint32_t generation, struct flow **flow);
 
 /*
  * Finds the flow that netproc's FLOW_CLOSE names.  IPC_OK, or IPC_E_STATE: no

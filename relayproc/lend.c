@@ -5,11 +5,13 @@
 
 #include "relayproc/lend.h"
 #include "relayproc/relayproc.h"
+#include "relayproc/splice.h"
 #include "relayproc/tcp_connect.h"
 
 /*
  * relayproc keeps its own descriptor of a lent socket, outside the event
- * loop: netproc moves the data and says when the flow is over.  Descriptors
+ * loop: netproc moves the data and says when the flow is over.  Of a spliced
+ * flow netproc gets a stream instead (splice.c).  Descriptors
  * in flight are counted against the user's RLIMIT_NOFILE, so no more are
  * under way than the channel's socket holds; they never wait in its ring.
  */
@@ -19,18 +21,20 @@
 static int
 lend_one(struct relayproc *rp, const struct flow *flow)
 {
-	struct ipc_flow_opened opened = { 0 };
+	struct ipc_flow_opened opened = { .spliced = flow->splice != NULL };
 	struct ipc_flow_inbound inbound = { 0 };
 
 	if (!flow_is_inbound(flow))
 		return (channel_lend_fd(&rp->peer, IPC_FLOW_OPENED, flow->slot,
-		    flow->generation, &opened, sizeof(opened), flow->fd));
+		    flow->generation, &opened, sizeof(opened),
+		    splice_lent_fd(flow)));
 	inbound.client = flow->peer;
 	inbound.client_port = flow->peer_port;
 	inbound.guest_port = flow->guest_port;
 	inbound.preserve = flow->preserve;
+	inbound.spliced = flow->splice != NULL;
 	return (channel_lend_fd(&rp->peer, IPC_FLOW_INBOUND, flow->slot,
-	    flow->generation, &inbound, sizeof(inbound), flow->fd));
+	    flow->generation, &inbound, sizeof(inbound), splice_lent_fd(flow)));
 }
 
 static void
@@ -77,6 +81,7 @@ lend_pump(struct relayproc *rp)
 			rp->counters.accepted++;
 		else
 			rp->counters.opened++;
+		splice_start(rp, flow);
 	}
 }
 
@@ -97,7 +102,8 @@ lend_socket_drop(struct relayproc *rp, struct flow *flow)
 static void
 socket_reset(struct flow *flow)
 {
-	if (flow->state != FLOW_LENT && flow->state != FLOW_LENDING)
+	if (flow->state != FLOW_LENT && flow->state != FLOW_LENDING &&
+	    flow->state != FLOW_DRAINING)
 		return;
 	tcp_reset(flow->fd);
 	flow->fd = -1;
@@ -109,9 +115,13 @@ lend_close(struct relayproc *rp, struct flow *flow,
 {
 	const struct ipc_empty closed = { 0 };
 
+	if (reason == FLOW_CLOSE_DONE && flow->state == FLOW_LENT &&
+	    splice_drain(rp, flow))
+		return;
+	splice_drop(rp, flow);
 	if (reason != FLOW_CLOSE_DONE) {
 		socket_reset(flow);
-	} else if (flow->state == FLOW_LENT) {
+	} else if (flow->state == FLOW_LENT || flow->state == FLOW_DRAINING) {
 		tcp_finish(flow->fd);
 		flow->fd = -1;
 	}
@@ -128,6 +138,7 @@ reset_list(struct relayproc *rp, enum flow_state state)
 	struct flow *flow;
 
 	while ((flow = TAILQ_FIRST(&rp->flows.list[state])) != NULL) {
+		splice_drop(rp, flow);
 		socket_reset(flow);
 		lend_socket_drop(rp, flow);
 		flow_move(&rp->flows, flow, FLOW_FREE, 0);
@@ -141,4 +152,5 @@ lend_reset_all(struct relayproc *rp)
 	reset_list(rp, FLOW_CONNECTING);
 	reset_list(rp, FLOW_LENDING);
 	reset_list(rp, FLOW_LENT);
+	reset_list(rp, FLOW_DRAINING);
 }

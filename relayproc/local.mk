@@ -19,6 +19,8 @@ relayproc_librelayproc_a_SOURCES = \
 	relayproc/relayproc.c relayproc/relayproc.h \
 	relayproc/resolver.c relayproc/resolver.h \
 	relayproc/setup.c \
+	relayproc/splice.c relayproc/splice.h \
+	relayproc/splice_pipe.c relayproc/splice_pipe.h \
 	relayproc/tcp_connect.c relayproc/tcp_connect.h \
 	relayproc/udp_assoc.c relayproc/udp_assoc.h \
 	relayproc/udp_publish.c relayproc/udp_publish.h

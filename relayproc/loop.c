@@ -11,6 +11,7 @@
 #include "relayproc/lend.h"
 #include "relayproc/outbound.h"
 #include "relayproc/relayproc.h"
+#include "relayproc/splice.h"
 #include "relayproc/udp_assoc.h"
 
 /*
@@ -179,6 +180,7 @@ timer_set(struct relayproc *rp, uint64_t now_ms)
 	deadline_ms = min_ms(outbound_deadline_ms(rp, now_ms),
 	    resolver_deadline_ms(&rp->resolver));
 	deadline_ms = min_ms(deadline_ms, assoc_deadline_ms(&rp->assocs));
+	deadline_ms = min_ms(deadline_ms, splice_deadline_ms(rp, now_ms));
 	/* A pause that waits for the channel has no time, but 0. */
 	if (rp->publish.resume_ms > now_ms)
 		deadline_ms = min_ms(deadline_ms, rp->publish.resume_ms);
@@ -210,6 +212,7 @@ settle(struct relayproc *rp)
 	if (rp->peer_lost && rp->peer_ev.ev_read != NULL)
 		netproc_deafen(rp);
 	outbound_expire(rp, now_ms);
+	splice_settle(rp, now_ms);
 	resolver_expire(rp, now_ms);
 	udp_assoc_expire(rp, now_ms);
 	if (!rp->peer_lost) {

@@ -11,6 +11,7 @@
 #include "relayproc/lend.h"
 #include "relayproc/outbound.h"
 #include "relayproc/relayproc.h"
+#include "relayproc/splice.h"
 #include "relayproc/tcp_connect.h"
 
 /*
@@ -119,6 +120,8 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 	error = tcp_connect_result(fd, &flow->peer, flow->peer_port);
 	if (error != 0 && resolver_turn(rp, flow))
 		return;
+	if (error == 0 && splice_open(rp, flow) == -1)
+		error = errno;
 	if (error != 0) {
 		outbound_refused(rp, flow, error);
 		return;

@@ -11,6 +11,7 @@
 #include "relayproc/lend.h"
 #include "relayproc/publish_accept.h"
 #include "relayproc/relayproc.h"
+#include "relayproc/splice.h"
 #include "relayproc/tcp_connect.h"
 
 /* Most clients taken from one listener before the loop turns. */
@@ -99,6 +100,10 @@ client_take(struct relayproc *rp, const struct listener *listener, int fd,
 	if (flow == NULL) {
 		rp->counters.inbound_full++;
 		tcp_reset(fd);
+		return;
+	}
+	if (splice_open(rp, flow) == -1) {
+		lend_close(rp, flow, FLOW_CLOSE_REFUSED);
 		return;
 	}
 	addr_canonicalise(&client, &forms);

@@ -6,6 +6,7 @@
 
 #include "ipc/child_base.h"
 #include "relayproc/relayproc.h"
+#include "relayproc/splice.h"
 #include "sandbox/isolate.h"
 
 /* Beside those of flows, associations, queries and listeners; one to spare. */
@@ -14,9 +15,12 @@
 static rlim_t
 descriptors_needed(const struct relayproc *rp)
 {
-	return ((rlim_t)rp->config.max_flows + rp->config.max_inbound +
-	    rp->config.max_assocs + rp->config.dns_in_flight + rp->publish.n +
-	    rp->udp_publish.n + NOFILE_SPARE);
+	const rlim_t flows = (rlim_t)rp->config.max_flows +
+	    rp->config.max_inbound;
+
+	return (flows + rp->config.max_assocs + rp->config.dns_in_flight +
+	    rp->publish.n + rp->udp_publish.n + NOFILE_SPARE +
+	    (rp->config.splice ? splice_descriptors(flows) : 0));
 }
 
 _Noreturn void
@@ -38,7 +42,8 @@ relayproc_main(int strict)
 	relayproc_setup(rp);
 	if (isolate_set_nofile(descriptors_needed(rp)) == -1)
 		fatal("descriptor limit");
-	if (sandbox_lock(ROLE_RELAYPROC, strict, &missed) == -1)
+	if (sandbox_lock(ROLE_RELAYPROC, (int)rp->config.splice, strict,
+		&missed) == -1)
 		_exit(EX_NOPERM);
 	relayproc_ready(rp, missed);
 	while (!rp->stop)

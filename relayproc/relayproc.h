@@ -13,6 +13,7 @@
 #include "relayproc/policy.h"
 #include "relayproc/publish_accept.h"
 #include "relayproc/resolver.h"
+#include "relayproc/splice.h"
 #include "relayproc/udp_publish.h"
 
 /*
@@ -69,6 +70,7 @@ struct relayproc {
 	struct policy policy;
 	struct budget budget;
 	struct flow_table flows;
+	struct splice_table splices;
 	struct publish publish;
 	struct resolver resolver;
 	struct assoc_table assocs;

@@ -10,6 +10,7 @@
 #include "ipc/clock.h"
 #include "relayproc/dispatch_parent.h"
 #include "relayproc/relayproc.h"
+#include "relayproc/splice.h"
 
 /* Log lines that wait for the parent; more are lost and counted. */
 #define PARENT_RING 256
@@ -46,8 +47,10 @@ static void
 tables_init(struct relayproc *rp)
 {
 	const struct ipc_config_relayproc *config = &rp->config;
-	const size_t ring = (size_t)config->max_flows + config->max_inbound +
-	    PEER_RING_HIGH + CHANNEL_BATCH;
+	const size_t flows = (size_t)config->max_flows + config->max_inbound;
+	/* A spliced flow has two ends to tell of on top. */
+	const size_t ring = (config->splice ? 3 : 1) * flows + PEER_RING_HIGH +
+	    CHANNEL_BATCH;
 	uint64_t seed;
 
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
@@ -60,6 +63,7 @@ tables_init(struct relayproc *rp)
 		config->dns_in_flight + PEER_RING_HIGH + CHANNEL_BATCH) == -1 ||
 	    flow_table_init(&rp->flows, config->max_flows, config->max_inbound,
 		rp) == -1 ||
+	    splice_init(rp) == -1 ||
 	    budget_init(&rp->budget, config->connect_rate_per_s,
 		config->connect_burst, config->max_pending,
 		config->max_pending_per_dst, clock_now_ms()) == -1 ||
@@ -121,6 +125,7 @@ relayproc_free(struct relayproc *rp)
 	assoc_records_free(&rp->records);
 	assoc_table_free(&rp->assocs);
 	budget_free(&rp->budget);
+	splice_free(rp);
 	flow_table_free(&rp->flows);
 	event_base_free(rp->base);
 }

@@ -125,13 +125,21 @@ is_connected_to_itself(int fd, const struct ipc_addr *dst, uint16_t port)
 }
 
 int
-tcp_connect_result(int fd, const struct ipc_addr *dst, uint16_t port)
+tcp_error(int fd)
 {
 	socklen_t len = sizeof(int);
 	int error = 0;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1)
 		return (errno);
+	return (error);
+}
+
+int
+tcp_connect_result(int fd, const struct ipc_addr *dst, uint16_t port)
+{
+	int error = tcp_error(fd);
+
 	if (error == 0 && is_connected_to_itself(fd, dst, port))
 		error = ECONNREFUSED;
 	return (error);

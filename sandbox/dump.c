@@ -25,15 +25,13 @@ dump_arg(const struct filter_arg *arg, unsigned int index, FILE *out)
 	}
 }
 
-int
-filter_dump(enum role role, FILE *out)
+static void
+dump_rows(const struct filter *filter, FILE *out)
 {
-	const struct filter *filter = filter_of(role);
 	const struct filter_rule *rule;
 	unsigned int i;
 	size_t n;
 
-	fprintf(out, "%s: kills the process but for\n", role_name(role));
 	for (n = 0; n < filter->nrules; n++) {
 		rule = &filter->rules[n];
 		fprintf(out, "%s", rule->name);
@@ -41,5 +39,14 @@ filter_dump(enum role role, FILE *out)
 			dump_arg(&rule->arg[i], i, out);
 		fprintf(out, "\n\t# %s\n", rule->reason);
 	}
+}
+
+int
+filter_dump(enum role role, int spliced, FILE *out)
+{
+	fprintf(out, "%s: kills the process but for\n", role_name(role));
+	dump_rows(filter_of(role), out);
+	if (role == ROLE_RELAYPROC && spliced)
+		dump_rows(&filter_splice, out);
 	return (ferror(out) || fflush(out) == EOF ? -1 : 0);
 }

@@ -264,15 +264,15 @@ isolate_set_nofile(rlim_t nofile)
 }
 
 static int
-lock_seccomp(enum role role, int strict, uint32_t *missed)
+lock_seccomp(enum role role, int spliced, int strict, uint32_t *missed)
 {
-	if (filter_load(role) == 0)
+	if (filter_load(role, spliced) == 0)
 		return (0);
 	return (stage_missed(STAGE_SECCOMP, errno, strict, missed));
 }
 
 int
-sandbox_lock(enum role role, int strict, uint32_t *missed)
+sandbox_lock(enum role role, int spliced, int strict, uint32_t *missed)
 {
 	static const struct fence fences[] = {
 		{ STAGE_DUMPABLE, fence_dumpable },
@@ -280,7 +280,7 @@ sandbox_lock(enum role role, int strict, uint32_t *missed)
 
 	if (fences_put_up(fences, 1, strict, missed) == -1)
 		return (-1);
-	return (lock_seccomp(role, strict, missed));
+	return (lock_seccomp(role, spliced, strict, missed));
 }
 
 /*
@@ -343,7 +343,7 @@ sandbox_lock_parent(int strict, const struct landlock_files *files,
 	if (landlock_deny(ROLE_PARENT, files, strict, missed) == -1 ||
 	    fences_put_up(last, 1, strict, missed) == -1)
 		return (-1);
-	return (lock_seccomp(ROLE_PARENT, strict, missed));
+	return (lock_seccomp(ROLE_PARENT, 0, strict, missed));
 }
 
 int

@@ -30,10 +30,11 @@ int isolate_self(enum role role, int strict, uint32_t *missed);
 int isolate_set_nofile(rlim_t nofile);
 
 /*
- * A child's last act before READY: not dumpable, then the role's filter.
+ * A child's last act before READY: not dumpable, then the role's filter
+ * (spliced as filter_load() takes it).
  * Every file that will be used is open by now, every pool allocated.
  */
-int sandbox_lock(enum role role, int strict, uint32_t *missed);
+int sandbox_lock(enum role role, int spliced, int strict, uint32_t *missed);
 
 /*
  * The parent's own lock, after the children were attested: no capabilities

@@ -122,7 +122,7 @@ attr_set(scmp_filter_ctx ctx, enum scmp_filter_attr attr, uint32_t value)
  * then sends numbers with the x32 bit to the bad-architecture action as well.
  */
 static scmp_filter_ctx
-filter_build(enum role role)
+filter_build(enum role role, int spliced)
 {
 	scmp_filter_ctx ctx;
 	int saved_errno;
@@ -135,6 +135,8 @@ filter_build(enum role role)
 	    attr_set(ctx, SCMP_FLTATR_CTL_NNP, 0) ||
 	    attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2) ||
 	    rules_add(ctx, filter_of(role)) ||
+	    (role == ROLE_RELAYPROC && spliced &&
+		rules_add(ctx, &filter_splice)) ||
 	    rules_add(ctx, &filter_sanitizer)) {
 		saved_errno = errno;
 		seccomp_release(ctx);
@@ -145,12 +147,12 @@ filter_build(enum role role)
 }
 
 int
-filter_load(enum role role)
+filter_load(enum role role, int spliced)
 {
 	scmp_filter_ctx ctx;
 	int error;
 
-	if ((ctx = filter_build(role)) == NULL)
+	if ((ctx = filter_build(role, spliced)) == NULL)
 		return (-1);
 	error = -seccomp_load(ctx);
 	seccomp_release(ctx);
@@ -159,12 +161,12 @@ filter_load(enum role role)
 }
 
 int
-filter_export(enum role role, int fd)
+filter_export(enum role role, int spliced, int fd)
 {
 	scmp_filter_ctx ctx;
 	int error;
 
-	if ((ctx = filter_build(role)) == NULL)
+	if ((ctx = filter_build(role, spliced)) == NULL)
 		return (-1);
 	error = -seccomp_export_bpf(ctx, fd);
 	seccomp_release(ctx);

@@ -9,5 +9,6 @@ sandbox_libsandbox_a_SOURCES = \
 	sandbox/policy_parent.c \
 	sandbox/policy_relayproc.c \
 	sandbox/policy_sanitizer.c \
+	sandbox/policy_splice.c \
 	sandbox/rules.h \
 	sandbox/stages.c sandbox/stages.h

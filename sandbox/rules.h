@@ -68,6 +68,9 @@ extern const struct filter filter_parent;
 extern const struct filter filter_netproc;
 extern const struct filter filter_relayproc;
 
+/* What relayproc needs on top where it splices flows and does not lend them. */
+extern const struct filter filter_splice;
+
 /*
  * What the run-time of AddressSanitizer and UBSan needs on top, in every
  * role; without rows unless configured with --enable-sanitizers.
@@ -80,21 +83,22 @@ const struct filter *filter_of(enum role role);
 /*
  * Loads the role's filter into this process: no_new_privs must be set.  What
  * it does not allow, and any call of a foreign architecture (x32, i386),
- * kills the whole process.  0, or -1 with errno.
+ * kills the whole process.  spliced nonzero: relayproc's with filter_splice;
+ * no other role's changes.  0, or -1 with errno.
  */
-int filter_load(enum role role);
+int filter_load(enum role role, int spliced);
 
 /*
  * Writes the same filter as BPF (an array of struct sock_filter) to fd
  * instead of loading it.  0, or -1 with errno.
  */
-int filter_export(enum role role, int fd);
+int filter_export(enum role role, int spliced, int fd);
 
 /*
  * Writes the role's table as text, one line a row, for --print-policy.  Rows
  * of the sanitizer table are not part of it.  0, or -1 with errno on a write
  * error.
  */
-int filter_dump(enum role role, FILE *out);
+int filter_dump(enum role role, int spliced, FILE *out);
 
 #endif

@@ -19,8 +19,9 @@ struct tcp_pcb;
  * Theory of operation
  *
  * A flow is one TCP connection of the guest: on the link side a pcb of
- * lwIP's, on the host side a connected socket that relayproc lent.  Its slot
- * number and generation name it in every message.
+ * lwIP's, on the host side a connected socket that relayproc lent, or a unix
+ * stream that relayproc joins to one (ipc/proto.h).  Its slot number and
+ * generation name it in every message.
  *
  * The guest connects (outbound):
  *
@@ -110,6 +111,8 @@ struct flow {
 	struct netproc *np;
 	struct tcp_pcb *pcb; /* NULL before and after */
 	int fd;		     /* -1 before and after */
+	int spliced;	     /* fd is a unix stream's, not the host's socket */
+	enum flow_end ended; /* spliced: as relayproc says */
 	struct event ev;     /* edge-triggered, both ways */
 	int watched;	     /* ev is on the event loop */
 	int readable, writable;

@@ -293,6 +293,24 @@ down_answered(struct flow *flow, const struct iovec *iov, size_t n)
 }
 
 /*
+ * What a read of no bytes means, n as it returned.  A lent socket says the
+ * end itself; of a spliced flow relayproc does, and a stream that ends without
+ * a word has lost its other end.
+ */
+static void
+down_end(struct flow *flow, ssize_t n)
+{
+	if (n == -1 && errno != EAGAIN)
+		flow->broken = errno;
+	else if (n == 0 && flow->spliced)
+		flow->broken = ECONNRESET;
+	else if (n == 0 || flow->ended == FLOW_END_FIN)
+		flow->host_fin = 1;
+	else if (flow->ended == FLOW_END_RESET)
+		flow->broken = ECONNRESET;
+}
+
+/*
  * One readv(2).  Bytes read, 0 when there is no more to read for now.
  *
  * A short read means drained.  A reset that came together with the last bytes
@@ -319,12 +337,10 @@ down_read(struct flow *flow, size_t max, int most_blocks)
 	if (flow->dns != NULL && n > 0)
 		down_answered(flow, iov, (size_t)n);
 	block_queue_filled(&np->blocks, &flow->down, n > 0 ? (size_t)n : 0);
-	if (n == -1 && errno != EAGAIN)
-		flow->broken = errno;
+	if (n <= 0)
+		down_end(flow, n);
 	if (n == -1)
 		flow->hung_up = 0; /* nothing there yet: an edge will come */
-	if (n == 0)
-		flow->host_fin = 1;
 	/* Unless the end is in sight and must be read out. */
 	if (n <= 0 || ((size_t)n < room && !flow->hung_up))
 		flow->readable = 0;

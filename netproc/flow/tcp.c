@@ -161,6 +161,8 @@ flow_up(struct flow *flow, struct tcp_pcb *pcb)
 		flow->broken = ENOMEM;
 	/* The first event comes at once where there is something to read. */
 	flow->writable = 1;
+	flow->readable = flow->ended != FLOW_END_NONE;
+	flow->hung_up = flow->readable;
 	turn_touch(flow);
 }
 
@@ -232,7 +234,7 @@ tcp_listen_end(struct flow *flow, uint16_t port)
 }
 
 void
-tcp_flow_opened(struct flow *flow, int fd)
+tcp_flow_opened(struct flow *flow, const struct ipc_flow_opened *opened, int fd)
 {
 	struct netproc *np = flow->np;
 
@@ -243,9 +245,24 @@ tcp_flow_opened(struct flow *flow, int fd)
 		return;
 	}
 	flow->fd = fd;
+	flow->spliced = (int)opened->spliced;
 	intercept_replay(flow);
 	if (flow->pcb == NULL)
 		end_flow(flow, FLOW_CLOSE_RESET);
+}
+
+void
+tcp_flow_ended(struct flow *flow, enum flow_end end)
+{
+	flow->ended = end;
+	if (flow->state != FLOW_ESTABLISHED)
+		return; /* flow_up() reads what there is */
+	/* A reset must not wait for room, as on_host_event() has it. */
+	if (end == FLOW_END_RESET && (flow->starved || flow->host_fin))
+		flow->broken = ECONNRESET;
+	flow->readable = 1;
+	flow->hung_up = 1;
+	turn_touch(flow);
 }
 
 void
@@ -375,6 +392,7 @@ tcp_flow_inbound(struct netproc *np, uint32_t wire, uint32_t generation,
 		return;
 	}
 	flow->fd = fd;
+	flow->spliced = (int)inbound->spliced;
 	if (flow_step(flow, FLOW_EV_INBOUND, np->now_ms) == -1)
 		fatalx("inbound slot %#x is taken in state %d", wire,
 		    (int)flow->state);

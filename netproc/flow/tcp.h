@@ -13,8 +13,10 @@ struct netproc;
 /* Once, before the lock: the listener that all replays go through. */
 int tcp_setup(struct netproc *np);
 
-/* What relayproc said; fd (owned) is connected and lent to us. */
-void tcp_flow_opened(struct flow *flow, int fd);
+/* What relayproc said; fd (owned) is lent to us, or spliced. */
+void tcp_flow_opened(struct flow *flow, const struct ipc_flow_opened *opened,
+    int fd);
+void tcp_flow_ended(struct flow *flow, enum flow_end end);
 void tcp_flow_failed(struct flow *flow, enum flow_verdict verdict);
 
 /* A published port was connected to: asks the guest.  fd is owned. */

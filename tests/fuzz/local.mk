@@ -69,7 +69,7 @@ fuzz_whole = tests/fuzz/fuzz_netproc.c tests/fuzz/whole.h \
 	tests/fuzz/whole_guest.c \
 	tests/fuzz/whole_loop.c \
 	tests/fuzz/whole_packet.c \
-	tests/fuzz/whole_relay.c \
+	tests/fuzz/whole_relay.c tests/fuzz/whole_remote.c \
 	tests/fuzz/whole_start.c \
 	tests/fuzz/whole_wire.c
 fuzz_whole_wrap = -Wl,--wrap=frame_reader_next \

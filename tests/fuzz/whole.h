@@ -21,7 +21,8 @@
  *	whole_guest.c	the guest: connections whose bytes are known
  *	whole_packet.c	its packets
  *	whole_wire.c	what reaches the guest is checked, every frame
- *	whole_relay.c	relayproc and the remote hosts
+ *	whole_relay.c	relayproc
+ *	whole_remote.c	the remote hosts
  *
  * Properties that no input may break: every frame is well formed, its
  * checksums are right, its TCP payload is what the remote host sent, there;
@@ -62,6 +63,9 @@ struct whole_remote {
 	uint32_t read;	  /* bytes of the guest, ever */
 	int unread;	  /* the order of what comes is not known */
 	uint16_t guest_port;
+	int spliced; /* relayproc's end of a stream, whose end it says */
+	uint32_t slot, generation;
+	enum flow_end ended;
 };
 
 struct whole_open {
@@ -171,8 +175,18 @@ void whole_scan_record(const struct ipc_msg *msg);
 int whole_relay_listen(void);
 void whole_relay_say(struct whole_bytes *in);
 void whole_relay_raw(struct whole_bytes *in);
-void whole_remote_act(struct whole_bytes *in);
+void whole_relay_tell(enum ipc_type type, uint32_t slot, uint32_t generation,
+    const void *payload, size_t len);
 void whole_relay_forget(void);
+
+/*
+ * whole_remote.c.  new makes a connected pair, of which the remote host keeps
+ * one end: returns ours, or -1.  splice says that the last one made is of a
+ * spliced flow, and returns spliced.
+ */
+int whole_remote_new(int conn, uint32_t iss, uint16_t guest_port, int small);
+uint32_t whole_remote_splice(uint32_t slot, uint32_t generation, int spliced);
+void whole_remote_act(struct whole_bytes *in);
 uint8_t whole_down_byte(int remote, uint32_t at);
 
 #endif

@@ -1,7 +1,4 @@
-/*
- * relayproc, which hears what netproc asks and says what the input will; and
- * the remote hosts, at the other ends of the sockets that it lends.
- */
+/* relayproc, which hears what netproc asks and says what the input will. */
 
 #include <sys/socket.h>
 
@@ -31,14 +28,6 @@ enum say {
 	SAY_N
 };
 
-enum act {
-	ACT_WRITE,
-	ACT_READ,
-	ACT_SHUTDOWN,
-	ACT_CLOSE,
-	ACT_N
-};
-
 static struct whole_open *
 open_find(struct whole_open *list, size_t n, uint32_t slot, uint32_t generation)
 {
@@ -58,52 +47,29 @@ open_remove(struct whole_open *list, size_t *n, struct whole_open *one)
 		*one = list[--*n];
 }
 
-static void
-say_relay(enum ipc_type type, uint32_t slot, uint32_t generation,
+void
+whole_relay_tell(enum ipc_type type, uint32_t slot, uint32_t generation,
     const void *payload, size_t len)
 {
 	FUZZ_CHECK(channel_send(&whole.relay, type, slot, generation, payload,
 		       len) == 0);
 }
 
-/* A connected pair; the remote host keeps one end.  Our end, or -1. */
-static int
-remote_new(int conn, uint32_t iss, uint16_t guest_port, int small)
-{
-	struct whole_remote *remote = &whole.remotes[whole.nremotes];
-	const int size = 4096;
-	int fds[2];
-
-	if (whole.nremotes == WHOLE_REMOTES)
-		return (-1);
-	FUZZ_CHECK(socketpair(AF_UNIX,
-		       SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
-		       fds) == 0);
-	if (small)
-		setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	memset(remote, 0, sizeof(*remote));
-	remote->fd = fds[1];
-	remote->conn = conn;
-	remote->iss = iss;
-	remote->guest_port = guest_port;
-	whole.nremotes++;
-	return (fds[0]);
-}
-
 static void
-say_opened(struct whole_open *open, int small)
+say_opened(struct whole_open *open, int small, int spliced)
 {
 	const struct whole_open one = *open;
-	const struct ipc_flow_opened opened = { 0 };
+	struct ipc_flow_opened opened = { 0 };
 	const struct ipc_flow_failed failed = { .verdict = VERDICT_RESOURCES };
-	const int fd = remote_new(one.conn, one.iss, 0, small);
+	const int fd = whole_remote_new(one.conn, one.iss, 0, small);
 
 	open_remove(whole.open, &whole.nopen, open);
 	if (fd == -1) {
-		say_relay(IPC_FLOW_FAILED, one.slot, one.generation, &failed,
-		    sizeof(failed));
+		whole_relay_tell(IPC_FLOW_FAILED, one.slot, one.generation,
+		    &failed, sizeof(failed));
 		return;
 	}
+	opened.spliced = whole_remote_splice(one.slot, one.generation, spliced);
 	FUZZ_CHECK(channel_send_fd(&whole.relay, IPC_FLOW_OPENED, one.slot,
 		       one.generation, &opened, sizeof(opened), fd) == 0);
 }
@@ -134,7 +100,7 @@ heard_open(const struct ipc_msg *msg, int late)
 	}
 	whole.nopen++;
 	if (whole.open_at_once)
-		say_opened(one, 0);
+		say_opened(one, 0, 0);
 }
 
 static void
@@ -152,7 +118,8 @@ heard_close(const struct ipc_msg *msg)
 		whole.closed[whole.nclosed++].generation = generation;
 		return;
 	}
-	say_relay(IPC_FLOW_CLOSED, slot, generation, &empty, sizeof(empty));
+	whole_relay_tell(IPC_FLOW_CLOSED, slot, generation, &empty,
+	    sizeof(empty));
 }
 
 /* Keeps the last of them. */
@@ -269,9 +236,11 @@ say_inbound(struct whole_bytes *in)
 		return;
 	/* Each a port of its own: so its SYN tells whose it is. */
 	inbound.guest_port = (uint16_t)(1000 + whole.nremotes);
-	fd = remote_new(-1, 0, inbound.guest_port, 0);
+	fd = whole_remote_new(-1, 0, inbound.guest_port, 0);
 	if (fd == -1)
 		return;
+	inbound.spliced = whole_remote_splice(wire, whole.inbound_generation,
+	    slot >> 7);
 	FUZZ_CHECK(channel_send_fd(&whole.relay, IPC_FLOW_INBOUND, wire,
 		       whole.inbound_generation++, &inbound, sizeof(inbound),
 		       fd) == 0);
@@ -388,7 +357,7 @@ say_failed(struct whole_open *open, uint8_t verdict)
 	const struct whole_open one = *open;
 
 	open_remove(whole.open, &whole.nopen, open);
-	say_relay(IPC_FLOW_FAILED, one.slot, one.generation, &failed,
+	whole_relay_tell(IPC_FLOW_FAILED, one.slot, one.generation, &failed,
 	    sizeof(failed));
 }
 
@@ -399,7 +368,8 @@ say_closed(void)
 
 	while (whole.nclosed > 0) {
 		whole.nclosed--;
-		say_relay(IPC_FLOW_CLOSED, whole.closed[whole.nclosed].slot,
+		whole_relay_tell(IPC_FLOW_CLOSED,
+		    whole.closed[whole.nclosed].slot,
 		    whole.closed[whole.nclosed].generation, &empty,
 		    sizeof(empty));
 	}
@@ -430,7 +400,8 @@ whole_relay_say(struct whole_bytes *in)
 		if (whole.nopen == 0)
 			break;
 		if (what == SAY_OPENED)
-			say_opened(&whole.open[mode % whole.nopen], mode >> 7);
+			say_opened(&whole.open[mode % whole.nopen], mode >> 7,
+			    mode >> 6 & 1);
 		else
 			say_failed(&whole.open[mode % whole.nopen], mode >> 4);
 		break;
@@ -469,6 +440,9 @@ whole_relay_say(struct whole_bytes *in)
 	}
 }
 
+/* Numbers that mean a message which the others' have no place for. */
+#define RAW_ENDED 0xf8
+
 /*
  * A relayproc that was taken over: any message that is its to say, of the
  * right size, in memory of exactly that size.
@@ -480,10 +454,13 @@ whole_relay_raw(struct whole_bytes *in)
 		IPC_FLOW_INBOUND, IPC_FLOW_CLOSED, IPC_DNS_ANSWER,
 		IPC_DNS_FAILED, IPC_ASSOC_RECV, IPC_ASSOC_ERROR };
 	struct ipc_msg msg = { .fd = -1 };
-	uint8_t *payload, *tail;
+	uint8_t *payload, *tail, type;
 	size_t size, n;
 
-	msg.hdr.type = types[whole_u8(in) % (sizeof(types) / sizeof(*types))];
+	type = whole_u8(in);
+	msg.hdr.type = type >= RAW_ENDED ?
+	    IPC_FLOW_ENDED :
+	    types[type % (sizeof(types) / sizeof(*types))];
 	msg.hdr.flow = whole_u8(in);
 	if ((msg.hdr.flow & 0x80) != 0)
 		msg.hdr.flow ^= 0x80 | FLOW_INBOUND_BIT;
@@ -502,78 +479,13 @@ whole_relay_raw(struct whole_bytes *in)
 	msg.payload = payload;
 	msg.tail = tail;
 	if (ipc_nfds(msg.hdr.type) == 1)
-		msg.fd = remote_new(-1, 0, 0, 0);
+		msg.fd = whole_remote_new(-1, 0, 0, 0);
 	(void)netproc_from_relay(ipc_is_dgram(msg.hdr.type) ? &whole.np->dgram :
 							      &whole.np->relay,
 	    &msg, whole.np);
 	channel_msg_done(&msg);
 	free(payload);
 	free(tail);
-}
-
-static void
-remote_read(struct whole_remote *remote, size_t max)
-{
-	static uint8_t bytes[65536];
-	ssize_t n;
-	size_t i;
-
-	n = read(remote->fd, bytes, max < sizeof(bytes) ? max : sizeof(bytes));
-	if (n <= 0)
-		return;
-	whole_scan(bytes, (size_t)n);
-	for (i = 0; i < (size_t)n && !whole.tainted && remote->conn != -1; i++)
-		FUZZ_CHECK(bytes[i] ==
-		    whole_up_byte(remote->conn, remote->iss,
-			remote->read + (uint32_t)i));
-	remote->read += (uint32_t)n;
-}
-
-static void
-remote_write(int which, struct whole_remote *remote, size_t len)
-{
-	static uint8_t bytes[65536];
-	ssize_t n;
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		bytes[i] = whole_down_byte(which,
-		    remote->written + (uint32_t)i);
-	n = send(remote->fd, bytes, len, MSG_NOSIGNAL);
-	if (n > 0)
-		remote->written += (uint32_t)n;
-}
-
-/* which what n: a remote host writes, reads, or ends. */
-void
-whole_remote_act(struct whole_bytes *in)
-{
-	const uint8_t which = whole_u8(in), what = whole_u8(in);
-	const uint16_t n = whole_u16(in);
-	struct whole_remote *remote;
-	int i;
-
-	if (whole.nremotes == 0)
-		return;
-	i = which % (int)whole.nremotes;
-	remote = &whole.remotes[i];
-	if (remote->fd == -1)
-		return;
-	switch ((enum act)(what % ACT_N)) {
-	case ACT_WRITE:
-		remote_write(i, remote, n);
-		break;
-	case ACT_READ:
-		remote_read(remote, n);
-		break;
-	case ACT_SHUTDOWN:
-		shutdown(remote->fd, SHUT_WR);
-		break;
-	default:
-		close(remote->fd);
-		remote->fd = -1;
-		break;
-	}
 }
 
 /* The input has ended: everybody hangs up. */

@@ -74,8 +74,9 @@ isolate_set_nofile(rlim_t nofile)
 }
 
 int
-sandbox_lock(enum role role, int strict, uint32_t *missed)
+sandbox_lock(enum role role, int spliced, int strict, uint32_t *missed)
 {
+	(void)spliced;
 	return (isolate_self(role, strict, missed));
 }
 

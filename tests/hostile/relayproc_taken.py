@@ -60,6 +60,12 @@ def _():
                                                            generation=9)),
             ("an inbound flow's end",
              by["FLOW_CLOSED"].record(flow=words.FLOW_INBOUND_BIT | 1)),
+            ("a host's end of no flow",
+             by["FLOW_ENDED"].record(struct.pack("<I", 1), flow=5)),
+            ("a host's end past the last slot",
+             by["FLOW_ENDED"].record(struct.pack("<I", 1), flow=70000)),
+            ("a host's end that is none",
+             by["FLOW_ENDED"].record(struct.pack("<I", 3), flow=0)),
             ("a verdict that is none",
              by["FLOW_FAILED"].record(struct.pack("<II", 99, 0), flow=0)),
             ("an opened flow without its socket",
@@ -98,7 +104,7 @@ def _():
 def _():
     opened = words.BY_NAME["FLOW_OPENED"].record(flow=999, generation=1)
     inbound = words.BY_NAME["FLOW_INBOUND"].record(
-        words.address(rig.SERVER) + struct.pack("<HHI", 40000, 80, 0), b"",
+        words.address(rig.SERVER) + struct.pack("<HHII", 40000, 80, 0, 0), b"",
         words.FLOW_INBOUND_BIT | 0, 1)
     failed = words.BY_NAME["FLOW_FAILED"].record(flow=0, generation=1)
     for what, record, count in [
@@ -131,7 +137,7 @@ def _():
           "nothing it had not", limit_s=90)
 def _():
     record = words.BY_NAME["FLOW_INBOUND"].record(
-        words.address(rig.SERVER) + struct.pack("<HHI", 40000, 80, 0), b"",
+        words.address(rig.SERVER) + struct.pack("<HHII", 40000, 80, 0, 0), b"",
         words.FLOW_INBOUND_BIT | 0, 1)
     for fd in (words.FD_PARENT, words.FD_PEER, words.FD_EPOLL):
         with STAGE.hold("relayproc") as held:

@@ -17,8 +17,8 @@
 /* Found by the word, and followed by "role row". */
 const volatile char mutant_spec[64] = "MUTANT:-1 -1";
 
-int __real_filter_load(enum role role);
-int __wrap_filter_load(enum role role);
+int __real_filter_load(enum role role, int spliced);
+int __wrap_filter_load(enum role role, int spliced);
 
 /* The row allows instead what nobody calls, and what would harm nobody. */
 static int
@@ -36,7 +36,7 @@ row_remove(const struct filter *filter, size_t row)
 }
 
 int
-__wrap_filter_load(enum role role)
+__wrap_filter_load(enum role role, int spliced)
 {
 	const struct filter *filter = filter_of(role);
 	char spec[sizeof(mutant_spec)];
@@ -53,5 +53,5 @@ __wrap_filter_load(enum role role)
 	    (size_t)row < filter->nrules &&
 	    row_remove(filter, (size_t)row) == -1)
 		return (-1);
-	return (__real_filter_load(role));
+	return (__real_filter_load(role, spliced));
 }

@@ -10,6 +10,15 @@
  * compare the real filter with; and calls made from rows to try it on.
  */
 
+/* A table of its own: relayproc's with what it needs to splice. */
+#define ORACLE_SPLICE ROLE_NROLES
+
+/* Returns borrowed: the table of a role, or of ORACLE_SPLICE. */
+const struct filter *oracle_filter(enum role role);
+
+/* "relayproc, spliced" */
+const char *oracle_name(enum role role);
+
 struct vector {
 	int number;
 	uint64_t arg[FILTER_NARGS];

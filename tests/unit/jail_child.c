@@ -193,7 +193,7 @@ child_run(enum role role, int strict, struct jail_report *report)
 	event = (struct epoll_event){ .events = EPOLLIN };
 	epoll_ctl(FD_EPOLL, EPOLL_CTL_ADD, FD_PARENT, &event);
 	if (report->result == 0 && !(order.behaviour & JAIL_NO_LOCK))
-		report->result = sandbox_lock(role, strict, &report->missed);
+		report->result = sandbox_lock(role, 0, strict, &report->missed);
 	report_send(report);
 	if (order.behaviour & JAIL_ABORT)
 		abort();

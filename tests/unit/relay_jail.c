@@ -54,7 +54,7 @@ jailed_main(struct relayproc *rp, rlim_t nofile)
 	relayproc_setup(rp);
 	if (setrlimit(RLIMIT_NOFILE, &limit) == -1 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ||
-	    filter_load(ROLE_RELAYPROC) == -1)
+	    filter_load(ROLE_RELAYPROC, (int)rp->config.splice) == -1)
 		_exit(97);
 	relayproc_ready(rp, 0);
 	while (!rp->stop)

@@ -7,6 +7,7 @@ relayproc_tests = \
 	tests/unit/test_relay_flow_live \
 	tests/unit/test_relay_flow_jailed \
 	tests/unit/test_relay_lend \
+	tests/unit/test_relay_splice \
 	tests/unit/test_assoc \
 	tests/unit/test_udp_assoc_jailed \
 	tests/unit/test_udp_publish_jailed \
@@ -40,6 +41,9 @@ tests_unit_test_relay_flow_LDADD = $(relayproc_test_libs)
 tests_unit_test_relay_lend_SOURCES = tests/unit/test_relay_lend.c \
 	$(relay_life) tests/unit/forked.c tests/unit/forked.h
 tests_unit_test_relay_lend_LDADD = $(relayproc_test_libs)
+tests_unit_test_relay_splice_SOURCES = tests/unit/test_relay_splice.c \
+	$(relay_life)
+tests_unit_test_relay_splice_LDADD = $(relayproc_test_libs)
 
 tests_unit_test_relay_flow_live_SOURCES = tests/unit/test_relay_flow_live.c \
 	$(relay_life)

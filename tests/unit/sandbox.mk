@@ -13,7 +13,8 @@ TESTS += $(sandbox_tests) tests/unit/aarch64.sh
 EXTRA_DIST += tests/unit/aarch64.sh tests/unit/aarch64_policy.c \
 	tests/unit/golden/policy_netproc.txt \
 	tests/unit/golden/policy_parent.txt \
-	tests/unit/golden/policy_relayproc.txt
+	tests/unit/golden/policy_relayproc.txt \
+	tests/unit/golden/policy_relayproc_splice.txt
 
 sandbox_test_libs = sandbox/libsandbox.a ipc/libipc.a $(SECCOMP_LIBS) \
 	$(LIBEVENT_LIBS) $(LIBBSD_LIBS) $(CMOCKA_LIBS)

@@ -249,6 +249,7 @@ the_canonical_form_read_back_is_the_same_configuration(void **state)
 	set_argument(OPT_UNSAFE_ALLOW, "[fd00::/8]:80/udp");
 	set_argument(OPT_DEFAULT_EGRESS, "deny");
 	set_argument(OPT_HOST_SERVICE, "5432:15432");
+	set_argument(OPT_RELAY, "splice");
 	set_argument(OPT_MAX_FLOWS, "10000");
 	set_argument(OPT_MAX_PENDING, "128");
 	set_argument(OPT_CONNECT_RATE, "1000");

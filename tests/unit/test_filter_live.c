@@ -31,7 +31,8 @@
 #define SURVIVED   42
 #define NOT_LOADED 43
 
-static const enum role roles[] = { ROLE_PARENT, ROLE_NETPROC, ROLE_RELAYPROC };
+static const enum role roles[] = { ROLE_PARENT, ROLE_NETPROC, ROLE_RELAYPROC,
+	ORACLE_SPLICE };
 #define NROLES (sizeof(roles) / sizeof(roles[0]))
 
 struct call {
@@ -43,12 +44,13 @@ struct call {
 static void
 lock(enum role role)
 {
+	const int spliced = role == ORACLE_SPLICE;
 	const struct rlimit no_core = { 0, 0 };
 
 	setrlimit(RLIMIT_CORE, &no_core);
 	/* what a call opens by mistake stays out of the others' way */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ||
-	    filter_load(role) == -1)
+	    filter_load(spliced ? ROLE_RELAYPROC : role, spliced) == -1)
 		_exit(NOT_LOADED);
 }
 
@@ -76,8 +78,8 @@ each_allowed_call_passes(void **state)
 
 	(void)state;
 	for (r = 0; r < NROLES; r++)
-		for (row = 0; row < filter_of(roles[r])->nrules; row++) {
-			rule = &filter_of(roles[r])->rules[row];
+		for (row = 0; row < oracle_filter(roles[r])->nrules; row++) {
+			rule = &oracle_filter(roles[r])->rules[row];
 			call.role = roles[r];
 			call.v = oracle_vector(rule);
 			status = forked(call_make, &call);
@@ -85,7 +87,7 @@ each_allowed_call_passes(void **state)
 				assert_true(FORKED_EXITED(status, 255));
 			else if (!FORKED_EXITED(status, SURVIVED))
 				fail_msg("%s: %s: status %#x",
-				    role_name(roles[r]), rule->name, status);
+				    oracle_name(roles[r]), rule->name, status);
 		}
 }
 
@@ -107,7 +109,8 @@ a_row_perturbed(enum role role, const struct filter_rule *rule, unsigned int i)
 		status = forked(call_make, &call);
 		if (!FORKED_SIGSYS(status))
 			fail_msg("%s: %s with arg%u %#lx: status %#x",
-			    role_name(role), rule->name, i, values[k], status);
+			    oracle_name(role), rule->name, i, values[k],
+			    status);
 	}
 }
 
@@ -120,7 +123,7 @@ each_argument_perturbed_kills(void **state)
 
 	(void)state;
 	for (r = 0; r < NROLES; r++) {
-		filter = filter_of(roles[r]);
+		filter = oracle_filter(roles[r]);
 		for (row = 0; row < filter->nrules; row++)
 			for (i = 0; i < FILTER_NARGS; i++)
 				a_row_perturbed(roles[r], &filter->rules[row],
@@ -159,7 +162,7 @@ each_call_off_the_list_kills(void **state)
 			status = forked(call_make, &call);
 			if (!FORKED_SIGSYS(status))
 				fail_msg("%s: call %d: status %#x",
-				    role_name(roles[r]), number, status);
+				    oracle_name(roles[r]), number, status);
 		}
 }
 

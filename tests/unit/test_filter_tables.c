@@ -10,7 +10,8 @@
 
 #include "tests/unit/filter_oracle.h"
 
-static const enum role roles[] = { ROLE_PARENT, ROLE_NETPROC, ROLE_RELAYPROC };
+static const enum role roles[] = { ROLE_PARENT, ROLE_NETPROC, ROLE_RELAYPROC,
+	ORACLE_SPLICE };
 #define NROLES (sizeof(roles) / sizeof(roles[0]))
 
 static void
@@ -21,8 +22,9 @@ every_row_has_a_reason(void **state)
 
 	(void)state;
 	for (r = 0; r < NROLES; r++) {
-		filter = filter_of(roles[r]);
-		assert_int_equal(filter->role, roles[r]);
+		filter = oracle_filter(roles[r]);
+		assert_int_equal(filter->role,
+		    roles[r] == ORACLE_SPLICE ? ROLE_RELAYPROC : roles[r]);
 		assert_true(filter->nrules > 0);
 		for (i = 0; i < filter->nrules; i++) {
 			assert_non_null(filter->rules[i].reason);
@@ -39,8 +41,8 @@ every_row_names_the_call_that_its_number_is(void **state)
 
 	(void)state;
 	for (r = 0; r < NROLES; r++)
-		for (i = 0; i < filter_of(roles[r])->nrules; i++) {
-			rule = &filter_of(roles[r])->rules[i];
+		for (i = 0; i < oracle_filter(roles[r])->nrules; i++) {
+			rule = &oracle_filter(roles[r])->rules[i];
 			assert_int_equal(rule->number,
 			    seccomp_syscall_resolve_name(rule->name));
 		}
@@ -55,7 +57,7 @@ no_row_is_covered_by_another(void **state)
 
 	(void)state;
 	for (r = 0; r < NROLES; r++) {
-		filter = filter_of(roles[r]);
+		filter = oracle_filter(roles[r]);
 		for (i = 0; i < filter->nrules; i++) {
 			v = oracle_vector(&filter->rules[i]);
 			for (j = 0; j < filter->nrules; j++)
@@ -130,18 +132,18 @@ file_read(FILE *file, size_t size)
 }
 
 static void
-dump_is_golden(enum role role)
+dump_is_golden(enum role role, int spliced, const char *name)
 {
 	const char *srcdir = getenv("top_srcdir");
 	char path[512], *want, *got;
 	FILE *golden, *dump;
 
 	snprintf(path, sizeof(path), "%s/tests/unit/golden/policy_%s.txt",
-	    srcdir != NULL ? srcdir : ".", role_name(role));
+	    srcdir != NULL ? srcdir : ".", name);
 	if ((golden = fopen(path, "r")) == NULL)
 		fail_msg("cannot open %s", path);
 	assert_non_null(dump = tmpfile());
-	assert_int_equal(filter_dump(role, dump), 0);
+	assert_int_equal(filter_dump(role, spliced, dump), 0);
 	rewind(dump);
 	want = file_read(golden, 1 << 16);
 	got = file_read(dump, 1 << 16);
@@ -156,21 +158,28 @@ static void
 the_parents_policy_prints_as_it_did(void **state)
 {
 	(void)state;
-	dump_is_golden(ROLE_PARENT);
+	dump_is_golden(ROLE_PARENT, 0, "parent");
 }
 
 static void
 netprocs_policy_prints_as_it_did(void **state)
 {
 	(void)state;
-	dump_is_golden(ROLE_NETPROC);
+	dump_is_golden(ROLE_NETPROC, 0, "netproc");
 }
 
 static void
 relayprocs_policy_prints_as_it_did(void **state)
 {
 	(void)state;
-	dump_is_golden(ROLE_RELAYPROC);
+	dump_is_golden(ROLE_RELAYPROC, 0, "relayproc");
+}
+
+static void
+relayprocs_policy_with_splice_prints_as_it_did(void **state)
+{
+	(void)state;
+	dump_is_golden(ROLE_RELAYPROC, 1, "relayproc_splice");
 }
 
 static void
@@ -201,6 +210,8 @@ main(void)
 		cmocka_unit_test(the_parents_policy_prints_as_it_did),
 		cmocka_unit_test(netprocs_policy_prints_as_it_did),
 		cmocka_unit_test(relayprocs_policy_prints_as_it_did),
+		cmocka_unit_test(
+		    relayprocs_policy_with_splice_prints_as_it_did),
 		cmocka_unit_test(only_a_sanitizer_build_has_sanitizer_rows),
 	};
 

@@ -90,6 +90,7 @@ static const struct bad bad_values[] = {
 	{ OPT_UDP_FILTERING, "open", "or endpoint-independent" },
 	{ OPT_MAX_UDP, "0", "1 to 65472" },
 	{ OPT_MAX_UDP, "65473", "1 to 65472" },
+	{ OPT_RELAY, "copy", "lend or splice" },
 	{ OPT_MAX_FLOWS, "0", "1 to 65536" },
 	{ OPT_MAX_FLOWS, "65537", "1 to 65536" },
 	{ OPT_MAX_PENDING, "0", "1 to 65536" },
@@ -229,8 +230,8 @@ rules_keep_the_order_of_the_command_line(void **state)
 static void
 what_is_no_option_is_refused_by_name(void **state)
 {
-	static const char *const none[] = { "--relay", "--netns", "--pcap",
-		"--audit", "--metrics", "--allow-host", "--rate-up", "-x" };
+	static const char *const none[] = { "--netns", "--pcap", "--audit",
+		"--metrics", "--allow-host", "--rate-up", "-x" };
 	size_t i;
 
 	(void)state;

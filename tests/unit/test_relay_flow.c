@@ -176,14 +176,14 @@ a_half_close_is_said_once_of_a_lent_flow(void **state)
 	struct flow *flow = opened(0, 1, 0);
 
 	(void)state;
-	assert_int_equal(flow_shut_wr(&table, 0, 1), IPC_E_STATE);
+	assert_int_equal(flow_shut_wr(&table, 0, 1, &flow), IPC_E_STATE);
 	flow_move(&table, flow, FLOW_CONNECTING, 0);
 	flow_move(&table, flow, FLOW_LENDING, 0);
-	assert_int_equal(flow_shut_wr(&table, 0, 1), IPC_E_STATE);
+	assert_int_equal(flow_shut_wr(&table, 0, 1, &flow), IPC_E_STATE);
 	flow_move(&table, flow, FLOW_LENT, 0);
-	assert_int_equal(flow_shut_wr(&table, 0, 2), IPC_E_STATE);
-	assert_int_equal(flow_shut_wr(&table, 0, 1), IPC_OK);
-	assert_int_equal(flow_shut_wr(&table, 0, 1), IPC_E_STATE);
+	assert_int_equal(flow_shut_wr(&table, 0, 2, &flow), IPC_E_STATE);
+	assert_int_equal(flow_shut_wr(&table, 0, 1, &flow), IPC_OK);
+	assert_int_equal(flow_shut_wr(&table, 0, 1, &flow), IPC_E_STATE);
 }
 
 static void
