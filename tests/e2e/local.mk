@@ -34,10 +34,33 @@ hostile_tests = tests/hostile/guest.py tests/hostile/impossible.py \
 	tests/hostile/netproc_taken.py tests/hostile/relayproc_taken.py \
 	tests/hostile/floods.py tests/hostile/tools.py
 
-TESTS += $(e2e_tests) $(hostile_tests)
+# The same once more with the other data plane, but for what has none.
+spliced_tests = tests/spliced/e2e-transfer.sh tests/spliced/e2e-flows.sh \
+	tests/spliced/e2e-churn.sh tests/spliced/e2e-fairness.sh \
+	tests/spliced/e2e-connect.sh tests/spliced/e2e-close.sh \
+	tests/spliced/e2e-backpressure.sh tests/spliced/e2e-publish.sh \
+	tests/spliced/e2e-publish_edges.sh tests/spliced/e2e-limits.sh \
+	tests/spliced/e2e-lifecycle.sh tests/spliced/e2e-jail.sh \
+	tests/spliced/e2e-idle.sh tests/spliced/e2e-ipv6.sh \
+	tests/spliced/e2e-tcp_fidelity.sh tests/spliced/e2e-dns_tcp.sh \
+	tests/spliced/e2e-guest_life.sh tests/spliced/e2e-peers_files.sh \
+	tests/spliced/e2e-respawn.sh tests/spliced/hostile-faults.sh \
+	tests/spliced/hostile-stops.sh \
+	tests/spliced/hostile-netproc_taken.sh \
+	tests/spliced/hostile-relayproc_taken.sh \
+	tests/spliced/hostile-floods.sh
+
+$(spliced_tests):
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && \
+	    test=`echo $(@F) | sed 's|-|/|; s|sh$$|py|'` && \
+	    echo "RELAY=splice exec python3 '$(abs_top_srcdir)/tests/$$test'" >$@
+
+TESTS += $(e2e_tests) $(hostile_tests) $(spliced_tests)
+CLEANFILES += $(spliced_tests)
 EXTRA_DIST += $(rig_modules) $(e2e_tests) $(hostile_tests)
 
 e2e:
-	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(e2e_tests) $(hostile_tests)'
+	$(MAKE) $(AM_MAKEFLAGS) check \
+	    TESTS='$(e2e_tests) $(hostile_tests) $(spliced_tests)'
 
 .PHONY: e2e

@@ -18,6 +18,7 @@ BUILD = os.path.dirname(os.path.abspath(os.environ.get("SALLYPORT", "")))
 SALLYPORT = os.environ.get("SALLYPORT")
 TAPSHUTTLE = os.environ.get("TAPSHUTTLE",
                             os.path.join(BUILD, "tests/lib/tapshuttle"))
+RELAY = os.environ.get("RELAY")  # the data plane, "" or none: the default
 READY_LIMIT_S = 10
 SPIN_LIMIT = 0.2  # of one processor
 FIXED_FDS = 7  # stdio, three channels, epoll
@@ -114,6 +115,8 @@ class Sidecar(Program):
         ready, ready_write = os.pipe()
         fds = [ready_write]
         argv = [binary or SALLYPORT, "--ready-fd", str(ready_write)]
+        if RELAY:
+            argv += ["--relay", RELAY]
         if how == "socket":
             self.path = os.path.join(
                 world.dir, "vmm-%d.sock" % len(os.listdir(world.dir)))
