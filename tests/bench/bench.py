@@ -77,16 +77,25 @@ def parse():
 
 def chosen(options):
     found = [contenders.DEFAULT[name] for name in options.contenders]
-    if shutil.which("passt") is None and contenders.Passt in found:
-        print("bench: no passt to compare with: apt-get install passt")
-        found.remove(contenders.Passt)
+    for peer, program in ((contenders.Passt, "passt"),
+                          (contenders.Slirp, "slirp4netns")):
+        if shutil.which(program) is None and peer in found:
+            print("bench: no %s to compare with: apt-get install %s"
+                  % (program, program))
+            found.remove(peer)
     return found + [contenders.passt_at(path) for path in options.passt]
 
 
 def measure(contender, mtu, name, options, figures):
     """One world, one contender, one case."""
     flows = max([1024, *options.idle]) + 16
-    this = contender(mtu, flows if name == "idle-flows" else 1024)
+    try:
+        this = contender(mtu, flows if name == "idle-flows" else 1024,
+                         name == "published")
+    except tap.Failure as error:
+        print("%s, %s: not measured: %s" % (name, contender.name, error),
+              flush=True)
+        return
     try:
         for what, unit, value in cases.CASES[name](this, options):
             figures.add(mtu, what, unit, contender.name, value)

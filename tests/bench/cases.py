@@ -9,8 +9,10 @@ import os
 import socket
 import statistics
 import subprocess
+import sys
 import time
 
+import resolver
 import sidecar
 import tap
 import traffic
@@ -20,6 +22,16 @@ UDPLOAD = os.path.join(sidecar.BUILD, "tests/bench/udpload")
 IPERF_PORT = 5201
 ROUND_TRIPS = 3000
 CONNECTS = 1500
+QUERIES = 32
+# A resolver that knows no name: NOERROR, and no record.
+ANSWERER = """
+import socket
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.bind(("0.0.0.0", 53))
+while True:
+    query, client = sock.recvfrom(512)
+    sock.sendto(query[:2] + b"\\x81\\x80" + query[4:], client)
+"""
 IDLE_S = 3
 STARTS = 15
 
@@ -157,6 +169,34 @@ def udp_load(this, way, size, seconds):
     return (mine, theirs) if way == "up" else (theirs, mine)
 
 
+def dns(this, options):
+    """Queries that were answered, with so many under way at all times."""
+    if this.resolver is None:
+        return
+    server = this.server.popen([sys.executable, "-c", ANSWERER])
+    try:
+        yield "DNS", "1/s", queries(this, options.seconds)
+    finally:
+        server.kill()
+        server.wait()
+
+
+def queries(this, seconds):
+    with this.guest.udp() as sock:
+        sock.connect((this.resolver, 53))
+        sock.settimeout(1)
+        time.sleep(0.3)  # the answerer starts
+        answered, end = 0, time.monotonic() + seconds
+        for ident in range(QUERIES):
+            sock.send(resolver.question("bench.example", ident))
+        while time.monotonic() < end:
+            answer = sock.recv(512)
+            answered += 1
+            sock.send(resolver.question("bench.example",
+                                        int.from_bytes(answer[:2], "big")))
+    return answered / seconds
+
+
 def idle_flows(this, options):
     """Round trip of a fresh connection and over all, beside many idle."""
     if not this.pids():
@@ -225,5 +265,5 @@ def longest_gap(this, options):
 
 
 CASES = {"tcp": tcp, "windows": windows, "round-trip": round_trip,
-         "connects": connects, "published": published, "udp": udp,
+         "connects": connects, "published": published, "udp": udp, "dns": dns,
          "idle-flows": idle_flows, "gap": longest_gap}

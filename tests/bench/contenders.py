@@ -14,6 +14,7 @@ import sidecar
 import tap
 import world as rig
 
+RESOLVER = rig.SERVER + ":53"
 UNLIMITED = ("--connect-rate", "1000000", "--max-pending", "4096")
 
 
@@ -35,11 +36,13 @@ def tree(pid):
 class Contender:
     """In a world of its own, with a guest attached."""
 
-    def __init__(self, mtu, flows=1024):
+    resolver = rig.GATEWAY  # whom the guest asks; None: not as we need it
+
+    def __init__(self, mtu, flows=1024, publish=False):
         self.world = rig.World()
         self.guest, self.server = self.world.guest, self.world.server
         self.server_address = rig.SERVER
-        self.mtu, self.flows = mtu, flows
+        self.mtu, self.flows, self.publish = mtu, flows, publish
         try:
             self.start()
             self.attach()
@@ -76,7 +79,7 @@ class Contender:
 
 class Sallyport(Contender):
     name = "sallyport"
-    published = "8080:80"
+    plane = "lend"
 
     @staticmethod
     def version():
@@ -84,16 +87,26 @@ class Sallyport(Contender):
                               capture_output=True, check=True).stdout.strip()
 
     def start(self):
+        publish = ["-p", "8080:80"] if self.publish else []
         self.program = sidecar.Sidecar(
             self.world, "--mtu", str(self.mtu), "--max-flows",
-            str(self.flows), "-p", self.published, *UNLIMITED)
+            str(self.flows), "--relay", self.plane, "--dns", RESOLVER,
+            *publish, *UNLIMITED)
         self.path = self.program.path
+
+
+class Spliced(Sallyport):
+    """The other data plane."""
+    name = "sallyport (splice)"
+    plane = "splice"
 
 
 class Passt(Contender):
     """Debian's package, or with passt_at() another build of it."""
     name = "passt"
     binary = "passt"
+    forward = ()
+    resolver = None  # it asks the host's, which are none of ours
 
     @classmethod
     def version(cls):
@@ -107,9 +120,10 @@ class Passt(Contender):
         self.program = sidecar.Program(self.world, [
             self.binary, "-f", "-q", "-4", "-i", "h0", "-s", self.path, "-a",
             rig.GUEST, "-n", "30", "-g", rig.GATEWAY, "-m", str(self.mtu),
-            "-t", "127.0.0.1/8080:80"])
+            *self.forward,
+            *(["-t", "127.0.0.1/8080:80"] if self.publish else [])])
         deadline = time.monotonic() + 10
-        while not os.path.exists(self.path):
+        while not self.world.host.has_listener(self.path):
             tap.ok(time.monotonic() < deadline and
                    self.program.process.poll() is None,
                    "passt does not start: %s" % self.program.log.lines)
@@ -121,16 +135,52 @@ def passt_at(path):
                              capture_output=True, check=True).stdout
     date = re.search(r"\d{8}", version)
 
+    said = subprocess.run([path, "--help"], text=True, capture_output=True)
+
     class Other(Passt):
         name = "passt " + (date.group(0) if date else "(given)")
         binary = path
+        if "--dns-host" in said.stdout + said.stderr:
+            resolver = rig.GATEWAY
+            forward = ("--dns-forward", rig.GATEWAY, "--dns-host", rig.SERVER)
 
     return Other
+
+
+class Slirp(Contender):
+    """Debian's slirp4netns, which makes the guest's card itself."""
+    name = "slirp4netns"
+    resolver = None
+
+    @staticmethod
+    def version():
+        done = subprocess.run(["slirp4netns", "--version"], text=True,
+                              capture_output=True)
+        return done.stdout.split("\n")[0] or "of unknown version"
+
+    def start(self):
+        if self.publish:
+            raise tap.Failure("it publishes by another way")
+        ready, ready_write = os.pipe()
+        self.program = sidecar.Program(self.world, [
+            "slirp4netns", "--configure", "--mtu=%d" % self.mtu,
+            "--ready-fd=%d" % ready_write, "--netns-type=path",
+            "/proc/%d/fd/%d" % (os.getpid(), self.guest.fd), "eth0"],
+            pass_fds=[ready_write])
+        os.close(ready_write)
+        with os.fdopen(ready, "rb", 0) as file:
+            tap.ok(file.read(1) == b"1", "slirp4netns does not start: %s"
+                   % self.program.log.lines)
+
+    def attach(self):
+        self.guest.ip("link set eth0 txqueuelen 20000\n"
+                      "route replace default via 10.0.2.2" + rig.CUBIC)
 
 
 class Veth(Contender):
     """The guest on a wire to the server's host: what the machine can do."""
     name = "veth"
+    resolver = rig.GATEWAY  # the server itself
 
     @staticmethod
     def version():
@@ -156,4 +206,5 @@ class Veth(Contender):
         return []
 
 
-DEFAULT = {each.name: each for each in (Sallyport, Passt, Veth)}
+DEFAULT = {each.name: each
+           for each in (Sallyport, Spliced, Passt, Slirp, Veth)}

@@ -101,6 +101,7 @@ PRIVATE6 = {"fc00::/7": "fd12:3456:789a::7"}
 # Named on each route: the sysctl admits in a namespace only what the machine
 # lets everybody use, and its default (often bbr) would distort every figure.
 CUBIC = " congctl cubic"
+UNIX_LISTENS = "00010000"  # __SO_ACCEPTCON
 
 SYSCTLS = {
     "ipv4/tcp_rmem": "4096 131072 6291456",
@@ -219,6 +220,13 @@ class Namespace:
         sock.bind((address, port))
         sock.settimeout(timeout_s * tap.scale())
         return sock
+
+    def has_listener(self, path):
+        """Whether somebody listens at a socket's path, which may be there
+        before."""
+        with self, open("/proc/thread-self/net/unix") as file:
+            return any(words[3] == UNIX_LISTENS and words[-1] == path
+                       for words in (line.split() for line in file))
 
     def sniffer(self, device):
         """A packet socket that sees every frame of one device."""

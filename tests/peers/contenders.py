@@ -23,7 +23,6 @@ GUEST_PORT = 80
 SERVER6 = "2001:db8:113::1"
 HOST6 = "2001:db8:113::2"
 UNREACHABLE6 = "2001:db8:51::77"
-UNIX_LISTENS = "00010000"  # __SO_ACCEPTCON
 FEW_ETC = ("passwd", "group", "nsswitch.conf", "hosts", "ld.so.cache",
            "services", "protocols", "localtime")
 
@@ -37,13 +36,6 @@ def ip6(ns, *lines):
     """As Namespace.ip(), for what only ip -6 understands."""
     done = ns.run(["ip", "-6", "-batch", "-"], input="\n".join(lines) + "\n")
     tap.equal(done.returncode, 0, "ip -6: %s" % done.stderr)
-
-
-def listening(ns, path):
-    """Whether somebody listens at path, which may be there before."""
-    with ns, open("/proc/thread-self/net/unix") as file:
-        return any(words[3] == UNIX_LISTENS and words[-1] == path
-                   for words in (line.split() for line in file))
 
 
 class Contender:
@@ -205,7 +197,7 @@ class Passt(Contender):
             argv += ["-a", self.address6, "-g", self.gateway6]
         program = sidecar.Program(self.world, argv)
         deadline = time.monotonic() + 10
-        while not listening(self.host, self.path):
+        while not self.host.has_listener(self.path):
             tap.ok(time.monotonic() < deadline and
                    program.process.poll() is None,
                    "passt does not start: %s" % program.log.lines)
