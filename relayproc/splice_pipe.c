@@ -28,6 +28,8 @@ splice_pipe_take(struct splice_pipes *pipes, struct splice_pipe *pipe)
 	}
 	if (pipe2(fds, O_NONBLOCK | O_CLOEXEC) == -1)
 		return (-1);
+	/* Not beyond the user's share, fs.pipe-user-pages-soft: it does. */
+	(void)fcntl(fds[0], F_SETPIPE_SZ, SPLICE_PIPE_BYTES);
 	pipe->out = fds[0];
 	pipe->in = fds[1];
 	pipes->nused++;

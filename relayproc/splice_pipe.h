@@ -14,6 +14,9 @@
  */
 #define SPLICE_PIPES_MAX 2048
 
+/* What one holds, where the kernel grants it. */
+#define SPLICE_PIPE_BYTES (256 * 1024)
+
 /* Kept open while there are flows. */
 #define SPLICE_PIPES_IDLE 4
 
