@@ -93,6 +93,16 @@ def put_tcp(put):
         remote(0, WRITE, 65535), tcp(0, ACK), tcp(0, RST | ACK))
     put("tcp-held", 0, syn(0), syn(0, seq=-1), wait(2, 4),
         relay(OPENED, 0), tcp(0, ACK), data(0, 10))
+    spliced = syn(0) + relay(OPENED, 0x40) + tcp(0, ACK)
+    put("spliced", 0, spliced, data(0, 3000), remote(0, WRITE, 9000),
+        remote(0, READ, 3000), remote(0, SHUTDOWN), tcp(0, ACK),
+        tcp(0, FIN | ACK), relay(CLOSED))
+    put("spliced-reset", 0, spliced, remote(0, WRITE, 9000),
+        remote(0, CLOSE, 1), tcp(0, ACK), relay(CLOSED))
+    put("spliced-lost", 0, spliced, remote(0, WRITE, 9000),
+        remote(0, CLOSE, 0), tcp(0, ACK), relay(CLOSED))
+    put("spliced-early", 0, syn(0), relay(OPENED, 0x40), remote(0, SHUTDOWN),
+        tcp(0, ACK), data(0, 10), remote(0, CLOSE, 1), relay(CLOSED))
     put("tcp-taken-back", 0, syn(0), tcp(0, RST), relay(OPENED, 0))
     put("tcp-reboot", OPEN, up, data(0, 100), syn(0, seq=50),
         tcp(0, ACK), data(0, 100), remote(1, WRITE, 100))

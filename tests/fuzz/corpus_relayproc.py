@@ -4,7 +4,9 @@ import struct
 MADE, DGRAM = 0x80, 0x40
 OPEN, CLOSE, SHUT_WR = range(3)
 SEND, ASSOC_CLOSE, QUERY, DNS_DONE = range(4)
-IN_PROGRESS, REFUSED, SEND_FAILS = 1, 2, 4
+IN_PROGRESS, REFUSED, SEND_FAILS, SPLICE = 1, 2, 4, 8
+FLOW, HOST = 0x20, 0x80
+WRITE, READ, END, GONE = range(4)
 
 
 def address(text):
@@ -47,6 +49,10 @@ def query(slot, generation):
         ">HHHHHH", 7, 0x100, 1, 0, 0, 0) + b"\1a\0\0\1\0\1")
 
 
+def act(which, what, n=1):
+    return bytes([FLOW, 0, 2, which, what | n << 2])
+
+
 def write_all(write):
     def put(name, choices, *records):
         write("relayproc", name, bytes([choices]) + b"".join(records))
@@ -78,6 +84,20 @@ def write_all(write):
         send(0, 1, proto=6), send(7, 1))
     put("queries", 0, query(0, 1), query(1, 1), query(0, 1),
         say(MADE | DGRAM, DNS_DONE, 1, 1, bytes(4)), query(7, 1))
+    both = flow_open(0, 1) + flow_open(1, 1)
+    put("spliced", SPLICE, both, act(0, WRITE), act(0, WRITE | HOST),
+        act(0, READ), act(0, READ | HOST), act(0, END | HOST), shut(0, 1),
+        act(0, END), act(0, GONE), close(0, 1), act(1, GONE | HOST),
+        close(1, 1, 1), flow_open(0, 2))
+    put("spliced-full", SPLICE, both, *[act(0, WRITE, 15)] * 40,
+        *[act(1, WRITE | HOST, 15)] * 40, shut(0, 1), act(0, GONE),
+        close(0, 1), *[act(0, READ | HOST)] * 8, act(0, GONE | HOST),
+        act(1, READ), close(1, 1))
+    put("spliced-twice", SPLICE, both, act(0, WRITE, 15), close(0, 1),
+        close(0, 1), shut(1, 1), shut(1, 1))
+    put("spliced-gone", SPLICE, both, act(0, GONE), act(1, END),
+        act(0, WRITE | HOST), act(1, WRITE | HOST), shut(1, 1))
+    put("spliced-refused", SPLICE | IN_PROGRESS | REFUSED, both, close(1, 1))
     put("empty", 0, b"\0\0\0", flow_open(0, 1))
     put("short", 0, b"\0\0\3abc")
     put("long", 0, b"\0\x10\0" + bytes(4096))

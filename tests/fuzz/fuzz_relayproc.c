@@ -2,8 +2,9 @@
  * relayproc, with a netproc that was taken over.  Input: a byte of choices,
  * then records: which channel and how many descriptors, a length (u16), and a
  * record for that channel, which may be anything; a few are made right first,
- * so that slots are in use.  The host's sockets are stand-ins (--wrap): no
- * packet leaves.
+ * so that slots are in use.  Others are what netproc or a remote host does with
+ * its end of a flow.  The host's sockets are stand-ins (--wrap): no packet
+ * leaves.
  *
  * Properties that no input may break: nothing is dialled or sent to that the
  * policy forbids, by whatever message; every descriptor is closed in the end;
@@ -34,9 +35,14 @@
 #define CHOICE_IN_PROGRESS 0x01 /* connects take a while */
 #define CHOICE_REFUSED	   0x02
 #define CHOICE_SEND_FAILS  0x04
+#define CHOICE_SPLICE	   0x08
 
 #define KIND_MADE  0x80 /* type and fields are put right */
 #define KIND_DGRAM 0x40
+#define KIND_FLOW  0x20 /* which, what: an act with an end of a flow */
+
+#define LENT_MAX 8
+#define ACT_HOST 0x80 /* the remote host's end, not netproc's */
 
 const char fuzz_name[] = "relayproc";
 
@@ -44,6 +50,8 @@ static struct {
 	uint8_t choices;
 	int ends[ENDS_MAX]; /* the far ends of the stand-ins */
 	size_t nends;
+	int lent[LENT_MAX]; /* what netproc was given, -1: closed */
+	size_t nlent;
 	struct channel parent, peer, dgram; /* the others' ends */
 } host;
 
@@ -218,6 +226,7 @@ configure(struct relayproc *rp)
 		.connect_timeout_ms = 1000,
 		.dns_timeout_ms = 1000,
 		.dns_in_flight = 3,
+		.splice = (host.choices & CHOICE_SPLICE) != 0,
 	};
 	const struct ipc_host_service service = { 8080, 8081 };
 	const struct ipc_resolver resolver = { addr_from_ip4(0x0a000035), 53,
@@ -248,8 +257,14 @@ listen_to(struct channel *ch)
 	enum channel_result result;
 	struct ipc_msg msg;
 
-	while ((result = channel_recv(ch, &msg)) == CHANNEL_MESSAGE)
+	while ((result = channel_recv(ch, &msg)) == CHANNEL_MESSAGE) {
+		if (msg.fd != -1 && host.nlent < LENT_MAX) {
+			host.lent[host.nlent] = fcntl(msg.fd, F_DUPFD_CLOEXEC,
+			    FAR_FD);
+			FUZZ_CHECK(host.lent[host.nlent++] != -1);
+		}
 		channel_msg_done(&msg);
+	}
 	FUZZ_CHECK(result == CHANNEL_EMPTY || result == CHANNEL_CLOSED);
 }
 
@@ -286,6 +301,40 @@ make_right(uint8_t *bytes, size_t len, int dgram)
 	memcpy(bytes, &hdr, sizeof(hdr));
 }
 
+/* What the two ends of a flow do to it between relayproc's turns. */
+static void
+act(const uint8_t *data, size_t len)
+{
+	static uint8_t bytes[65536];
+	int *fd;
+
+	if (len < 2)
+		return;
+	if ((data[1] & ACT_HOST) != 0 && host.nends > 0)
+		fd = &host.ends[data[0] % host.nends];
+	else if ((data[1] & ACT_HOST) == 0 && host.nlent > 0)
+		fd = &host.lent[data[0] % host.nlent];
+	else
+		return;
+	switch (data[1] & 3) {
+	case 0:
+		(void)send(*fd, bytes, (size_t)(data[1] & 0x7c) << 9,
+		    MSG_DONTWAIT | MSG_NOSIGNAL);
+		break;
+	case 1:
+		(void)recv(*fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+		break;
+	case 2:
+		(void)shutdown(*fd, SHUT_WR);
+		break;
+	default:
+		if (*fd != -1)
+			close(*fd);
+		*fd = -1;
+		break;
+	}
+}
+
 static void
 say(struct relayproc *rp, uint8_t kind, const uint8_t *data, size_t len)
 {
@@ -296,6 +345,12 @@ say(struct relayproc *rp, uint8_t kind, const uint8_t *data, size_t len)
 	FUZZ_CHECK(bytes != NULL);
 	if (len > 0)
 		memcpy(bytes, data, len);
+	if (kind == KIND_FLOW) {
+		act(bytes, len);
+		free(bytes);
+		turn(rp);
+		return;
+	}
 	if ((kind & KIND_MADE) != 0)
 		make_right(bytes, len, (kind & KIND_DGRAM) != 0);
 	if (ch->fd != -1)
@@ -305,13 +360,14 @@ say(struct relayproc *rp, uint8_t kind, const uint8_t *data, size_t len)
 }
 
 static int
-count_sockets(void)
+count_descriptors(void)
 {
 	struct stat st;
 	int fd, n = 0;
 
 	for (fd = 3; fd < FAR_FD + ENDS_MAX; fd++)
-		n += fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+		n += fstat(fd, &st) == 0 &&
+		    (S_ISSOCK(st.st_mode) || S_ISFIFO(st.st_mode));
 	return (n);
 }
 
@@ -327,7 +383,7 @@ static void
 begin(struct relayproc *rp)
 {
 	signal(SIGPIPE, SIG_IGN);
-	host.nends = 0;
+	host.nends = host.nlent = 0;
 	relayproc_init(rp,
 	    make_channel(&host.parent, ROLE_PARENT, IPC_RECORD_MAX),
 	    make_channel(&host.peer, ROLE_NETPROC, IPC_RECORD_MAX),
@@ -343,6 +399,13 @@ begin(struct relayproc *rp)
 }
 
 static void
+close_if_open(int fd)
+{
+	if (fd != -1)
+		close(fd);
+}
+
+static void
 end(struct relayproc *rp)
 {
 	relayproc_end(rp);
@@ -350,15 +413,17 @@ end(struct relayproc *rp)
 	channel_close(&host.parent);
 	channel_close(&host.peer);
 	channel_close(&host.dgram);
+	while (host.nlent > 0)
+		close_if_open(host.lent[--host.nlent]);
 	while (host.nends > 0)
-		close(host.ends[--host.nends]);
+		close_if_open(host.ends[--host.nends]);
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct relayproc relayproc;
-	const int before = count_sockets();
+	const int before = count_descriptors();
 	size_t len;
 	int n;
 
@@ -377,6 +442,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size -= 3 + len;
 	}
 	end(&relayproc);
-	FUZZ_CHECK(count_sockets() == before);
+	FUZZ_CHECK(count_descriptors() == before);
 	return (0);
 }

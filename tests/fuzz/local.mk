@@ -14,6 +14,7 @@ fuzz_mutate =
 endif
 fuzz_programs = \
 	tests/fuzz/fuzz_shield \
+	tests/fuzz/fuzz_nd \
 	tests/fuzz/fuzz_fragment \
 	tests/fuzz/fuzz_dhcp \
 	tests/fuzz/fuzz_dhcp6 \
@@ -39,6 +40,9 @@ EXTRA_DIST += tests/fuzz/corpus tests/fuzz/dict tests/fuzz/make_corpus.py \
 
 tests_fuzz_fuzz_shield_SOURCES = tests/fuzz/fuzz_shield.c $(fuzz_main)
 tests_fuzz_fuzz_shield_LDADD = $(FUZZER_LDFLAGS) netproc/libnetproc.a \
+	ipc/libipc.a $(LIBBSD_LIBS)
+tests_fuzz_fuzz_nd_SOURCES = tests/fuzz/fuzz_nd.c $(fuzz_main)
+tests_fuzz_fuzz_nd_LDADD = $(FUZZER_LDFLAGS) netproc/libnetproc.a \
 	ipc/libipc.a $(LIBBSD_LIBS)
 tests_fuzz_fuzz_fragment_SOURCES = tests/fuzz/fuzz_fragment.c $(fuzz_main)
 tests_fuzz_fuzz_fragment_LDADD = $(FUZZER_LDFLAGS) netproc/libnetproc.a \

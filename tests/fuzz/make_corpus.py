@@ -517,6 +517,55 @@ def lwip():
         segment(0x11, 101, ISN + 2), segment(2, 9000, choices=tick))
 
 
+def nd():
+    RS, NS, NA, RA = range(4)
+    (ANY, GUEST_IP, LINK_LOCAL, GATEWAY_IP, GATEWAY_LOCAL, NODES, ROUTERS,
+     NOBODY) = range(8)
+    OWN, SOLICITED_NODE = 0x0f, 0xff
+
+    def put(title, kind, src, dst, target=ANY, options=b"", code=0, hops=0,
+            wrong=0, flags=0):
+        write("nd", title, bytes([kind, code, src, dst, target, hops, wrong,
+                                  flags]) + options)
+    source, target = b"\1\1" + GUEST_MAC, b"\2\1" + GUEST_MAC
+    put("rs", RS, LINK_LOCAL, ROUTERS, options=source)
+    put("rs-from-any", RS, ANY, ROUTERS)
+    put("rs-from-any-with-source", RS, ANY, ROUTERS, options=source)
+    put("rs-withdrawn", RS, LINK_LOCAL, ROUTERS, flags=1)
+    put("ns", NS, GUEST_IP, SOLICITED_NODE, GATEWAY_IP, source)
+    put("ns-unicast", NS, LINK_LOCAL, GATEWAY_LOCAL, GATEWAY_LOCAL)
+    put("ns-dad", NS, ANY, SOLICITED_NODE, GUEST_IP, b"\x0e\1nonces")
+    put("ns-dad-gateway", NS, ANY, SOLICITED_NODE, GATEWAY_IP)
+    put("ns-dad-all-nodes", NS, ANY, NODES, GUEST_IP)
+    put("ns-target-group", NS, GUEST_IP, GATEWAY_IP, NODES)
+    put("ns-own-addresses", NS, OWN, OWN, OWN, GUEST6 + GATEWAY6 + GATEWAY6)
+    put("ns-from-gateway", NS, GATEWAY_IP, GATEWAY_IP, GUEST_IP)
+    put("ns-from-nobody", NS, NOBODY, GATEWAY_IP, GATEWAY_IP)
+    put("ns-to-nobody", NS, GUEST_IP, NOBODY, GATEWAY_IP)
+    put("ns-hop-limit", NS, GUEST_IP, GATEWAY_IP, GATEWAY_IP, hops=1)
+    put("ns-code", NS, GUEST_IP, GATEWAY_IP, GATEWAY_IP, code=1)
+    put("ns-checksum", NS, GUEST_IP, GATEWAY_IP, GATEWAY_IP, wrong=1)
+    put("ns-option-length-0", NS, GUEST_IP, GATEWAY_IP, GATEWAY_IP, b"\1\0")
+    put("ns-option-past-the-end", NS, GUEST_IP, GATEWAY_IP, GATEWAY_IP,
+        b"\1\2" + GUEST_MAC)
+    put("ns-option-cut", NS, GUEST_IP, GATEWAY_IP, GATEWAY_IP, b"\1")
+    put("ns-option-long", NS, GUEST_IP, GATEWAY_IP, GATEWAY_IP,
+        b"\1\2" + GUEST_MAC + b"\0" * 8)
+    put("ns-other-mac", NS, GUEST_IP, GATEWAY_IP, GATEWAY_IP,
+        b"\1\1" + GATEWAY_MAC)
+    put("ns-many-options", NS, GUEST_IP, GATEWAY_IP, GATEWAY_IP,
+        (b"\x0e\1nonces" + source) * 80)
+    put("na", NA, GUEST_IP, GATEWAY_IP, GUEST_IP, target, flags=0x60)
+    put("na-all-nodes", NA, GUEST_IP, NODES, GUEST_IP, target, flags=0x20)
+    put("na-solicited-group", NA, GUEST_IP, NODES, GUEST_IP, target,
+        flags=0x60)
+    put("na-gateway", NA, GUEST_IP, GATEWAY_IP, GATEWAY_IP, target)
+    put("na-from-any", NA, ANY, NODES, GUEST_IP, target)
+    put("ra", RA, GUEST_IP, NODES)
+    put("redirect", 137, GUEST_IP, GATEWAY_IP)
+    put("echo", 128, GUEST_IP, GATEWAY_IP, options=b"data")
+
+
 def dns_stream():
     def message(length, fill=b"q"):
         return struct.pack(">H", length) + fill * length
@@ -533,7 +582,7 @@ def dns_stream():
         write("dns_stream", title, bytes([step]) + stream)
 
 
-for target in (shield, fragment, dhcp, dhcp6, dns, dns_stream, frame, channel,
+for target in (shield, nd, fragment, dhcp, dhcp6, dns, dns_stream, frame, channel,
                lwip):
     target()
 corpus_netproc.write_all(write)
