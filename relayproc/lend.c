@@ -4,6 +4,7 @@
 #include <event2/event.h>
 
 #include "relayproc/lend.h"
+#include "relayproc/meter.h"
 #include "relayproc/relayproc.h"
 #include "relayproc/splice.h"
 #include "relayproc/tcp_connect.h"
@@ -98,13 +99,25 @@ lend_socket_drop(struct relayproc *rp, struct flow *flow)
 	flow->fd = -1;
 }
 
+/* The last look at a connection. */
+static void
+count_bytes(struct relayproc *rp, const struct flow *flow, int in_order)
+{
+	struct meter meter;
+
+	meter_read(flow->fd, in_order, &meter);
+	rp->counters.tcp_bytes_out += meter.out;
+	rp->counters.tcp_bytes_in += meter.in;
+}
+
 /* Only what is connected can be reset. */
 static void
-socket_reset(struct flow *flow)
+socket_reset(struct relayproc *rp, struct flow *flow)
 {
 	if (flow->state != FLOW_LENT && flow->state != FLOW_LENDING &&
 	    flow->state != FLOW_DRAINING)
 		return;
+	count_bytes(rp, flow, 0);
 	tcp_reset(flow->fd);
 	flow->fd = -1;
 }
@@ -120,8 +133,9 @@ lend_close(struct relayproc *rp, struct flow *flow,
 		return;
 	splice_drop(rp, flow);
 	if (reason != FLOW_CLOSE_DONE) {
-		socket_reset(flow);
+		socket_reset(rp, flow);
 	} else if (flow->state == FLOW_LENT || flow->state == FLOW_DRAINING) {
+		count_bytes(rp, flow, 1);
 		tcp_finish(flow->fd);
 		flow->fd = -1;
 	}
@@ -139,7 +153,7 @@ reset_list(struct relayproc *rp, enum flow_state state)
 
 	while ((flow = TAILQ_FIRST(&rp->flows.list[state])) != NULL) {
 		splice_drop(rp, flow);
-		socket_reset(flow);
+		socket_reset(rp, flow);
 		lend_socket_drop(rp, flow);
 		flow_move(&rp->flows, flow, FLOW_FREE, 0);
 	}

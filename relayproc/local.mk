@@ -13,6 +13,7 @@ relayproc_librelayproc_a_SOURCES = \
 	relayproc/flow.c relayproc/flow.h \
 	relayproc/lend.c relayproc/lend.h \
 	relayproc/loop.c \
+	relayproc/meter.c relayproc/meter.h \
 	relayproc/outbound.c relayproc/outbound.h \
 	relayproc/policy.c relayproc/policy.h \
 	relayproc/publish_accept.c relayproc/publish_accept.h \

@@ -31,6 +31,8 @@
 	X(over_budget)	 /* ... and got none within a second */ \
 	X(accepted)	 /* inbound flows that were lent */ \
 	X(inbound_full)	 /* clients reset because no slot was free */ \
+	X(tcp_bytes_out) /* of flows that have ended; see meter.h */ \
+	X(tcp_bytes_in)	 /* ... */ \
 	X(dns_queries)	 /* from the guest */ \
 	X(dns_answers)	 /* from resolvers */ \
 	X(dns_failed)	 /* queries that no resolver answered */ \

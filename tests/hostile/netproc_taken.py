@@ -6,6 +6,7 @@ import errno
 import ipaddress
 import itertools
 import os
+import re
 import signal
 import struct
 import sys
@@ -158,6 +159,55 @@ def lent(pid):
         return max(int(fd) for fd in os.listdir("/proc/%d/fd" % pid))
     tap.equal(len(mine), 1, "lent sockets: %r" % mine)
     return mine[0]
+
+
+@tap.case("what its connections carry is counted by the kernel, whatever it "
+          "does with them")
+def _():
+    # A new pair begins to count, and says so when it is replaced.
+    with STAGE.hold("netproc") as held:
+        held.end()
+    STAGE.wait_replaced("netproc", "SIGKILL", "before")
+    before = counted()
+    server_got = server_sent = 0
+    for turn in range(20):  # as usual
+        guest, server = STAGE.pair()
+        with guest, server:
+            traffic.transfer(guest, server, 10000 + turn)
+            server_got += 10000 + turn
+            guest.close()
+            tap.equal(server.recv(1), b"", "the guest's end")
+    guest, server = STAGE.pair()
+    with guest, server:
+        traffic.greet_ends(guest, server)
+        with STAGE.hold("netproc") as held:
+            fd = lent(held.pid)
+            # Bytes that are nobody's, and none for what it was sent.
+            for length in (1, 1000, 4096):
+                tap.equal(held.call(puppet.WRITEV, fd, held.vector(
+                    bytes(length)), 1), length, "bytes of its own")
+            tap.equal(len(traffic.exact(server, 5097)), 5097, "they came")
+            server.sendall(bytes(20000))
+            time.sleep(0.1)  # the kernel acknowledges them
+            held.end()
+        STAGE.wait_replaced("netproc", "SIGKILL", "after")
+    server_got += 1 + 5097
+    server_sent += 1 + 20000
+    after = counted()
+    out, into = (after[name] - before[name]
+                 for name in ("tcp_bytes_out", "tcp_bytes_in"))
+    tap.equal((out, into), (server_got, server_sent), "out and in")
+    tap.figure("G4", "bytes of a netproc taken over, counted but not carried, "
+               "or carried but not counted, of %d" % (out + into),
+               abs(out - server_got) + abs(into - server_sent), "", "= 0")
+    STAGE.works()
+
+
+def counted():
+    """What all relayprocs that have ended say that they carried."""
+    lines = " ".join(STAGE.car.log.find("relayproc: counters:"))
+    return {name: sum(int(n) for n in re.findall(r"\b%s=(\d+)" % name, lines))
+            for name in ("tcp_bytes_out", "tcp_bytes_in")}
 
 
 @tap.case("an empty record, which would pass for its death, it cannot send")

@@ -18,7 +18,8 @@ trap 'rm -rf "$dir"' EXIT
 said=$($cc -std=gnu11 -D_GNU_SOURCE -Wall -Werror -I"$top" -static \
     -o "$dir/policy" "$top/tests/unit/aarch64_policy.c" \
     "$top/sandbox/dump.c" "$top/sandbox/policy_parent.c" \
-    "$top/sandbox/policy_netproc.c" "$top/sandbox/policy_relayproc.c" 2>&1)
+    "$top/sandbox/policy_netproc.c" "$top/sandbox/policy_relayproc.c" \
+    "$top/sandbox/policy_splice.c" 2>&1)
 none "$said" "the tables compile for aarch64"
 
 qemu-aarch64 "$dir/policy" > "$dir/aarch64.txt" 2>&1
@@ -30,7 +31,7 @@ sed -e 's/^epoll_wait$/epoll_pwait arg4 == (long)0/' \
     -e 's/^poll arg1 == (long)1$/ppoll arg1 == (long)1 arg3 == (long)0/' \
     "$top/tests/unit/golden/policy_parent.txt" \
     "$top/tests/unit/golden/policy_netproc.txt" \
-    "$top/tests/unit/golden/policy_relayproc.txt" |
+    "$top/tests/unit/golden/policy_relayproc_splice.txt" |
 	sed '/^epoll_pwait/{n;s/$/; no signal mask/}' > "$dir/wanted.txt"
 none "$(diff "$dir/wanted.txt" "$dir/aarch64.txt")" \
     "they are those of x86_64, but for calls that aarch64 lacks"

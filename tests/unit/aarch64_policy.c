@@ -28,7 +28,7 @@ main(void)
 	unsigned int role;
 
 	for (role = 0; role < ROLE_NROLES; role++) {
-		if (filter_dump((enum role)role, 0, stdout) == -1)
+		if (filter_dump((enum role)role, 1, stdout) == -1)
 			return (1);
 	}
 	return (0);

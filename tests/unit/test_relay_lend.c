@@ -98,12 +98,51 @@ lending_past_the_quota_in_flight_is_tried_again(void **state)
 	assert_true(FORKED_EXITED(status, 0));
 }
 
+static void
+what_a_connection_carried_is_counted(void **state)
+{
+	struct life *life = *state;
+	const struct relay_counters *counters = &life->rp->counters;
+	struct pair pair;
+
+	start_with_loopback(life);
+	/* In order: with both ends said, and what waits to be sent. */
+	pair = pair_open(life, 0);
+	assert_int_equal(write(pair.lent, "ping", 4), 4);
+	assert_int_equal(server_reads(life, pair.server), 4);
+	assert_int_equal(write(pair.server, "pong!", 5), 5);
+	assert_int_equal(server_reads(life, pair.lent), 5);
+	shutdown(pair.server, SHUT_WR);
+	assert_int_equal(server_reads(life, pair.lent), 0);
+	close(pair.lent);
+	life_close(life, 0, pair.generation, FLOW_CLOSE_DONE);
+	life_expect_closed(life, 0);
+	assert_int_equal(counters->tcp_bytes_out, 4);
+	assert_int_equal(counters->tcp_bytes_in, 5);
+	pair_free(&pair);
+	/* Reset: also what nobody read. */
+	pair = pair_open(life, 1);
+	assert_int_equal(write(pair.lent, "three", 5), 5);
+	assert_int_equal(server_reads(life, pair.server), 5);
+	assert_int_equal(write(pair.server, "unread", 6), 6);
+	life_wait_readable(life, pair.lent);
+	close(pair.lent);
+	life_close(life, 1, pair.generation, FLOW_CLOSE_RESET);
+	life_expect_closed(life, 1);
+	assert_int_equal(counters->tcp_bytes_out, 9);
+	assert_int_equal(counters->tcp_bytes_in, 11);
+	pair_free(&pair);
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    lending_past_the_quota_in_flight_is_tried_again),
+		cmocka_unit_test_setup_teardown(
+		    what_a_connection_carried_is_counted, life_setup,
+		    life_teardown),
 	};
 
 	return (cmocka_run_group_tests_name("relay_lend", tests, NULL, NULL));

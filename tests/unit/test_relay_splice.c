@@ -149,6 +149,8 @@ bytes_pass_both_ways_and_the_flow_ends_in_order(void **state)
 	life_expect_closed(life, 0);
 	assert_int_equal(life->rp->splices.pipes.nused, 0);
 	assert_int_equal(life->rp->splices.pipes.nidle, 0);
+	assert_int_equal(life->rp->counters.tcp_bytes_out, 4);
+	assert_int_equal(life->rp->counters.tcp_bytes_in, 5);
 	pair_free(&pair);
 }
 
@@ -273,6 +275,7 @@ what_the_guest_sent_arrives_after_the_close(void **state)
 	assert_int_equal(server_reads(life, pair.server), 0);
 	life_expect_closed(life, 0);
 	assert_int_equal(life->rp->flows.count[FLOW_FREE], 64 + 4);
+	assert_int_equal(life->rp->counters.tcp_bytes_out, total);
 	assert_int_equal(life->rp->splices.pipes.nused, 0);
 	pair_free(&pair);
 }
