@@ -7,6 +7,7 @@ parent_libparent_a_SOURCES = \
 	parent/configuration.h \
 	parent/configure.c \
 	parent/control.c parent/control.h \
+	parent/cpu_alarm.c parent/cpu_alarm.h \
 	parent/dispatch_netproc.c parent/dispatch_relayproc.c \
 	parent/evidence.c parent/evidence.h \
 	parent/follow.c \

@@ -8,6 +8,7 @@
 #include "ipc/log.h"
 #include "parent/configuration.h"
 #include "parent/control.h"
+#include "parent/cpu_alarm.h"
 #include "parent/evidence.h"
 #include "parent/frame_open.h"
 #include "parent/host_addrs.h"
@@ -48,6 +49,7 @@ struct peer {
 	struct channel_event channel_event;
 	struct event *ev_exit;	/* on the pidfd; NULL once it has ended */
 	struct event *ev_doubt; /* it looks dead; NULL unless it ever did */
+	struct cpu_alarm alarm; /* it is busy: the watchdog asks */
 	struct log_limit log_limit;
 	int hello_acked;
 	int ready;

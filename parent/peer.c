@@ -87,6 +87,8 @@ peer_watch(struct peer *peer, channel_dispatch *dispatch)
 		errno = ENOMEM;
 		return (-1);
 	}
+	if (cpu_alarm_start(&peer->alarm, peer->child.pid) == -1)
+		return (-1);
 	return (channel_event_start(&peer->channel_event, base, &peer->channel,
 	    dispatch, on_channel_lost, peer));
 }
@@ -281,6 +283,7 @@ peer_lost(struct peer *peer, const char *cause)
 		return;
 	event_free(peer->ev_exit);
 	peer->ev_exit = NULL;
+	cpu_alarm_end(&peer->alarm);
 	if (peer->channel_event.ev_read != NULL)
 		channel_event_pause(&peer->channel_event);
 	spawn_end(&peer->child, &status);
@@ -347,6 +350,7 @@ peer_put_aside(struct peer *to, struct peer *from)
 
 	event_free(from->ev_exit);
 	doubt_end(from);
+	cpu_alarm_end(&from->alarm);
 	channel_event_stop(&from->channel_event);
 	*to = *from;
 	peer_init(from, to->parent, to->child.role);
@@ -369,6 +373,7 @@ peer_end(struct peer *peer)
 		event_free(peer->ev_exit);
 	peer->ev_exit = NULL;
 	doubt_end(peer);
+	cpu_alarm_end(&peer->alarm);
 	channel_event_stop(&peer->channel_event);
 	if (peer->channel.fd != -1)
 		channel_close(&peer->channel);

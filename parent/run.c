@@ -77,6 +77,10 @@ on_one_signal(struct parent *parent, const struct signalfd_siginfo *info)
 
 	if (signo == SIGHUP)
 		return;
+	if (signo == SIGALRM) {
+		watchdog_busy(parent);
+		return;
+	}
 	if (command->pid == -1 || parent->state == PARENT_STOPPING) {
 		log_info("signal %d: stopping", signo);
 		run_stop(parent, EX_OK);
@@ -139,6 +143,7 @@ run_init(struct parent *parent)
 	sigaddset(&mask, SIGINT);
 	sigaddset(&mask, SIGQUIT);
 	sigaddset(&mask, SIGHUP);
+	sigaddset(&mask, SIGALRM);
 	if (sigprocmask(SIG_BLOCK, &mask, &parent->env.mask) == -1 ||
 	    signal(SIGPIPE, SIG_IGN) == SIG_ERR)
 		return (-1);

@@ -54,6 +54,28 @@ on_frame(evutil_socket_t fd, short what, void *arg)
 		ask_both(parent);
 }
 
+static int
+can_answer(const struct peer *peer)
+{
+	return (peer->ev_exit != NULL && peer->ready &&
+	    peer->channel.phase == IPC_RUN);
+}
+
+void
+watchdog_busy(struct parent *parent)
+{
+	struct watchdog *dog = &parent->watchdog;
+
+	if ((dog->state != WATCHDOG_OFF && dog->state != WATCHDOG_ARMED) ||
+	    parent->state != PARENT_RUN || !can_answer(&parent->netproc) ||
+	    !can_answer(&parent->relayproc))
+		return;
+	if (dog->state == WATCHDOG_ARMED)
+		event_del(dog->ev_frame);
+	dog->again = 0;
+	ask_both(parent);
+}
+
 /* Whether it is, or was since it was looked at last, stopped. */
 static int
 was_stopped(struct peer *peer)

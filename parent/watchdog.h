@@ -13,12 +13,15 @@ struct peer;
  * A child that hangs is as good as lost, and is killed.
  *
  * Theory of operation.  Nobody is asked for a sign of life while nothing
- * happens: an idle sidecar does not wake up.  What tells that something
- * happens is the guest's own frame: the parent holds a reference of the frame
- * socket, waits once for it to be readable, and then asks both children.
+ * happens: an idle sidecar does not wake up.  Two things tell that something
+ * happens.  One is the guest's own frame: the parent holds a reference of the
+ * frame socket, waits once for it to be readable, and then asks both children.
+ * The other is a second of a processor's time that a child has used
+ * (parent/cpu_alarm.h), with a guest or without.
  *
+ *	OFF	no guest; also after that second
  *	ARMED	the guest has sent nothing since; no timer runs
- *	  | the frame socket is readable: PING to both
+ *	  | the frame socket is readable, or that second: PING to both
  *	  v
  *	ASKED	every WATCHDOG_TICK_MS is looked whether both have answered;
  *	  |	who has not after WATCHDOG_TICKS is lost.  Time in which one is
@@ -28,10 +31,10 @@ struct peer;
  *	RESTING	for WATCHDOG_REST_MS, so that a busy guest costs two
  *	  |	questions a second; then both are asked once more, about what
  *	  v	the guest has sent meanwhile
- *	ARMED
+ *	ARMED, or OFF
  *
- * A guest that says nothing has nobody ask: who hangs then is found out with
- * its next frame.  Test: tests/e2e/respawn.py, "a netproc that hangs".
+ * A child that waits where it should not, and uses no time, is found out with
+ * the guest's next frame.  Test: tests/e2e/respawn.py, "that hangs".
  */
 
 #define WATCHDOG_TICK_MS 500
@@ -57,6 +60,9 @@ int watchdog_init(struct parent *parent);
 
 /* netproc has the frame socket, of which we keep a reference. */
 void watchdog_arm(struct parent *parent);
+
+/* A child has used a second of a processor's time. */
+void watchdog_busy(struct parent *parent);
 
 /* The frame socket is about to be closed, or a child was lost. */
 void watchdog_rest(struct parent *parent);

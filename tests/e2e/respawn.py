@@ -180,6 +180,27 @@ def _():
         SCENE.works()
 
 
+@tap.case("one that hangs in a loop is replaced though the guest is silent, or "
+          "there is none", limit_s=90)
+def _():
+    reason = inject.why_not()
+    if reason:
+        tap.skip(reason)
+    for role in ROLES:
+        guest, server = SCENE.pair()
+        traffic.greet_ends(guest, server)
+        inject.run(SCENE.car.children()[role], inject.SPIN)
+        SCENE.wait_replaced(role, "hangs", timeout_s=20)
+        is_reset(guest)
+        SCENE.works()
+    car = sidecar.Sidecar(SCENE.world)
+    for count, role in enumerate(ROLES, 1):
+        inject.run(car.children()[role], inject.SPIN)
+        car.log.wait("lost %s: hangs" % role, 20)
+        car.log.wait("replaced in", 10, count)
+    car.terminate()
+
+
 @tap.case("a process that is stopped does not hang: it goes on where it was",
           limit_s=90)
 def _():

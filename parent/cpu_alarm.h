@@ -1,0 +1,25 @@
+#ifndef PARENT_CPU_ALARM_H
+#define PARENT_CPU_ALARM_H
+
+#include <sys/types.h>
+
+#include <time.h>
+
+/*
+ * Tells, by SIGALRM, of each second that a process has used of a processor
+ * (timer_create(2) on its clock).  One that does
+ * nothing costs no wake-up.  The signal is one of those in the signalfd.
+ */
+
+struct cpu_alarm {
+	timer_t timer;
+	int is_set;
+};
+
+/* 0, or -1 with errno of timer_create(2); pid is a child's, alive. */
+int cpu_alarm_start(struct cpu_alarm *alarm, pid_t pid);
+
+/* Nothing if there is none. */
+void cpu_alarm_end(struct cpu_alarm *alarm);
+
+#endif
