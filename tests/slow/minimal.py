@@ -41,6 +41,7 @@ NEEDED_BY = [
     ("parent: poll", "e2e/respawn.py", ["slow to read"]),
     ("parent: waitid .*WEXITED", "e2e/lifecycle.py", []),
     ("parent: waitid", "e2e/respawn.py", ["hangs", "stopped does not"]),
+    ("parent: timer_", "e2e/respawn.py", ["is killed is replaced"]),
     ("parent: wait4", "e2e/respawn.py", ["is killed is replaced"]),
     ("parent: pidfd_send_signal arg1 == SIGKILL", "e2e/respawn.py",
      ["breaks the protocol"]),
@@ -60,6 +61,7 @@ NEEDED_BY = [
     ("relayproc: setsockopt .*IPV6", "e2e/udp.py", []),
     ("relayproc: setsockopt .*(UDP|IP_|SO_RCVBUF)", "e2e/udp.py", []),
     ("relayproc: (send|recv)mmsg", "e2e/udp.py", []),
+    ("relayproc: (ioctl|recvfrom|write )", "e2e/tcp_fidelity.py", ["urgent"]),
     ("relayproc: .*FD_DGRAM", "e2e/dns.py", []),
     ("", "e2e/close.py", []),
 ]
@@ -70,8 +72,9 @@ OTHERS = ["e2e/close.py", "e2e/udp.py", "e2e/ipv6.py", "e2e/publish_udp.py",
 
 def rows():
     """(role, index, text) of each, in the order of the tables."""
-    said = subprocess.run([sidecar.SALLYPORT, "--print-policy"], text=True,
-                          capture_output=True, check=True).stdout
+    said = subprocess.run(
+        [sidecar.SALLYPORT, "--print-policy", "--relay", "splice"], text=True,
+        capture_output=True, check=True).stdout
     role, index = None, 0
     for line in said.splitlines():
         head = re.match(r"(\w+): kills the process but for", line)
@@ -105,9 +108,17 @@ def malloc_fails():
     return None
 
 
-def fails(script, words):
+def is_of_splice(role, text):
+    """Whether the row is there with --relay splice alone."""
+    said = subprocess.run([sidecar.SALLYPORT, "--print-policy"], text=True,
+                          capture_output=True, check=True).stdout
+    mine = said.split(role + ": kills")[1]
+    return role == "relayproc" and text not in mine.splitlines()
+
+
+def fails(script, words, relay):
     """The first case that fails on the mutant, or None."""
-    environment = dict(os.environ, SALLYPORT=COPY,
+    environment = dict(os.environ, SALLYPORT=COPY, RELAY=relay,
                        TAPSHUTTLE=sidecar.TAPSHUTTLE)
     process = subprocess.Popen(
         [sys.executable, os.path.join(TESTS, script)] + words,
@@ -126,13 +137,14 @@ def fails(script, words):
 def needed(role, text):
     """By which test, or None."""
     found = None
+    relay = "splice" if is_of_splice(role, text) else ""
     for pattern, script, words in NEEDED_BY:
         if re.search(pattern, "%s: %s" % (role, text)):
             found = malloc_fails() if script == MALLOC else \
-                fails(script, words)
+                fails(script, words, relay)
             break
     for script in OTHERS if script != MALLOC else []:
-        found = found or fails(script, [])
+        found = found or fails(script, [], relay)
     return found
 
 
@@ -167,7 +179,10 @@ def _():
     make("parent", 999)
     for script, words in {(script, tuple(words))
                           for _, script, words in NEEDED_BY[1:]}:
-        tap.equal(fails(script, list(words)), None, "what fails")
+        tap.equal(fails(script, list(words), ""), None, "what fails")
+    for script, words in (("e2e/close.py", []),
+                          ("e2e/tcp_fidelity.py", ["urgent"])):
+        tap.equal(fails(script, words, "splice"), None, "what fails, spliced")
 
 
 for entry in rows():

@@ -49,9 +49,14 @@ __wrap_filter_load(enum role role, int spliced)
 		errno = EINVAL;
 		return (-1);
 	}
-	if (mutant_role == (int)role && row >= 0 &&
-	    (size_t)row < filter->nrules &&
-	    row_remove(filter, (size_t)row) == -1)
+	if (mutant_role != (int)role || row < 0)
+		return (__real_filter_load(role, spliced));
+	i = (size_t)row;
+	if (spliced && i >= filter->nrules) {
+		i -= filter->nrules;
+		filter = &filter_splice;
+	}
+	if (i < filter->nrules && row_remove(filter, i) == -1)
 		return (-1);
 	return (__real_filter_load(role, spliced));
 }
