@@ -40,7 +40,8 @@
  * of a unix stream whose other end relayproc joins to the host's socket.  The
  * end of such a stream says nothing, since a lost process makes one as well;
  * the host's FIN or reset is FLOW_ENDED, after the last byte before it.  The
- * guest's FIN is the stream's end and FLOW_SHUT_WR, or FLOW_CLOSE.
+ * guest's FIN is the stream's end and FLOW_SHUT_WR, or FLOW_CLOSE.  Of a lent
+ * flow FLOW_SHUT_WR may be left out: the socket itself has the FIN.
  */
 
 #define R_P ROLE_BIT(ROLE_PARENT)

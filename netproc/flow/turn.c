@@ -48,9 +48,10 @@ pass_ends(struct flow *flow)
 	if (flow->guest_fin && !flow->shut_wr && flow->up.bytes == 0) {
 		shutdown(flow->fd, SHUT_WR);
 		flow->shut_wr = 1;
-		netproc_say_relay(np, IPC_FLOW_SHUT_WR,
-		    flow_wire_slot(&np->flows, flow), flow->generation, &empty,
-		    sizeof(empty));
+		if (flow->spliced)
+			netproc_say_relay(np, IPC_FLOW_SHUT_WR,
+			    flow_wire_slot(&np->flows, flow), flow->generation,
+			    &empty, sizeof(empty));
 	}
 	/*
 	 * After the guest's FIN ours leads to LAST_ACK, which lwIP leaves
