@@ -35,7 +35,7 @@ static const struct filter_rule rules[] = {
 	    "the stream holds as much as the kernel grants everybody" },
 	{ CALL(shutdown), { ANY, INT(SHUT_WR) },
 	    "the guest's FIN reaches the host" },
-	{ CALL(ioctl), { ANY, LONG(SIOCATMARK) },
+	{ CALL(ioctl), { ANY, INT(SIOCATMARK) },
 	    "has splice stopped before an urgent byte" },
 	{ CALL(recvfrom),
 	    { ANY, ANY, LONG(1), INT(MSG_DONTWAIT), LONG(0), LONG(0) },
