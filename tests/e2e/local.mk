@@ -47,16 +47,16 @@ spliced_tests = tests/spliced/e2e-transfer.sh tests/spliced/e2e-flows.sh \
 	tests/spliced/e2e-respawn.sh tests/spliced/hostile-faults.sh \
 	tests/spliced/hostile-stops.sh \
 	tests/spliced/hostile-netproc_taken.sh \
-	tests/spliced/hostile-relayproc_taken.sh \
-	tests/spliced/hostile-floods.sh
+	tests/spliced/hostile-relayproc_taken.sh
+spliced_slow_tests = tests/spliced/hostile-floods.sh
 
-$(spliced_tests):
+$(spliced_tests) $(spliced_slow_tests):
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && \
 	    test=`echo $(@F) | sed 's|-|/|; s|sh$$|py|'` && \
 	    echo "RELAY=splice exec python3 '$(abs_top_srcdir)/tests/$$test'" >$@
 
 TESTS += $(e2e_tests) $(hostile_tests) $(spliced_tests)
-CLEANFILES += $(spliced_tests)
+CLEANFILES += $(spliced_tests) $(spliced_slow_tests)
 EXTRA_DIST += $(rig_modules) $(e2e_tests) $(hostile_tests)
 
 e2e:

@@ -2,7 +2,8 @@
 EXTRA_DIST += tests/slow/timers.py tests/slow/soak.py
 
 check-slow: all tests/lib/tapshuttle
-	$(MAKE) $(AM_MAKEFLAGS) check TESTS='tests/slow/timers.py'
+	$(MAKE) $(AM_MAKEFLAGS) check \
+	    TESTS='tests/slow/timers.py $(spliced_slow_tests)'
 
 # Everything at once for so many seconds; then nothing may be left of it.
 SOAK_S = 600
