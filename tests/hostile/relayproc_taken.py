@@ -74,6 +74,28 @@ def _():
     STAGE.works()
 
 
+@tap.case("a host's end it can say of a spliced flow alone, and once")
+def _():
+    with STAGE.hold("relayproc") as held:
+        held.end()
+    STAGE.wait_replaced("relayproc", "SIGKILL", "before")
+    guest, server = STAGE.pair()  # the first flow of this pair of processes
+    with guest, server:
+        traffic.greet_ends(guest, server)
+        ended = words.BY_NAME["FLOW_ENDED"].record(
+            struct.pack("<I", 1), b"", 0, 1)
+        times = 2 if sidecar.RELAY == "splice" else 1
+        try:
+            with STAGE.hold("relayproc") as held:
+                for _ in range(times):
+                    held.send(words.FD_PEER, ended)
+        except puppet.Killed:
+            pass  # for it, before it was let go
+        STAGE.wait_replaced("relayproc", "broke the protocol with FLOW_ENDED: "
+                            "flow is not in a state for it", "an end too many")
+    STAGE.works()
+
+
 @tap.case("no call leads out of its jail", limit_s=120)
 def _():
     calls = rig_stage.LATERAL + rig_stage.FAULTY_NUMBERS + [
