@@ -98,11 +98,9 @@ splice_free(struct relayproc *rp)
 static struct splice *
 slot_of(struct relayproc *rp, const struct flow *flow)
 {
-	const uint32_t i = flow->slot & ~FLOW_INBOUND_BIT;
+	const uint32_t first = flow_is_inbound(flow) ? rp->config.max_flows : 0;
 
-	return (&rp->splices
-		     .slots[flow_is_inbound(flow) ? rp->config.max_flows + i :
-						    i]);
+	return (&rp->splices.slots[first + (flow->slot & ~FLOW_INBOUND_BIT)]);
 }
 
 /* Fails only in that the stream moves less at a time. */
