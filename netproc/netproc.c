@@ -10,6 +10,7 @@
  */
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -261,6 +262,13 @@ run(struct netproc *np)
 	}
 }
 
+/*
+ * What free(3) keeps at the end of the heap: a burst of datagrams that the link
+ * has not taken.  With the default of 128 KiB each burst gives its pages back,
+ * and has them zeroed and mapped again.
+ */
+#define HEAP_KEPT_BYTES (1024 * 1024)
+
 void
 netproc_main(int strict)
 {
@@ -270,6 +278,7 @@ netproc_main(int strict)
 
 	log_init("netproc", LOG_LEVEL_INFO);
 	np->frame_fd = -1;
+	(void)mallopt(M_TRIM_THRESHOLD, HEAP_KEPT_BYTES);
 	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
 		fatal("SIGPIPE cannot be ignored");
 	if (channel_init(&np->parent, FD_PARENT, ROLE_NETPROC, ROLE_PARENT,
