@@ -70,7 +70,13 @@ class Contender:
         return total / 1e9
 
     def pss_kib(self):
-        return sum(sidecar.pss_kib(pid) for pid in self.pids())
+        total = 0
+        for pid in self.pids():
+            try:
+                total += sidecar.pss_kib(pid)
+            except ProcessLookupError:
+                pass  # it has ended, and is not reaped: passt has one
+        return total
 
     def wakeups(self):
         return sum(int(sidecar.proc_status(pid)["voluntary_ctxt_switches"])
