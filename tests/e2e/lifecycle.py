@@ -98,6 +98,8 @@ def ended_in_order(number):
         tap.ok(took < STOP_LIMIT_S, "took %.2f s" % took)
         wait_gone(pids, 0.1)
         tap.ok(not os.path.exists(car.path), "the socket is still there")
+        tap.equal([line for line in car.log.all()
+                   if "did not stop in order" in line], [], "complaints")
         guest.close()
         server.close()
     vmm.kill()

@@ -50,6 +50,7 @@ NEEDED_BY = [
     ("netproc: write arg0 >= FD", "e2e/backpressure.py", ["reset in a stall"]),
     ("netproc: shutdown", "e2e/close.py", []),
     ("netproc: .*FD_DGRAM", "e2e/dns.py", []),
+    ("(net|relay)proc: exit_group", "e2e/lifecycle.py", ["SIGTERM ends"]),
     ("relayproc: socket arg0 == AF_INET6 .*STREAM", "e2e/ipv6.py",
      ["20 MiB"]),
     ("relayproc: socket arg0 == AF_INET6 .*ICMPV6", "e2e/ipv6.py", ["pings"]),
