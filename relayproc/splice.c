@@ -57,8 +57,7 @@ enum way_result {
 	WAY_WAITS, /* for an event */
 	WAY_AGAIN, /* had its share */
 	WAY_HUNGRY,
-	WAY_FROM_BROKEN,
-	WAY_TO_BROKEN
+	WAY_BROKEN
 };
 
 /* Streams on their way to netproc; beyond it a flow is refused. */
@@ -191,7 +190,7 @@ way_move(struct splice_pipes *pipes, struct splice_way *way, int from, int to,
 				continue;
 			if (n == -1)
 				return (errno == EAGAIN ? WAY_WAITS :
-							  WAY_TO_BROKEN);
+							  WAY_BROKEN);
 			way->held -= (size_t)n;
 			*moved += (size_t)n;
 			share -= share < (size_t)n ? share : (size_t)n;
@@ -218,7 +217,7 @@ way_move(struct splice_pipes *pipes, struct splice_way *way, int from, int to,
 		if (n == 0)
 			way->ended = 1;
 		else if (error != EAGAIN)
-			return (WAY_FROM_BROKEN);
+			return (WAY_BROKEN);
 		return (WAY_WAITS);
 	}
 }
@@ -241,9 +240,13 @@ ended_tell(struct relayproc *rp, struct splice *s, enum flow_end end)
 	relayproc_tell(rp, IPC_FLOW_ENDED, s->flow, &msg, sizeof(msg));
 }
 
-/* The host's connection is no more: netproc ends the flow. */
+/*
+ * The host's connection is no more, or memory was short, or netproc has closed
+ * its end, which it says as well: nothing moves again, and netproc, if it does
+ * not know, ends the flow.
+ */
 static void
-host_broken(struct relayproc *rp, struct splice *s)
+flow_broken(struct relayproc *rp, struct splice *s)
 {
 	way_cut(&rp->splices.pipes, &s->up);
 	way_cut(&rp->splices.pipes, &s->down);
@@ -283,15 +286,12 @@ down_move(struct relayproc *rp, struct splice *s)
 		return (1);
 	result = way_move(&rp->splices.pipes, way, s->flow->fd, s->near,
 	    &moved);
-	if (result == WAY_FROM_BROKEN) {
-		host_broken(rp, s);
+	if (result == WAY_BROKEN) {
+		flow_broken(rp, s);
 		return (0);
 	}
-	/* netproc has closed its end: FLOW_CLOSE is under way. */
-	if (result == WAY_TO_BROKEN)
-		way_cut(&rp->splices.pipes, way);
 	way_settled(rp, s, result);
-	if (way->ended && way->held == 0 && !way->passed) {
+	if (way->ended && way->held == 0) {
 		way->passed = 1;
 		ended_tell(rp, s, FLOW_END_FIN);
 	}
@@ -310,18 +310,15 @@ up_move(struct relayproc *rp, struct splice *s)
 		return;
 	result = way_move(&rp->splices.pipes, way, s->near, s->flow->fd,
 	    &moved);
-	if (result == WAY_TO_BROKEN || (result == WAY_FROM_BROKEN && closing)) {
-		host_broken(rp, s);
+	if (result == WAY_BROKEN) {
+		flow_broken(rp, s);
 		return;
 	}
-	/* As above: what netproc did not read, it does not want. */
-	if (result == WAY_FROM_BROKEN)
-		way_cut(&rp->splices.pipes, way);
 	way_settled(rp, s, result);
 	if (closing && moved > 0)
 		flow_move(&rp->flows, s->flow, FLOW_DRAINING,
 		    clock_now_ms() + DRAIN_MS);
-	if (!way->ended || way->held > 0 || way->passed)
+	if (!way->ended || way->held > 0)
 		return;
 	if (closing) {
 		way->passed = 1;
@@ -355,7 +352,7 @@ on_host_event(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	/* What is not read now does not say that it was reset. */
 	if ((s->down.held > 0 || s->down.ended) && tcp_error(fd) != 0)
-		host_broken(rp, s);
+		flow_broken(rp, s);
 	else if (s->up.held > 0)
 		splice_run(rp, s);
 	else if (s->flow->state == FLOW_LENT)
@@ -391,7 +388,7 @@ splice_start(struct relayproc *rp, struct flow *flow)
 	s->watched = 1;
 	if (event_add(&s->host_ev, NULL) == -1 ||
 	    event_add(&s->near_ev, NULL) == -1)
-		host_broken(rp, s);
+		flow_broken(rp, s);
 }
 
 void

@@ -14,8 +14,8 @@
 /*
  * The other data plane (--relay splice): the host's socket of a flow stays
  * here, netproc gets one end of a unix stream, and what arrives at the one is
- * moved to the other by splice(2), through a pipe.  Nobody reads it here: the
- * filter has no call that could.
+ * moved to the other by splice(2), through a pipe.  It does not come into our
+ * memory, but for a byte sent as urgent, which splice(2) does not move.
  */
 
 struct flow;

@@ -19,6 +19,26 @@
 
 #define LARGE (1024 * 1024)
 
+/* How the splice(2) fails that comes after so many. */
+static int fail_with, fail_after;
+
+ssize_t __real_splice(int from, off_t *from_off, int to, off_t *to_off,
+    size_t len, unsigned int flags);
+ssize_t __wrap_splice(int from, off_t *from_off, int to, off_t *to_off,
+    size_t len, unsigned int flags);
+
+ssize_t
+__wrap_splice(int from, off_t *from_off, int to, off_t *to_off, size_t len,
+    unsigned int flags)
+{
+	if (fail_with != 0 && fail_after-- == 0) {
+		errno = fail_with;
+		fail_with = 0;
+		return (-1);
+	}
+	return (__real_splice(from, from_off, to, to_off, len, flags));
+}
+
 static int
 spliced_setup(void **state)
 {
@@ -226,6 +246,31 @@ a_reset_is_said_to_who_sends(void **state)
 	close(pair.listener);
 }
 
+/* Either call of either way: nobody is left waiting for bytes that are lost. */
+static void
+a_splice_that_memory_was_short_for_resets_the_flow(void **state)
+{
+	struct life *life = *state;
+	struct pair pair;
+	uint32_t i;
+
+	for (i = 0; i < 4; i++) {
+		pair = pair_open(life, i);
+		life_turn(life);
+		life_turn(life);
+		fail_with = ENOBUFS;
+		fail_after = (int)i % 2;
+		assert_int_equal(write(i < 2 ? pair.lent : pair.server, "x", 1),
+		    1);
+		expect_end(life, FLOW_END_RESET);
+		assert_int_equal(fail_with, 0);
+		close(pair.lent);
+		life_close(life, i, pair.generation, FLOW_CLOSE_RESET);
+		life_expect_closed(life, i);
+		pair_free(&pair);
+	}
+}
+
 static void
 the_streams_end_is_a_fin_only_by_netprocs_word(void **state)
 {
@@ -428,6 +473,7 @@ main(void)
 		SPLICED(a_reset_after_the_hosts_fin_is_said_too),
 		SPLICED(a_reset_is_said_at_once_though_nobody_reads),
 		SPLICED(a_reset_is_said_to_who_sends),
+		SPLICED(a_splice_that_memory_was_short_for_resets_the_flow),
 		SPLICED(the_streams_end_is_a_fin_only_by_netprocs_word),
 		SPLICED(what_the_guest_sent_arrives_after_the_close),
 		SPLICED(what_nobody_takes_after_the_close_is_reset_in_the_end),
