@@ -32,7 +32,8 @@ NR = {"read": 0, "write": 1, "close": 3, "readv": 19, "writev": 20,
       "socket": 41, "connect": 42, "sendmsg": 46, "recvmsg": 47,
       "shutdown": 48, "getsockname": 51, "setsockopt": 54, "getsockopt": 55,
       "epoll_wait": 232, "epoll_ctl": 233, "accept4": 288, "recvmmsg": 299,
-      "sendmmsg": 307, "epoll_pwait": 281}
+      "sendmmsg": 307, "epoll_pwait": 281, "socketpair": 53,
+      "splice": 275}
 
 LATER = ["EINTR", "EAGAIN"]
 SCARCE = ["ENOMEM", "ENOBUFS"]
@@ -63,8 +64,11 @@ RELAYPROC = {
     "epoll_wait": ["EINTR"],
     "epoll_ctl": ["ENOMEM", "ENOSPC"],
 }
-
-
+if sidecar.RELAY == "splice":
+    RELAYPROC.update({
+        "splice": ["EINTR"] + SCARCE,
+        "socketpair": ["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS"],
+    })
 PARENT = {
     "recvmsg": LATER + SCARCE,
     "writev": ["EINTR"] + SCARCE,

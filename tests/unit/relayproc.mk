@@ -43,7 +43,8 @@ tests_unit_test_relay_lend_SOURCES = tests/unit/test_relay_lend.c \
 tests_unit_test_relay_lend_LDADD = $(relayproc_test_libs)
 tests_unit_test_relay_splice_SOURCES = tests/unit/test_relay_splice.c \
 	$(relay_life)
-tests_unit_test_relay_splice_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=splice
+tests_unit_test_relay_splice_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=splice \
+	-Wl,--wrap=pipe2
 tests_unit_test_relay_splice_LDADD = $(relayproc_test_libs)
 
 tests_unit_test_relay_flow_live_SOURCES = tests/unit/test_relay_flow_live.c \

@@ -39,6 +39,22 @@ __wrap_splice(int from, off_t *from_off, int to, off_t *to_off, size_t len,
 	return (__real_splice(from, from_off, to, to_off, len, flags));
 }
 
+/* How the next pipe2(2) fails. */
+static int no_pipe;
+
+int __real_pipe2(int fds[2], int flags);
+int __wrap_pipe2(int fds[2], int flags);
+
+int
+__wrap_pipe2(int fds[2], int flags)
+{
+	if (no_pipe == 0)
+		return (__real_pipe2(fds, flags));
+	errno = no_pipe;
+	no_pipe = 0;
+	return (-1);
+}
+
 static int
 spliced_setup(void **state)
 {
@@ -423,6 +439,21 @@ flows_take_turns_when_there_are_too_few_pipes(void **state)
 }
 
 static void
+a_pipe_that_the_host_is_short_of_is_asked_for_again(void **state)
+{
+	struct life *life = *state;
+	struct pair pair = pair_open(life, 0);
+
+	splice_pipes_free(&life->rp->splices.pipes);
+	no_pipe = ENFILE;
+	assert_int_equal(write(pair.lent, "x", 1), 1);
+	assert_int_equal(server_reads(life, pair.server), 1);
+	assert_int_equal(no_pipe, 0);
+	close(pair.lent);
+	pair_free(&pair);
+}
+
+static void
 a_flow_without_a_descriptor_for_its_stream_is_to_come_again(void **state)
 {
 	struct life *life = *state;
@@ -482,6 +513,7 @@ main(void)
 		SPLICED(a_reset_of_the_guests_drops_what_is_under_way),
 		SPLICED(urgent_bytes_pass_as_any_other_also_the_last),
 		SPLICED(flows_take_turns_when_there_are_too_few_pipes),
+		SPLICED(a_pipe_that_the_host_is_short_of_is_asked_for_again),
 		SPLICED(
 		    a_flow_without_a_descriptor_for_its_stream_is_to_come_again),
 		SPLICED(
