@@ -103,14 +103,18 @@ def _():
 
 @tap.case("the policy's digest is that of what --print-policy prints")
 def _():
-    path = WORLD.path("evidence-3")
-    car = sidecar.Sidecar(WORLD, "--evidence", path)
-    logged(car)
-    policy = subprocess.run([sidecar.SALLYPORT, "--print-policy"], check=True,
-                            capture_output=True).stdout
-    tap.equal(json.loads(lines(path)[0])["policy_sha256"],
-              hashlib.sha256(policy).hexdigest(), "digest")
-    car.terminate()
+    path, digests = WORLD.path("evidence-3"), set()
+    for plane in ("lend", "splice"):
+        car = sidecar.Sidecar(WORLD, "--evidence", path, "--relay", plane)
+        logged(car)
+        policy = subprocess.run(
+            [sidecar.SALLYPORT, "--print-policy", "--relay", plane],
+            check=True, capture_output=True).stdout
+        digests.add(hashlib.sha256(policy).hexdigest())
+        tap.equal(json.loads(lines(path)[0])["policy_sha256"],
+                  hashlib.sha256(policy).hexdigest(), plane + ": digest")
+        car.terminate()
+    tap.equal(len(digests), 2, "policies")
 
 
 @tap.case("each pair that replaces one has a line of its own")

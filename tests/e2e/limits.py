@@ -4,7 +4,9 @@
 import os
 import re
 import socket
+import subprocess
 import sys
+import tempfile
 import time
 
 sys.dont_write_bytecode = True
@@ -17,6 +19,8 @@ import world as rig  # noqa: E402
 sidecar.need()
 GATEWAY_MAC = "02:aa:bb:cc:dd:01"
 ICMP_SLOTS = 64  # associations beside those of --max-udp
+WORK = tempfile.mkdtemp()
+tap.at_end(lambda: os.rmdir(WORK))
 
 
 def counter(car, name):
@@ -35,6 +39,22 @@ def _():
                                           rig.GATEWAY]).stdout
     tap.ok(GATEWAY_MAC in seen, "the neighbour: %r" % seen)
     setup.world.close()
+
+
+@tap.case("more descriptors than may be had are named, with what asks for them")
+def _():
+    # The hard limit is not root's to raise in a user namespace.
+    for plane, asks in (("lend", "--max-udp 512"),
+                        ("splice", "--max-udp 512, --relay splice")):
+        done = subprocess.run(
+            ["unshare", "--user", "--map-root-user", "prlimit",
+             "--nofile=1024:1024", sidecar.SALLYPORT, "--socket",
+             os.path.join(WORK, "never"), "--relay", plane],
+            text=True, capture_output=True)
+        tap.equal(done.returncode, 71, "status: %r" % done.stderr)
+        tap.ok("--max-flows 1024, %s: need " % asks in done.stderr and
+               "raise the hard limit (ulimit -Hn), or lower them"
+               in done.stderr, "the line: %r" % done.stderr)
 
 
 @tap.case("beyond --max-udp the oldest association gives way, and is counted")

@@ -1,10 +1,12 @@
 /*
  * How much the pump lets in, from either side: the windows that the guest is
- * given, and what is read of the host for the window that the guest gives.
+ * given, and what is read of the host for the window that the guest gives; and
+ * what is taken for the host's end.
  */
 
 #include <sys/socket.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -203,6 +205,59 @@ a_flow_has_a_block_where_others_have_taken_the_rest(void **state)
 	assert_int_equal(flow.down.bytes, BLOCK_SIZE);
 }
 
+/* Reads all that the host sent, and looks once more. */
+static void
+read_out(void)
+{
+	pcb.snd_wnd = WINDOW;
+	flow.hung_up = 1;
+	pump_down(&flow);
+	assert_int_equal(flow.down.bytes, HOST_DATA);
+}
+
+static void
+a_stream_whose_end_nobody_said_has_lost_relayproc(void **state)
+{
+	(void)state;
+	flow.spliced = 1;
+	shutdown(host, SHUT_WR);
+	read_out();
+	assert_int_equal(flow.broken, ECONNRESET);
+	assert_int_equal(flow.host_fin, 0);
+}
+
+static void
+a_lent_sockets_end_is_the_hosts_fin(void **state)
+{
+	(void)state;
+	shutdown(host, SHUT_WR);
+	read_out();
+	assert_int_equal(flow.broken, 0);
+	assert_int_equal(flow.host_fin, 1);
+}
+
+static void
+an_end_that_was_said_comes_after_the_bytes_before_it(void **state)
+{
+	(void)state;
+	flow.spliced = 1;
+	flow.ended = FLOW_END_FIN;
+	read_out();
+	assert_int_equal(flow.broken, 0);
+	assert_int_equal(flow.host_fin, 1);
+}
+
+static void
+so_does_a_reset_that_was_said(void **state)
+{
+	(void)state;
+	flow.spliced = 1;
+	flow.ended = FLOW_END_RESET;
+	read_out();
+	assert_int_equal(flow.broken, ECONNRESET);
+	assert_int_equal(flow.host_fin, 0);
+}
+
 int
 main(void)
 {
@@ -228,6 +283,16 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    a_flow_has_a_block_where_others_have_taken_the_rest, setup,
 		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_stream_whose_end_nobody_said_has_lost_relayproc, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_lent_sockets_end_is_the_hosts_fin, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    an_end_that_was_said_comes_after_the_bytes_before_it, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(so_does_a_reset_that_was_said,
+		    setup, teardown),
 	};
 
 	lwip_init();
