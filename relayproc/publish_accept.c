@@ -103,6 +103,7 @@ client_take(struct relayproc *rp, const struct listener *listener, int fd,
 		return;
 	}
 	if (splice_open(rp, flow) == -1) {
+		rp->counters.inbound_full++;
 		lend_close(rp, flow, FLOW_CLOSE_REFUSED);
 		return;
 	}

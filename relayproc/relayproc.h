@@ -18,19 +18,20 @@
 
 /*
  * relayproc owns the host's sockets.  It judges netproc's requests, connects,
- * lends, resets and closes; it never reads what a TCP flow carries,
- * and of datagrams no more than their addresses.
+ * lends or splices, resets and closes; it never reads what a TCP flow carries
+ * (but a byte sent as urgent, splice.c), and of datagrams no more than their
+ * addresses.
  */
 
 /* Printed when relayproc ends, in this order. */
 #define RELAY_COUNTERS(X) \
-	X(opened)	 /* outbound flows that were lent */ \
+	X(opened)	 /* outbound flows, lent or spliced */ \
 	X(failed)	 /* connects that the network refused */ \
 	X(denied)	 /* requests that the policy refused */ \
 	X(waited)	 /* requests that waited for a place in the budget */ \
 	X(over_budget)	 /* ... and got none within a second */ \
-	X(accepted)	 /* inbound flows that were lent */ \
-	X(inbound_full)	 /* clients reset because no slot was free */ \
+	X(accepted)	 /* inbound flows, lent or spliced */ \
+	X(inbound_full)	 /* clients reset for want of a slot, or a stream */ \
 	X(tcp_bytes_out) /* of flows that have ended; see meter.h */ \
 	X(tcp_bytes_in)	 /* ... */ \
 	X(dns_queries)	 /* from the guest */ \

@@ -1,6 +1,8 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <netinet/in.h>
+
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -56,7 +58,7 @@ __wrap_pipe2(int fds[2], int flags)
 }
 
 static int
-spliced_setup(void **state)
+not_started_setup(void **state)
 {
 	struct life *life;
 
@@ -64,7 +66,15 @@ spliced_setup(void **state)
 		return (-1);
 	life = *state;
 	life->config.splice = 1;
-	start_with_loopback(life);
+	return (0);
+}
+
+static int
+spliced_setup(void **state)
+{
+	if (not_started_setup(state) == -1)
+		return (-1);
+	start_with_loopback(*state);
 	return (0);
 }
 
@@ -476,6 +486,36 @@ a_flow_without_a_descriptor_for_its_stream_is_to_come_again(void **state)
 }
 
 static void
+a_client_without_a_descriptor_for_its_stream_is_reset_and_counted(void **state)
+{
+	struct sockaddr_in sin = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	struct life *life = *state;
+	struct rlimit before, limit;
+	uint16_t port;
+	int client, next;
+
+	life_listener(life, life_listen(&port, 1), 8080);
+	start_with_loopback(life);
+	sin.sin_port = htons(port);
+	client = socket(AF_INET, SOCK_STREAM, 0);
+	next = dup(client);
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	limit = before;
+	limit.rlim_cur = (rlim_t)next + 1;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(connect(client, (struct sockaddr *)&sin, sizeof(sin)),
+	    0);
+	assert_int_equal(server_reads(life, client), -ECONNRESET);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(life->rp->counters.inbound_full, 1);
+	close(client);
+}
+
+static void
 all_streams_are_closed_and_connections_reset_when_netproc_lies(void **state)
 {
 	struct life *life = *state;
@@ -516,6 +556,9 @@ main(void)
 		SPLICED(a_pipe_that_the_host_is_short_of_is_asked_for_again),
 		SPLICED(
 		    a_flow_without_a_descriptor_for_its_stream_is_to_come_again),
+		cmocka_unit_test_setup_teardown(
+		    a_client_without_a_descriptor_for_its_stream_is_reset_and_counted,
+		    not_started_setup, life_teardown),
 		SPLICED(
 		    all_streams_are_closed_and_connections_reset_when_netproc_lies),
 	};
