@@ -32,7 +32,8 @@ struct event_base;
  *
  * It is the only process that reads guest bytes.  A frame passes link/
  * (framing, shield), then gateway/ (what the gateway itself answers) or
- * flow/ (a TCP connection, ended in lwIP and pumped to a lent socket).
+ * flow/ (a TCP connection, ended in lwIP and pumped to a lent socket, or to a
+ * stream in its place).
  */
 struct netproc {
 	struct event_base *base;

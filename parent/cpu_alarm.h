@@ -7,8 +7,8 @@
 
 /*
  * Tells, by SIGALRM, of each second that a process has used of a processor
- * (timer_create(2) on its clock).  One that does
- * nothing costs no wake-up.  The signal is one of those in the signalfd.
+ * (timer_create(2) on its clock).  One that does nothing costs no wake-up.  The
+ * signal is one of those in the signalfd.
  */
 
 struct cpu_alarm {

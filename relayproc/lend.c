@@ -12,9 +12,9 @@
 /*
  * relayproc keeps its own descriptor of a lent socket, outside the event
  * loop: netproc moves the data and says when the flow is over.  Of a spliced
- * flow netproc gets a stream instead (splice.c).  Descriptors
- * in flight are counted against the user's RLIMIT_NOFILE, so no more are
- * under way than the channel's socket holds; they never wait in its ring.
+ * flow netproc gets a stream instead (splice.c).  Descriptors in flight are
+ * counted against the user's RLIMIT_NOFILE, so no more are under way than the
+ * channel's socket holds; they never wait in its ring.
  */
 
 #define LEND_RETRY_MS 10

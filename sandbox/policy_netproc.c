@@ -14,6 +14,9 @@
  * or configured; no ioctl (it would list the host's interfaces through a lent
  * socket), no fcntl (it would make relayproc's duplicate blocking), no dup (it
  * would replace a fixed descriptor), nothing that names a file or a process.
+ *
+ * What the rows say of a lent socket holds for the stream in its place where
+ * flows are spliced.
  */
 /* clang-format off */
 static const struct filter_rule rules[] = {

@@ -40,8 +40,8 @@ static const struct filter_rule rules[] = {
 	{ CALL(epoll_ctl), { ANY },
 	    "libevent adds and removes descriptors" },
 	{ CALL(read), { ANY },
-	    "SIGTERM and SIGINT from the signalfd, changes from inotify, "
-	    "resolv.conf" },
+	    "SIGTERM, SIGINT and SIGALRM from the signalfd, changes from "
+	    "inotify, resolv.conf" },
 
 	/* channels, and the host's addresses from netlink */
 	{ CALL(recvmsg),

@@ -14,7 +14,8 @@
  * exactly the kinds below, connected, never bound or listening (listeners
  * come from the parent).  No read and no recvmsg: the only receives on a
  * dynamic descriptor are a DNS answer's and those of datagrams.  No file, no
- * AF_UNIX, AF_NETLINK or AF_PACKET socket, no process.
+ * AF_UNIX, AF_NETLINK or AF_PACKET socket, no process.  Where flows are
+ * spliced, the rows of policy_splice.c come on top.
  */
 
 /* Linux 6.3 and 4.18; not in the C library's headers yet. */
