@@ -92,6 +92,12 @@ def is_reset(sock, limit_s=RESET_LIMIT_S):
 SCENE = Scene("-p", "%d:80" % PORT)
 
 
+def need_inject():
+    reason = inject.why_not()
+    if reason:
+        tap.skip(reason)
+
+
 @tap.case("a process that is killed is replaced; the guest's connection and "
           "the server's are reset within a second, and a new one works")
 def _():
@@ -109,9 +115,7 @@ def _():
 
 
 def injected(name, code):
-    reason = inject.why_not()
-    if reason:
-        tap.skip(reason)
+    need_inject()
     if sidecar.sanitized():
         tap.skip("a sanitizer's run-time handles it itself")
     for role in ROLES:
@@ -160,39 +164,36 @@ def _():
     SCENE.works()
 
 
+def hangs(role, guest_speaks):
+    """Seconds until it is replaced."""
+    guest, server = SCENE.pair()
+    traffic.greet_ends(guest, server)
+    start = time.monotonic()
+    inject.run(SCENE.car.children()[role], inject.SPIN)
+    if guest_speaks:
+        guest.send(b"x")
+    SCENE.wait_replaced(role, "hangs", timeout_s=20)
+    took = time.monotonic() - start
+    tap.note("%s: %.1f s" % (role, took))
+    tap.ok(took > 1.9, "only %.1f s" % took)
+    is_reset(guest)
+    SCENE.works()
+
+
 @tap.case("a netproc that hangs is replaced after 2 s, and so is a relayproc",
           limit_s=90)
 def _():
-    reason = inject.why_not()
-    if reason:
-        tap.skip(reason)
+    need_inject()
     for role in ROLES:
-        guest, server = SCENE.pair()
-        traffic.greet_ends(guest, server)
-        start = time.monotonic()
-        inject.run(SCENE.car.children()[role], inject.SPIN)
-        guest.send(b"x")  # the guest is not idle
-        SCENE.wait_replaced(role, "hangs", timeout_s=20)
-        took = time.monotonic() - start
-        tap.note("%s: %.1f s" % (role, took))
-        tap.ok(took > 1.9, "only %.1f s" % took)
-        is_reset(guest)
-        SCENE.works()
+        hangs(role, guest_speaks=True)
 
 
 @tap.case("one that hangs in a loop is replaced though the guest is silent, or "
           "there is none", limit_s=90)
 def _():
-    reason = inject.why_not()
-    if reason:
-        tap.skip(reason)
+    need_inject()
     for role in ROLES:
-        guest, server = SCENE.pair()
-        traffic.greet_ends(guest, server)
-        inject.run(SCENE.car.children()[role], inject.SPIN)
-        SCENE.wait_replaced(role, "hangs", timeout_s=20)
-        is_reset(guest)
-        SCENE.works()
+        hangs(role, guest_speaks=False)
     car = sidecar.Sidecar(SCENE.world)
     for count, role in enumerate(ROLES, 1):
         inject.run(car.children()[role], inject.SPIN)

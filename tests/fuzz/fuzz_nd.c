@@ -13,9 +13,8 @@
 #include <string.h>
 
 #include "netproc/gateway/ra.h"
-#include "netproc/link/checksum.h"
-#include "netproc/link/shield.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/shield_link.h"
 
 #define ROUTER_SOLICIT	 133
 #define ROUTER_ADVERT	 134
@@ -26,21 +25,6 @@
 #define MESSAGE_MAX 1400
 
 const char fuzz_name[] = "nd";
-
-static const struct shield_config config = {
-	.guest_mac = { 2, 0x53, 0x4d, 0, 0, 2 },
-	.gateway_mac = { 2, 0x53, 0x4d, 0, 0, 1 },
-	.guest_mac_known = 1,
-	.guest_ip = 0x64600002,
-	.gateway_ip = 0x64600001,
-	.mtu = 1500,
-	.ip6_enabled = 1,
-	.prefix6 = { 0xfd, 0x53, 0x4d },
-	.prefix_len6 = 64,
-	.gateway_ip6 = { 0xfd, 0x53, 0x4d, [15] = 1 },
-	.gateway_ll6 = { 0xfe, 0x80, [8] = 0, 0x53, 0x4d, 0xff,
-	    0xfe, [15] = 1 },
-};
 
 static const struct ra_config ra = {
 	.gateway_mac = { 2, 0x53, 0x4d, 0, 0, 1 },
@@ -85,8 +69,8 @@ static void
 address_of(uint8_t choice, uint8_t ip6[16], const uint8_t **at, size_t *left)
 {
 	static const uint8_t *const known[] = { any, guest_ip6, guest_ll6,
-		config.gateway_ip6, config.gateway_ll6, all_nodes, all_routers,
-		nobody };
+		fuzz_link.gateway_ip6, fuzz_link.gateway_ll6, all_nodes,
+		all_routers, nobody };
 	size_t i;
 
 	if (choice % 16 < sizeof(known) / sizeof(known[0])) {
@@ -124,18 +108,6 @@ read_message(const uint8_t *at, size_t left, struct message *m)
 	m->options_len = left < MESSAGE_MAX ? left : MESSAGE_MAX;
 }
 
-static uint16_t
-sum_of(const uint8_t *frame, size_t len)
-{
-	struct checksum sum;
-
-	checksum_init(&sum);
-	checksum_pseudo6(&sum, frame + 22, frame + 38, IPPROTO_ICMPV6,
-	    (uint32_t)len);
-	checksum_add(&sum, frame + ETHER, len);
-	return (checksum_finish(&sum));
-}
-
 /* Returns owned: the frame, in memory of exactly its size. */
 static uint8_t *
 build(const struct message *m, size_t *len)
@@ -146,12 +118,12 @@ build(const struct message *m, size_t *len)
 	uint16_t sum;
 
 	FUZZ_CHECK(frame != NULL);
-	memcpy(frame, config.gateway_mac, 6);
+	memcpy(frame, fuzz_link.gateway_mac, 6);
 	if (m->dst[0] == 0xff) {
 		memcpy(frame, "\x33\x33", 2);
 		memcpy(frame + 2, m->dst + 12, 4);
 	}
-	memcpy(frame + 6, config.guest_mac, 6);
+	memcpy(frame + 6, fuzz_link.guest_mac, 6);
 	memcpy(frame + 12, "\x86\xdd\x60", 3);
 	frame[18] = (uint8_t)(message_len >> 8);
 	frame[19] = (uint8_t)message_len;
@@ -166,7 +138,7 @@ build(const struct message *m, size_t *len)
 		memcpy(frame + ETHER + 8, m->target, 16);
 	if (m->options_len > 0)
 		memcpy(frame + ETHER + head, m->options, m->options_len);
-	sum = sum_of(frame, message_len) ^ (m->sum_is_wrong ? 1 : 0);
+	sum = fuzz_icmp6_sum(frame, message_len) ^ (m->sum_is_wrong ? 1 : 0);
 	frame[ETHER + 2] = (uint8_t)(sum >> 8);
 	frame[ETHER + 3] = (uint8_t)sum;
 	*len = ETHER + message_len;
@@ -182,7 +154,7 @@ is(const uint8_t a[16], const uint8_t b[16])
 static int
 is_gateways(const uint8_t a[16])
 {
-	return (is(a, config.gateway_ip6) || is(a, config.gateway_ll6));
+	return (is(a, fuzz_link.gateway_ip6) || is(a, fuzz_link.gateway_ll6));
 }
 
 static int
@@ -190,7 +162,7 @@ may_be_guests(const uint8_t a[16])
 {
 	return (!is_gateways(a) &&
 	    ((a[0] == 0xfe && a[1] >= 0x80 && a[1] < 0xc0) ||
-		memcmp(a, config.prefix6, 8) == 0));
+		memcmp(a, fuzz_link.prefix6, 8) == 0));
 }
 
 /*
@@ -208,7 +180,7 @@ judge_options(const uint8_t *at, size_t left)
 			return (0);
 		if (at[0] != 1 && at[0] != 2)
 			continue;
-		if (len != 8 || memcmp(at + 2, config.guest_mac, 6) != 0)
+		if (len != 8 || memcmp(at + 2, fuzz_link.guest_mac, 6) != 0)
 			return (0);
 		if (at[0] == 1)
 			result |= 2;
@@ -255,16 +227,16 @@ check_answer(const uint8_t *frame, size_t len, uint8_t type, size_t head)
 	size_t left = message_len - head;
 
 	FUZZ_CHECK(len >= ETHER + head);
-	FUZZ_CHECK(memcmp(frame + 6, config.gateway_mac, 6) == 0);
+	FUZZ_CHECK(memcmp(frame + 6, fuzz_link.gateway_mac, 6) == 0);
 	FUZZ_CHECK(((size_t)frame[18] << 8 | frame[19]) == message_len);
 	FUZZ_CHECK(frame[20] == IPPROTO_ICMPV6 && frame[21] == 255);
 	FUZZ_CHECK(is_gateways(frame + 22) && frame[ETHER] == type);
-	FUZZ_CHECK(sum_of(frame, message_len) == 0);
+	FUZZ_CHECK(fuzz_icmp6_sum(frame, message_len) == 0);
 	for (; left > 0; left -= at[1] * (size_t)8, at += at[1] * (size_t)8) {
 		FUZZ_CHECK(left >= 8 && at[1] != 0 &&
 		    at[1] * (size_t)8 <= left);
 		FUZZ_CHECK(at[0] != 1 ||
-		    memcmp(at + 2, config.gateway_mac, 6) == 0);
+		    memcmp(at + 2, fuzz_link.gateway_mac, 6) == 0);
 	}
 }
 
@@ -303,7 +275,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	read_message(data, size, &m);
 	frame = build(&m, &len);
-	verdict = shield_check(frame, len, &config, &sf);
+	verdict = shield_check(frame, len, &fuzz_link, &sf);
 	/* Echo is no neighbour discovery, and has a judge of its own. */
 	if (m.type == 128 || m.type == 129)
 		FUZZ_CHECK(verdict != SHIELD_ND);

@@ -9,8 +9,8 @@
 
 #include "netproc/gateway/icmp.h"
 #include "netproc/link/checksum.h"
-#include "netproc/link/shield.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/shield_link.h"
 
 #define MAC_UNKNOWN  0x01
 #define FIX_MACS     0x02
@@ -22,33 +22,6 @@
 #define AS_IP6	     0x80 /* FIX_* and the frame are IPv6 */
 
 const char fuzz_name[] = "shield";
-
-static const struct shield_config config = {
-	.guest_mac = { 2, 0x53, 0x4d, 0, 0, 2 },
-	.gateway_mac = { 2, 0x53, 0x4d, 0, 0, 1 },
-	.guest_mac_known = 1,
-	.guest_ip = 0x64600002,
-	.gateway_ip = 0x64600001,
-	.broadcast_ip = 0x64600003,
-	.mtu = 65520,
-	.ip6_enabled = 1,
-	.prefix6 = { 0xfd, 0x53, 0x4d },
-	.prefix_len6 = 64,
-	.gateway_ip6 = { 0xfd, 0x53, 0x4d, [15] = 1 },
-	.gateway_ll6 = { 0xfe, 0x80, [9] = 0x53, 0x4d, 0xff, 0xfe, [15] = 1 },
-};
-
-static uint16_t
-icmp6_checksum(const uint8_t *frame, size_t len)
-{
-	struct checksum sum;
-
-	checksum_init(&sum);
-	checksum_pseudo6(&sum, frame + 22, frame + 38, IPPROTO_ICMPV6,
-	    (uint32_t)len);
-	checksum_add(&sum, frame + 54, len);
-	return (checksum_finish(&sum));
-}
 
 static void
 fix6(uint8_t choices, uint8_t *frame, size_t len)
@@ -63,13 +36,13 @@ fix6(uint8_t choices, uint8_t *frame, size_t len)
 		frame[19] = (uint8_t)(len - 54);
 	}
 	if ((choices & FIX_SOURCE) != 0) {
-		memcpy(frame + 22, config.prefix6, 16);
+		memcpy(frame + 22, fuzz_link.prefix6, 16);
 		frame[37] = 2;
 	}
 	if ((choices & FIX_CHECKSUM) != 0 && frame[20] == IPPROTO_ICMPV6 &&
 	    len >= 58) {
 		frame[56] = frame[57] = 0;
-		sum = icmp6_checksum(frame, len - 54);
+		sum = fuzz_icmp6_sum(frame, len - 54);
 		frame[56] = (uint8_t)(sum >> 8);
 		frame[57] = (uint8_t)sum;
 	}
@@ -81,8 +54,8 @@ fix(uint8_t choices, uint8_t *frame, size_t len)
 	uint16_t sum;
 
 	if ((choices & FIX_MACS) != 0 && len >= 12) {
-		memcpy(frame, config.gateway_mac, 6);
-		memcpy(frame + 6, config.guest_mac, 6);
+		memcpy(frame, fuzz_link.gateway_mac, 6);
+		memcpy(frame + 6, fuzz_link.guest_mac, 6);
 	}
 	if ((choices & AS_IP6) != 0) {
 		fix6(choices, frame, len);
@@ -164,16 +137,16 @@ check_pass6(enum shield_verdict verdict, const uint8_t *frame,
 	FUZZ_CHECK(memcmp(sf->src6, frame + 22, 16) == 0);
 	FUZZ_CHECK(memcmp(sf->dst6, frame + 38, 16) == 0);
 	FUZZ_CHECK(frame[22] != 0xff);
-	FUZZ_CHECK(memcmp(sf->src6, config.gateway_ip6, 16) != 0);
-	FUZZ_CHECK(memcmp(sf->src6, config.gateway_ll6, 16) != 0);
+	FUZZ_CHECK(memcmp(sf->src6, fuzz_link.gateway_ip6, 16) != 0);
+	FUZZ_CHECK(memcmp(sf->src6, fuzz_link.gateway_ll6, 16) != 0);
 	FUZZ_CHECK(verdict == SHIELD_ND ||
-	    memcmp(sf->src6, config.prefix6, 8) == 0 ||
+	    memcmp(sf->src6, fuzz_link.prefix6, 8) == 0 ||
 	    (sf->src6[0] == 0xfe && (sf->src6[1] & 0xc0) == 0x80));
 	FUZZ_CHECK(verdict == SHIELD_ND || verdict == SHIELD_DHCP6 ||
 	    frame[38] != 0xff);
 	if (verdict == SHIELD_ND) {
 		FUZZ_CHECK(frame[21] == 255 && frame[20] == IPPROTO_ICMPV6);
-		FUZZ_CHECK(icmp6_checksum(frame, payload_len) == 0);
+		FUZZ_CHECK(fuzz_icmp6_sum(frame, payload_len) == 0);
 		FUZZ_CHECK(sf->icmp_type != 136 || !sf->nd_for_gateway);
 	}
 }
@@ -198,10 +171,10 @@ check_pass(enum shield_verdict verdict, const uint8_t *frame, size_t len,
     const struct shield_frame *sf)
 {
 	FUZZ_CHECK((frame[6] & 1) == 0);
-	FUZZ_CHECK(memcmp(frame + 6, config.gateway_mac, 6) != 0);
+	FUZZ_CHECK(memcmp(frame + 6, fuzz_link.gateway_mac, 6) != 0);
 	FUZZ_CHECK(sf->l3_off == 14 && sf->l3_len <= len - 14);
 	if (verdict == SHIELD_ARP) {
-		FUZZ_CHECK(sf->src_ip == config.guest_ip || sf->src_ip == 0);
+		FUZZ_CHECK(sf->src_ip == fuzz_link.guest_ip || sf->src_ip == 0);
 		return;
 	}
 	if (sf->version == 6) {
@@ -210,7 +183,7 @@ check_pass(enum shield_verdict verdict, const uint8_t *frame, size_t len,
 		FUZZ_CHECK(frame[14] == 0x45);
 		FUZZ_CHECK(checksum_of(frame + 14, 20) == 0);
 		FUZZ_CHECK(sf->l4_off == 34);
-		FUZZ_CHECK(sf->src_ip == config.guest_ip ||
+		FUZZ_CHECK(sf->src_ip == fuzz_link.guest_ip ||
 		    (sf->src_ip == 0 && verdict == SHIELD_DHCP));
 	}
 	check_error(frame + 14, sf);
@@ -229,7 +202,7 @@ check_pass(enum shield_verdict verdict, const uint8_t *frame, size_t len,
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct shield_config cfg = config;
+	struct shield_config cfg = fuzz_link;
 	struct shield_frame sf;
 	enum shield_verdict verdict;
 	uint8_t *frame;

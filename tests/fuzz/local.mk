@@ -38,10 +38,11 @@ EXTRA_DIST += tests/fuzz/corpus tests/fuzz/dict tests/fuzz/make_corpus.py \
 	tests/fuzz/corpus_netproc.py tests/fuzz/corpus_relayproc.py \
 	tests/fuzz/corpus_text.py tests/fuzz/run.sh
 
-tests_fuzz_fuzz_shield_SOURCES = tests/fuzz/fuzz_shield.c $(fuzz_main)
+fuzz_link = tests/fuzz/shield_link.c tests/fuzz/shield_link.h
+tests_fuzz_fuzz_shield_SOURCES = tests/fuzz/fuzz_shield.c $(fuzz_link) $(fuzz_main)
 tests_fuzz_fuzz_shield_LDADD = $(FUZZER_LDFLAGS) netproc/libnetproc.a \
 	ipc/libipc.a $(LIBBSD_LIBS)
-tests_fuzz_fuzz_nd_SOURCES = tests/fuzz/fuzz_nd.c $(fuzz_main)
+tests_fuzz_fuzz_nd_SOURCES = tests/fuzz/fuzz_nd.c $(fuzz_link) $(fuzz_main)
 tests_fuzz_fuzz_nd_LDADD = $(FUZZER_LDFLAGS) netproc/libnetproc.a \
 	ipc/libipc.a $(LIBBSD_LIBS)
 tests_fuzz_fuzz_fragment_SOURCES = tests/fuzz/fuzz_fragment.c $(fuzz_main)
