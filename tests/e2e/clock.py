@@ -11,6 +11,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
 
+import frames  # noqa: E402
 import sidecar  # noqa: E402
 import tap  # noqa: E402
 import traffic  # noqa: E402
@@ -19,6 +20,7 @@ import world as rig  # noqa: E402
 sidecar.need()
 BEFORE_S = 4  # until the wrap, from the start of the sidecar
 QUIET_S = 0.1  # nobody takes any more
+ASKED_S = 10  # a closed window is asked for within it, each time more seldom
 WORLD = rig.World()
 LISTENER = WORLD.server.listen()
 
@@ -50,6 +52,22 @@ def stuff(sock):
     return sent
 
 
+def is_asked(sock):
+    """Whether the guest is asked if this socket has a window again."""
+    with WORLD.guest.sniffer("eth0") as sniffer:
+        deadline = time.monotonic() + ASKED_S * tap.scale()
+        while (left := deadline - time.monotonic()) > 0:
+            sniffer.settimeout(left)
+            try:
+                packet = frames.Packet(sniffer.recv(65535))
+            except TimeoutError:
+                break
+            if packet.proto == frames.TCP and packet.ip_dst == rig.GUEST and \
+                    packet.dport == rig.port_of(sock):
+                return True
+    return False
+
+
 def crosses(wrap_ms):
     car = sidecar.Sidecar(WORLD, binary=late_start(wrap_ms))
     if not far_off(car.pid):
@@ -60,18 +78,23 @@ def crosses(wrap_ms):
     idle = traffic.pair(WORLD.guest, rig.SERVER, LISTENER)
     stuck = traffic.pair(WORLD.guest, rig.SERVER, LISTENER)
     sent = [stuff(sock) for sock in stuck]
+    silent, sender = traffic.pair(WORLD.guest, rig.SERVER, LISTENER)
+    count = stuff(sender)
     tap.ok(time.monotonic() < end, "the clock wrapped too early")
     while time.monotonic() < end + 1:
         one, other = traffic.pair(WORLD.guest, rig.SERVER, LISTENER)
         with one, other:
             traffic.greet_ends(one, other)
         time.sleep(0.02)
+    # Set before the wrap, and due after it.
+    tap.ok(is_asked(silent), "a closed window was never asked for again")
+    tap.equal(len(traffic.exact(silent, count)), count, "bytes")
     traffic.greet_ends(*idle)
     # Full windows both ways, from before it: nothing waits for 49 days.
     for reader, count in zip(reversed(stuck), sent):
         tap.equal(len(traffic.exact(reader, count)), count, "bytes")
     traffic.greet_ends(*stuck)
-    for sock in idle + stuck:
+    for sock in (*idle, *stuck, silent, sender):
         sock.close()
     vmm.check()
     sidecar.idle_for(1, car.children())
