@@ -42,6 +42,7 @@ netproc_libnetproc_a_SOURCES = \
 	netproc/gateway/icmp_datagram.c \
 	netproc/gateway/packet.c netproc/gateway/packet.h \
 	netproc/gateway/ra.c netproc/gateway/ra.h \
+	netproc/flow/ack.c netproc/flow/ack.h \
 	netproc/flow/assoc.c netproc/flow/assoc.h \
 	netproc/flow/blocks.c netproc/flow/blocks.h \
 	netproc/flow/client.c netproc/flow/client.h \

@@ -23,6 +23,7 @@
 #include "ipc/child_base.h"
 #include "ipc/clock.h"
 #include "ipc/journal.h"
+#include "netproc/flow/ack.h"
 #include "netproc/flow/end.h"
 #include "netproc/flow/tcp.h"
 #include "netproc/flow/turn.h"
@@ -197,7 +198,7 @@ netproc_prepare(struct netproc *np)
 	    blocks_init(&np->blocks, BLOCK_POOL_BYTES) == -1 ||
 	    link_init(np) == -1 || gateway_init(np) == -1 ||
 	    lwip_port_init() == -1 || tcp_setup(np) == -1 ||
-	    orphans_find(np) == -1)
+	    acks_init(np) == -1 || orphans_find(np) == -1)
 		fatal("not enough memory to start");
 	np->flows.journal = np->journal;
 	np->ev_tick = event_new(np->base, -1, 0, on_tick, np);

@@ -84,6 +84,8 @@ struct netproc {
 	struct flow_list touched; /* have something to do at the turn's end */
 	struct flow_list again;	  /* the pump stopped at its bound, not at
 				     the end of the data */
+	struct flow_list acks;	  /* that wait, the first due first */
+	struct event *ev_ack;
 	uint8_t hash_key[SIPHASH_KEY_LEN];
 	uint64_t evict_ms;  /* when an idle flow was last looked for */
 	uint16_t next_port; /* the gateway's end of an inbound flow */

@@ -3,6 +3,7 @@
 
 #include <event2/event.h>
 
+#include "ipc/clock.h"
 #include "relayproc/lend.h"
 #include "relayproc/meter.h"
 #include "relayproc/relayproc.h"
@@ -18,6 +19,10 @@
  */
 
 #define LEND_RETRY_MS 10
+
+/* How long FLOW_CLOSED may wait, and for what share of the slots. */
+#define LEND_CLOSED_MS	  5
+#define LEND_CLOSED_SHARE 8
 
 static int
 lend_one(struct relayproc *rp, const struct flow *flow)
@@ -65,17 +70,60 @@ lend_later(struct relayproc *rp, int error)
 				     on_lend_retry, rp, &pause) == 0;
 }
 
+/*
+ * netproc is in no hurry to hear FLOW_CLOSED, but for the slot: each wakes it
+ * for nothing else.  So they go with the next flow that it is told of, or soon,
+ * or when there are many for the number of slots.
+ */
+static void
+closed_note(struct relayproc *rp, const struct flow *flow, uint64_t now_ms)
+{
+	if (rp->nclosed == 0)
+		rp->closed_ms = now_ms + LEND_CLOSED_MS;
+	rp->closed[rp->nclosed].slot = flow->slot;
+	rp->closed[rp->nclosed].generation = flow->generation;
+	rp->nclosed++;
+	if (rp->nclosed == LEND_CLOSED_MAX ||
+	    rp->nclosed * LEND_CLOSED_SHARE >= rp->flows.noutbound)
+		lend_closed_tell(rp);
+}
+
+void
+lend_closed_tell(struct relayproc *rp)
+{
+	const struct ipc_empty closed = { 0 };
+	unsigned int i;
+
+	for (i = 0; i < rp->nclosed; i++)
+		relayproc_tell_slot(rp, IPC_FLOW_CLOSED, rp->closed[i].slot,
+		    rp->closed[i].generation, &closed, sizeof(closed));
+	rp->nclosed = 0;
+}
+
+uint64_t
+lend_deadline_ms(const struct relayproc *rp)
+{
+	return (rp->nclosed > 0 ? rp->closed_ms : UINT64_MAX);
+}
+
+void
+lend_expire(struct relayproc *rp, uint64_t now_ms)
+{
+	if (lend_deadline_ms(rp) <= now_ms)
+		lend_closed_tell(rp);
+}
+
 void
 lend_pump(struct relayproc *rp)
 {
 	struct flow *flow;
 
-	if (rp->peer_lost)
+	if (rp->peer_lost || TAILQ_EMPTY(&rp->flows.list[FLOW_LENDING]))
 		return;
 	while ((flow = TAILQ_FIRST(&rp->flows.list[FLOW_LENDING])) != NULL) {
 		if (lend_one(rp, flow) == -1) {
 			lend_later(rp, errno);
-			return;
+			break;
 		}
 		flow_move(&rp->flows, flow, FLOW_LENT, 0);
 		if (flow_is_inbound(flow))
@@ -84,6 +132,7 @@ lend_pump(struct relayproc *rp)
 			rp->counters.opened++;
 		splice_start(rp, flow);
 	}
+	lend_closed_tell(rp);
 }
 
 void
@@ -126,8 +175,6 @@ void
 lend_close(struct relayproc *rp, struct flow *flow,
     enum flow_close_reason reason)
 {
-	const struct ipc_empty closed = { 0 };
-
 	if (reason == FLOW_CLOSE_DONE && flow->state == FLOW_LENT &&
 	    splice_drain(rp, flow))
 		return;
@@ -142,8 +189,7 @@ lend_close(struct relayproc *rp, struct flow *flow,
 	lend_socket_drop(rp, flow);
 	flow_move(&rp->flows, flow, FLOW_FREE, 0);
 	if (!flow_is_inbound(flow))
-		relayproc_tell(rp, IPC_FLOW_CLOSED, flow, &closed,
-		    sizeof(closed));
+		closed_note(rp, flow, clock_now_ms());
 }
 
 static void
@@ -162,6 +208,7 @@ reset_list(struct relayproc *rp, enum flow_state state)
 void
 lend_reset_all(struct relayproc *rp)
 {
+	rp->nclosed = 0;
 	reset_list(rp, FLOW_WAITING);
 	reset_list(rp, FLOW_CONNECTING);
 	reset_list(rp, FLOW_LENDING);

@@ -17,6 +17,11 @@ void lend_pump(struct relayproc *rp);
 void lend_close(struct relayproc *rp, struct flow *flow,
     enum flow_close_reason reason);
 
+/* FLOW_CLOSED, for the flows that have ended, is said a little later. */
+void lend_closed_tell(struct relayproc *rp);
+void lend_expire(struct relayproc *rp, uint64_t now_ms);
+uint64_t lend_deadline_ms(const struct relayproc *rp);
+
 /* Resets the connections of all flows, and tells netproc of none. */
 void lend_reset_all(struct relayproc *rp);
 

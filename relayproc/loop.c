@@ -21,16 +21,24 @@
  */
 
 void
-relayproc_tell(struct relayproc *rp, enum ipc_type type,
-    const struct flow *flow, const void *payload, size_t len)
+relayproc_tell_slot(struct relayproc *rp, enum ipc_type type, uint32_t slot,
+    uint32_t generation, const void *payload, size_t len)
 {
 	if (rp->peer_lost)
 		return;
-	if (channel_send(&rp->peer, type, flow->slot, flow->generation, payload,
-		len) == -1 &&
+	if (channel_send(&rp->peer, type, slot, generation, payload, len) ==
+		-1 &&
 	    errno == ENOBUFS)
 		relayproc_accuse(rp, IPC_E_QUOTA, type);
 	channel_event_kick(&rp->peer_ev);
+}
+
+void
+relayproc_tell(struct relayproc *rp, enum ipc_type type,
+    const struct flow *flow, const void *payload, size_t len)
+{
+	relayproc_tell_slot(rp, type, flow->slot, flow->generation, payload,
+	    len);
 }
 
 void
@@ -181,6 +189,7 @@ timer_set(struct relayproc *rp, uint64_t now_ms)
 	    resolver_deadline_ms(&rp->resolver));
 	deadline_ms = min_ms(deadline_ms, assoc_deadline_ms(&rp->assocs));
 	deadline_ms = min_ms(deadline_ms, splice_deadline_ms(rp, now_ms));
+	deadline_ms = min_ms(deadline_ms, lend_deadline_ms(rp));
 	/* A pause that waits for the channel has no time, but 0. */
 	if (rp->publish.resume_ms > now_ms)
 		deadline_ms = min_ms(deadline_ms, rp->publish.resume_ms);
@@ -215,6 +224,7 @@ settle(struct relayproc *rp)
 	splice_settle(rp, now_ms);
 	resolver_expire(rp, now_ms);
 	udp_assoc_expire(rp, now_ms);
+	lend_expire(rp, now_ms);
 	if (!rp->peer_lost) {
 		outbound_admit(rp, now_ms);
 		lend_pump(rp);

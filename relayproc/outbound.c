@@ -61,12 +61,13 @@ static void on_writable(evutil_socket_t fd, short what, void *arg);
 static int
 socket_start(struct relayproc *rp, struct flow *flow)
 {
-	flow->fd = tcp_connect_start(&flow->peer, flow->peer_port, flow->mss);
+	flow->fd = tcp_connect_start(&flow->peer, flow->peer_port, flow->mss,
+	    &flow->answered);
 	if (flow->fd == -1)
 		return (errno);
 	event_assign(&flow->ev, rp->base, flow->fd, EV_WRITE | EV_PERSIST,
 	    on_writable, flow);
-	if (event_add(&flow->ev, NULL) == 0)
+	if (flow->answered || event_add(&flow->ev, NULL) == 0)
 		return (0);
 	close(flow->fd);
 	flow->fd = -1;
@@ -109,17 +110,18 @@ resolver_turn(struct relayproc *rp, struct flow *flow)
 	return (resolver_dial(rp, flow) == 0);
 }
 
+/* The connect has come to an end, well or not. */
 static void
-on_writable(evutil_socket_t fd, short what, void *arg)
+outbound_answered(struct relayproc *rp, struct flow *flow)
 {
-	struct flow *flow = arg;
-	struct relayproc *rp = flow->owner;
 	int error;
 
-	(void)what;
-	error = tcp_connect_result(fd, &flow->peer, flow->peer_port);
-	if (error != 0 && resolver_turn(rp, flow))
-		return;
+	while ((error = tcp_connect_result(flow->fd, &flow->peer,
+		    flow->peer_port)) != 0 &&
+	    resolver_turn(rp, flow)) {
+		if (!flow->answered)
+			return;
+	}
 	if (error == 0 && splice_open(rp, flow) == -1)
 		error = errno;
 	if (error != 0) {
@@ -130,6 +132,16 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 	budget_release(&rp->budget, &flow->charged);
 	flow_move(&rp->flows, flow, FLOW_LENDING, 0);
 	lend_pump(rp);
+}
+
+static void
+on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct flow *flow = arg;
+
+	(void)fd;
+	(void)what;
+	outbound_answered(flow->owner, flow);
 }
 
 /* A place in the budget was taken for this flow. */
@@ -146,6 +158,8 @@ outbound_dial(struct relayproc *rp, struct flow *flow, uint64_t now_ms)
 		error = socket_start(rp, flow);
 	if (error != 0)
 		outbound_refused(rp, flow, error);
+	else if (flow->answered)
+		outbound_answered(rp, flow);
 }
 
 /*

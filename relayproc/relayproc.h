@@ -54,6 +54,8 @@ struct relay_counters {
 #undef X
 };
 
+#define LEND_CLOSED_MAX 16
+
 struct relayproc {
 	struct channel parent, peer, dgram;
 	struct channel_event parent_ev, peer_ev, dgram_ev;
@@ -61,7 +63,12 @@ struct relayproc {
 	struct event *timer;   /* the earliest of all deadlines */
 	struct event *ev_lend; /* room in the channel to netproc */
 	int lend_retry;	       /* a timer stands in for it */
-	uint64_t timer_ms;     /* what timer is set to, UINT64_MAX: not */
+	struct lend_closed {
+		uint32_t slot, generation;
+	} closed[LEND_CLOSED_MAX]; /* flows whose end netproc is to hear of */
+	unsigned int nclosed;
+	uint64_t closed_ms; /* when, at the latest */
+	uint64_t timer_ms;  /* what timer is set to, UINT64_MAX: not */
 
 	struct ipc_config_relayproc config;
 	int hello;		 /* HELLO has come */
@@ -130,6 +137,8 @@ void relayproc_free(struct relayproc *rp);
  */
 void relayproc_tell(struct relayproc *rp, enum ipc_type type,
     const struct flow *flow, const void *payload, size_t len);
+void relayproc_tell_slot(struct relayproc *rp, enum ipc_type type,
+    uint32_t slot, uint32_t generation, const void *payload, size_t len);
 
 /*
  * netproc broke the protocol: at the end of this round the parent is told and

@@ -50,7 +50,7 @@ tables_init(struct relayproc *rp)
 	const size_t flows = (size_t)config->max_flows + config->max_inbound;
 	/* A spliced flow has two ends to tell of on top. */
 	const size_t ring = (config->splice ? 3 : 1) * flows + PEER_RING_HIGH +
-	    CHANNEL_BATCH;
+	    LEND_CLOSED_MAX + CHANNEL_BATCH;
 	uint64_t seed;
 
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))

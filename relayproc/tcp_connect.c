@@ -77,8 +77,25 @@ tcp_prepare(int fd)
 	return (setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)));
 }
 
+/*
+ * A server that is near has answered before connect(2) returns, which says
+ * EINPROGRESS all the same: asked again, it says what came.  0, or -1.
+ */
+static int
+connect_begin(int fd, const struct sockaddr *sa, socklen_t len, int *answered)
+{
+	*answered = connect(fd, sa, len) == 0;
+	if (*answered)
+		return (0);
+	if (errno != EINPROGRESS)
+		return (-1);
+	*answered = connect(fd, sa, len) == 0;
+	return (*answered || errno == EALREADY || errno == EINTR ? 0 : -1);
+}
+
 int
-tcp_connect_start(const struct ipc_addr *dst, uint16_t port, uint16_t mss)
+tcp_connect_start(const struct ipc_addr *dst, uint16_t port, uint16_t mss,
+    int *answered)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = addr_to_sockaddr(dst, port, &ss);
@@ -96,8 +113,7 @@ tcp_connect_start(const struct ipc_addr *dst, uint16_t port, uint16_t mss)
 	if (tcp_prepare(fd) == 0 &&
 	    setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &announced,
 		sizeof(announced)) == 0 &&
-	    (connect(fd, (struct sockaddr *)&ss, len) == 0 ||
-		errno == EINPROGRESS))
+	    connect_begin(fd, (struct sockaddr *)&ss, len, answered) == 0)
 		return (fd);
 	error = errno;
 	close(fd);

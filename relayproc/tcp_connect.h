@@ -9,15 +9,17 @@
 
 /*
  * Starts a connect to dst, port in host byte order, mss the guest's in bytes.
- * Returns owned: a non-blocking socket that will become writable; or -1 with
- * errno, that of connect(2) included.
+ * Returns owned: a non-blocking socket that will become writable, or is
+ * connected (answered is 1 then); or -1 with errno, that of connect(2)
+ * included.
  */
-int tcp_connect_start(const struct ipc_addr *dst, uint16_t port, uint16_t mss);
+int tcp_connect_start(const struct ipc_addr *dst, uint16_t port, uint16_t mss,
+    int *answered);
 
 /*
- * The outcome, once the socket that was to reach dst is writable: 0 or an
- * errno value.  Never call it after the socket was lent: the error is told
- * once, and is netproc's then.
+ * The outcome, once the socket that was to reach dst is writable or connected.
+ * 0, or an errno value.  Never call it after the socket was lent: the error is
+ * told once, and is netproc's then.
  */
 int tcp_connect_result(int fd, const struct ipc_addr *dst, uint16_t port);
 

@@ -123,7 +123,8 @@ struct flow {
 	uint8_t syn[FLOW_SYN_MAX];
 	size_t syn_len;
 	size_t syn_l4_off;
-	uint32_t irs; /* the guest's initial sequence number */
+	uint32_t irs;	 /* the guest's initial sequence number */
+	uint64_t syn_ms; /* when it came */
 
 	/* guest to host */
 	struct iovec turn[FLOW_IOV_MAX]; /* of this turn, where they were
@@ -133,7 +134,13 @@ struct flow {
 	int broken;	       /* errno of the socket: reset the guest */
 	int guest_fin;	       /* the guest sends no more */
 	int shut_wr;	       /* and the host has been told */
-	int ack_owed;
+	int ack_owed;	       /* and all that follows is of ack.c */
+	int ack_waits;	       /* for an answer: it is in netproc.acks */
+	int ack_is_late;       /* none came */
+	unsigned int ack_patience;
+	uint32_t acked; /* the guest's sequence number that it was told */
+	uint64_t ack_due_ms;
+	TAILQ_ENTRY(flow) ack_entry;
 	uint32_t window;      /* bytes granted to the guest's window */
 	uint32_t window_used; /* consumed since the grant grew */
 

@@ -66,6 +66,7 @@ flow_open(struct netproc *np, const struct flow_tuple *tuple, uint64_t hash,
 	}
 	COUNT(np, FLOWS_OUT);
 	syn_hold(flow, frame, sf);
+	flow->syn_ms = np->now_ms;
 	if (flow_step(flow, FLOW_EV_SYN, np->now_ms) == -1)
 		fatalx("slot %u is given out in state %d",
 		    (unsigned int)flow->slot, (int)flow->state);
@@ -137,7 +138,8 @@ segment_to_lwip(struct netproc *np, struct flow *flow, uint64_t hash,
 			return;
 		}
 		copy = sf->tcp_seq != flow->pcb->rcv_nxt;
-		if (flow->ack_owed)
+		/* lwIP acknowledges every second one at once, if it may. */
+		if (flow->ack_owed && sf->payload_len > 0)
 			tcp_clear_flags(flow->pcb, TF_ACK_DELAY);
 	}
 	demux_enter(&np->demux, hash);

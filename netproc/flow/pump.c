@@ -121,14 +121,16 @@ pump_window_first(const struct flow *flow)
  * could then be too short for the guest to send, and nobody would go on.
  */
 static void
-window_tell(struct flow *flow)
+window_tell(struct flow *flow, u32_t opened)
 {
 	struct tcp_pcb *pcb = flow->pcb;
 	const u32_t told = pcb->rcv_ann_right_edge - pcb->rcv_nxt;
 
-	if (told >= flow->window / 2 || pcb->rcv_wnd < flow->window / 2)
-		return;
-	pcb->rcv_ann_wnd = pcb->rcv_wnd;
+	if (opened < TCP_WND_UPDATE_THRESHOLD) {
+		if (told >= flow->window / 2 || pcb->rcv_wnd < flow->window / 2)
+			return;
+		pcb->rcv_ann_wnd = pcb->rcv_wnd;
+	}
 	tcp_set_flags(pcb, TF_ACK_DELAY);
 	flow->ack_owed = 1;
 }
@@ -138,7 +140,6 @@ pump_window_open(struct flow *flow, size_t n)
 {
 	struct tcp_pcb *pcb = flow->pcb;
 	uint32_t share, less;
-	size_t step;
 
 	if (pcb == NULL)
 		return;
@@ -158,11 +159,11 @@ pump_window_open(struct flow *flow, size_t n)
 		n -= less;
 		flow->window -= less;
 	}
-	for (; n > 0; n -= step) {
-		step = n < UINT16_MAX ? n : UINT16_MAX;
-		tcp_recved(pcb, (u16_t)step);
-	}
-	window_tell(flow);
+	/* tcp_recved(), but for the acknowledgment: that is ack_turn()'s. */
+	if (n > TCP_WND_MAX(pcb) - pcb->rcv_wnd)
+		n = TCP_WND_MAX(pcb) - pcb->rcv_wnd;
+	pcb->rcv_wnd += (tcpwnd_size_t)n;
+	window_tell(flow, tcp_update_rcv_ann_wnd(pcb));
 }
 
 /* Takes n written bytes off what waited, then off the turn's pieces. */

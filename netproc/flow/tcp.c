@@ -13,6 +13,7 @@
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/tcp.h"
 
+#include "netproc/flow/ack.h"
 #include "netproc/flow/client.h"
 #include "netproc/flow/dns_flow.h"
 #include "netproc/flow/end.h"
@@ -134,6 +135,7 @@ flow_up(struct flow *flow, struct tcp_pcb *pcb)
 	COUNT(np, FLOWS_ESTABLISHED);
 	flow->used_ms = np->now_ms;
 	flow->down_seq = pcb->snd_lbb;
+	ack_begin(flow);
 	flow->guest_mss = pcb->mss;
 	flow->window = (uint32_t)TCP_WND_MAX(pcb);
 	if ((pcb->flags & TF_WND_SCALE) != 0) {
@@ -246,6 +248,7 @@ tcp_flow_opened(struct flow *flow, const struct ipc_flow_opened *opened, int fd)
 	}
 	flow->fd = fd;
 	flow->spliced = (int)opened->spliced;
+	ack_host_answered(flow);
 	intercept_replay(flow);
 	if (flow->pcb == NULL)
 		end_flow(flow, FLOW_CLOSE_RESET);

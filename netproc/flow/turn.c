@@ -10,6 +10,7 @@
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/tcp.h"
 
+#include "netproc/flow/ack.h"
 #include "netproc/flow/end.h"
 #include "netproc/flow/pump.h"
 #include "netproc/flow/turn.h"
@@ -27,6 +28,7 @@ turn_untouch(struct flow *flow)
 		TAILQ_REMOVE(&np->again, flow, again);
 	flow->is_touched = 0;
 	flow->is_again = 0;
+	ack_end(flow);
 }
 
 void
@@ -72,18 +74,6 @@ pass_ends(struct flow *flow)
 	}
 }
 
-/* One acknowledgment for all that a turn brought. */
-static void
-acknowledge(struct flow *flow)
-{
-	if (flow->ack_owed && flow->pcb != NULL &&
-	    (flow->pcb->flags & TF_ACK_DELAY) != 0) {
-		tcp_ack_now(flow->pcb);
-		tcp_output(flow->pcb);
-	}
-	flow->ack_owed = 0;
-}
-
 static void
 flow_turn(struct flow *flow)
 {
@@ -101,7 +91,7 @@ flow_turn(struct flow *flow)
 		return;
 	}
 	pass_ends(flow);
-	acknowledge(flow);
+	ack_turn(flow);
 	flow->deadline_ms = 0;
 	if (flow->guest_fin || flow->host_fin)
 		flow->deadline_ms = np->now_ms + FLOW_HALF_CLOSED_MS;

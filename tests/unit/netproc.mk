@@ -1,5 +1,6 @@
 # netproc's framing, buffers and flow table.
 netproc_tests = \
+	tests/unit/test_ack \
 	tests/unit/test_flow_assoc \
 	tests/unit/test_blocks \
 	tests/unit/test_coalesce \
@@ -19,6 +20,9 @@ netproc_test_libs = netproc/libnetproc.a netproc/lwip/liblwip.a \
 	sandbox/libsandbox.a ipc/libipc.a $(LIBEVENT_LIBS) $(SECCOMP_LIBS) \
 	$(LIBBSD_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_flow_assoc_LDADD = $(netproc_test_libs)
+tests_unit_test_ack_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
+tests_unit_test_ack_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=netproc_wake
+tests_unit_test_ack_LDADD = $(netproc_test_libs)
 tests_unit_test_blocks_LDADD = $(netproc_test_libs)
 tests_unit_test_coalesce_SOURCES = tests/unit/test_coalesce.c \
 	netproc/flow/coalesce.c

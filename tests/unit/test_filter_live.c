@@ -68,6 +68,12 @@ call_make(const void *arg)
 	return (SURVIVED);
 }
 
+static int
+call_bare(const void *arg)
+{
+	return (((const struct call *)arg)->fn());
+}
+
 static void
 each_allowed_call_passes(void **state)
 {
@@ -189,15 +195,31 @@ close_as_x32(void)
 #endif
 
 static void
-a_call_of_another_architecture_kills(void **state)
+a_call_of_i386_kills(void **state)
 {
 #ifdef __x86_64__
-	struct call call = { .role = ROLE_NETPROC };
+	struct call call = { .role = ROLE_NETPROC, .fn = close_as_i386 };
 
 	(void)state;
-	call.fn = close_as_i386;
+	/* Some hypervisors have no such gate: SIGSEGV, filter or none. */
+	if (!FORKED_EXITED(forked(call_bare, &call), SURVIVED)) {
+		print_message("no int $0x80 on this machine\n");
+		skip();
+	}
 	assert_true(FORKED_SIGSYS(forked(call_make, &call)));
-	call.fn = close_as_x32;
+#else
+	(void)state;
+	skip();
+#endif
+}
+
+static void
+a_call_of_x32_kills(void **state)
+{
+#ifdef __x86_64__
+	struct call call = { .role = ROLE_NETPROC, .fn = close_as_x32 };
+
+	(void)state;
 	assert_true(FORKED_SIGSYS(forked(call_make, &call)));
 #else
 	(void)state;
@@ -372,7 +394,8 @@ main(void)
 		cmocka_unit_test(each_allowed_call_passes),
 		cmocka_unit_test(each_argument_perturbed_kills),
 		cmocka_unit_test(each_call_off_the_list_kills),
-		cmocka_unit_test(a_call_of_another_architecture_kills),
+		cmocka_unit_test(a_call_of_i386_kills),
+		cmocka_unit_test(a_call_of_x32_kills),
 		cmocka_unit_test(every_way_to_end_ends),
 		cmocka_unit_test(malloc_works_behind_every_filter),
 		cmocka_unit_test(an_event_loop_runs_behind_netprocs_filter),

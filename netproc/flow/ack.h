@@ -1,0 +1,36 @@
+#ifndef NETPROC_FLOW_ACK_H
+#define NETPROC_FLOW_ACK_H
+
+struct flow;
+struct netproc;
+
+/*
+ * When the guest is told that its bytes have come: once a turn, at its end.
+ *
+ * What is less than a segment, and on its way to a server that is near, is
+ * probably a request: it waits ACK_WAIT_MS for the answer, which carries the
+ * acknowledgment along and saves the guest a frame (RFC 9293 3.8.6.3 allows
+ * 500 ms).  A flow whose answers are slower soon is not waited for any more.
+ */
+#define ACK_WAIT_MS 1
+
+/* The handshake with the host took so long at most: the server is near. */
+#define ACK_NEAR_MS 2
+
+/* 0, or -1 with errno.  free is for a test. */
+int acks_init(struct netproc *np);
+void acks_free(struct netproc *np);
+
+/* The host has answered the connect: now, after flow->syn_ms. */
+void ack_host_answered(struct flow *flow);
+
+/* The flow is up. */
+void ack_begin(struct flow *flow);
+
+/* The end of a turn: acknowledges what is owed, or lets it wait. */
+void ack_turn(struct flow *flow);
+
+/* The flow ends. */
+void ack_end(struct flow *flow);
+
+#endif

@@ -1,0 +1,94 @@
+#!/usr/bin/python3
+"""When the guest is told that its bytes have come: once a turn, with the
+answer where one is near, and always."""
+
+import os
+import sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
+
+import frames  # noqa: E402
+import segments  # noqa: E402
+import sidecar  # noqa: E402
+import tap  # noqa: E402
+import traffic  # noqa: E402
+import world as rig  # noqa: E402
+
+sidecar.need()
+ACK, PSH = frames.ACK, frames.PSH
+PORT = 7000
+REQUESTS = 50
+
+WORLD = rig.World()
+CAR = sidecar.Sidecar(WORLD)
+LISTENER = WORLD.server.listen(rig.SERVER, PORT)
+WIRE = frames.Wire(CAR.path)
+
+
+def opened():
+    hand = segments.Hand(WIRE, PORT)
+    _, server = hand.open(LISTENER)
+    server.settimeout(5)
+    return hand, server
+
+
+def acknowledged(hand):
+    return hand.hear(lambda p: p.ack == hand.seq)
+
+
+def segment(hand, data=b""):
+    """As it goes on the wire: several in one write are of one turn."""
+    return frames.segment(hand.sport, PORT, rig.GUEST, rig.SERVER,
+                          flags=ACK, data=data, seq=hand.seq, ack=hand.ack,
+                          window=65535)
+
+
+@tap.case("data is acknowledged, though an empty segment came right after")
+def _():
+    hand, server = opened()
+    with server:
+        for _ in range(20):
+            data = segment(hand, b"d" * 100)
+            hand.seq += 100
+            WIRE.sock.sendall(b"".join(
+                len(frame).to_bytes(4, "big") + frame
+                for frame in (data, segment(hand))))
+            tap.ok(acknowledged(hand), "no acknowledgment")
+        hand.reset()
+
+
+@tap.case("a short request to a near server is acknowledged by its answer")
+def _():
+    hand, server = opened()
+    with server:
+        by_answer = 0
+        for _ in range(REQUESTS):
+            hand.say(ACK | PSH, b"?")
+            traffic.exact(server, 1)
+            server.sendall(b"!")
+            packet = acknowledged(hand)
+            by_answer += len(packet.data)
+            if not packet.data:
+                hand.read(1, acknowledge=False)
+            else:
+                hand.ack += 1
+        # Not each: the machine may have been busy for the millisecond.
+        tap.ok(by_answer > 0, "each had a frame of its own")
+        hand.reset()
+
+
+@tap.case("what is not answered is acknowledged all the same")
+def _():
+    hand, server = opened()
+    with server:
+        for size in (1, 1400, 1460, 1):
+            hand.say(ACK | PSH, b"d" * size)
+            packet = acknowledged(hand)
+            tap.ok(packet, "%d bytes: no acknowledgment" % size)
+            tap.equal(packet.data, b"", "data")
+        tap.equal(len(traffic.exact(server, 2862)), 2862, "bytes")
+        hand.reset()
+
+
+tap.run(sidecar.tell(CAR))
