@@ -5,6 +5,7 @@ relayproc_tests = \
 	tests/unit/test_budget \
 	tests/unit/test_relay_flow \
 	tests/unit/test_relay_flow_live \
+	tests/unit/test_relay_flow_told \
 	tests/unit/test_relay_flow_jailed \
 	tests/unit/test_relay_lend \
 	tests/unit/test_relay_splice \
@@ -50,6 +51,10 @@ tests_unit_test_relay_splice_LDADD = $(relayproc_test_libs)
 tests_unit_test_relay_flow_live_SOURCES = tests/unit/test_relay_flow_live.c \
 	$(relay_life)
 tests_unit_test_relay_flow_live_LDADD = $(relayproc_test_libs)
+
+tests_unit_test_relay_flow_told_SOURCES = tests/unit/test_relay_flow_told.c \
+	$(relay_life)
+tests_unit_test_relay_flow_told_LDADD = $(relayproc_test_libs)
 
 tests_unit_test_relay_flow_jailed_SOURCES = \
 	tests/unit/test_relay_flow_jailed.c $(relay_life) $(relay_jail)

@@ -1,0 +1,151 @@
+/* When netproc hears of a flow: wake-ups are what a connection costs. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/relay_life.h"
+
+#define SHARE 8 /* of the slots, one part in so many */
+#define FEW   4
+
+static void
+expect_next(struct life *life, enum ipc_type type, uint32_t slot)
+{
+	struct ipc_msg msg;
+
+	assert_int_equal(channel_recv(&life->peer, &msg), CHANNEL_MESSAGE);
+	assert_string_equal(ipc_name(msg.hdr.type), ipc_name(type));
+	assert_int_equal(msg.hdr.flow, slot);
+	channel_msg_done(&msg);
+}
+
+static void
+expect_nothing(struct life *life)
+{
+	struct ipc_msg msg;
+
+	assert_int_equal(channel_recv(&life->peer, &msg), CHANNEL_EMPTY);
+}
+
+static void
+a_near_server_is_lent_in_the_round_of_the_request(void **state)
+{
+	struct life *life = *state;
+	uint16_t port;
+	int fd;
+
+	start_with_loopback(life);
+	fd = life_listen(&port, 1);
+	life_open(life, 0, "127.0.0.1", port);
+	life_turn(life);
+	expect_next(life, IPC_FLOW_OPENED, 0);
+	close(fd);
+}
+
+static void
+a_near_refusal_is_told_in_the_round_of_the_request(void **state)
+{
+	struct life *life = *state;
+	uint16_t port;
+
+	start_with_loopback(life);
+	close(life_listen(&port, 1));
+	life_open(life, 0, "127.0.0.1", port);
+	life_turn(life);
+	expect_next(life, IPC_FLOW_FAILED, 0);
+}
+
+static void
+an_end_is_told_behind_the_next_flow(void **state)
+{
+	struct life *life = *state;
+	struct pair pair;
+
+	start_with_loopback(life);
+	pair = pair_open(life, 0);
+	life_close(life, 0, pair.generation, FLOW_CLOSE_DONE);
+	life_open(life, 1, "127.0.0.1", pair.port);
+	life_turn(life);
+	expect_next(life, IPC_FLOW_OPENED, 1);
+	expect_next(life, IPC_FLOW_CLOSED, 0);
+	close(pair.lent);
+	pair_free(&pair);
+}
+
+static void
+ends_of_many_of_the_slots_are_told_at_once(void **state)
+{
+	struct life *life = *state;
+	struct pair pair[64 / SHARE];
+	const uint32_t n = life->config.max_flows / SHARE;
+	uint32_t i;
+
+	assert_int_equal(n, 64 / SHARE);
+	start_with_loopback(life);
+	for (i = 0; i < n; i++)
+		pair[i] = pair_open(life, i);
+	for (i = 0; i < n; i++)
+		life_close(life, i, pair[i].generation, FLOW_CLOSE_DONE);
+	life_turn(life);
+	for (i = 0; i < n; i++)
+		expect_next(life, IPC_FLOW_CLOSED, i);
+	expect_nothing(life);
+	for (i = 0; i < n; i++) {
+		close(pair[i].lent);
+		pair_free(&pair[i]);
+	}
+}
+
+/* With few slots each is missed. */
+static void
+with_few_slots_an_end_is_told_at_once(void **state)
+{
+	struct life *life = *state;
+	struct pair pair;
+
+	life->config.max_flows = FEW;
+	start_with_loopback(life);
+	pair = pair_open(life, 0);
+	life_close(life, 0, pair.generation, FLOW_CLOSE_DONE);
+	life_turn(life);
+	expect_next(life, IPC_FLOW_CLOSED, 0);
+	close(pair.lent);
+	pair_free(&pair);
+}
+
+static void
+an_end_is_told_soon_though_nothing_else_happens(void **state)
+{
+	struct life *life = *state;
+	struct pair pair;
+
+	start_with_loopback(life);
+	pair = pair_open(life, 0);
+	life_close(life, 0, pair.generation, FLOW_CLOSE_DONE);
+	life_expect_closed(life, 0);
+	close(pair.lent);
+	pair_free(&pair);
+}
+
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, life_setup, life_teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_near_server_is_lent_in_the_round_of_the_request),
+		TEST(a_near_refusal_is_told_in_the_round_of_the_request),
+		TEST(an_end_is_told_behind_the_next_flow),
+		TEST(ends_of_many_of_the_slots_are_told_at_once),
+		TEST(with_few_slots_an_end_is_told_at_once),
+		TEST(an_end_is_told_soon_though_nothing_else_happens),
+	};
+
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}
