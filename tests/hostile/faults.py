@@ -7,6 +7,8 @@ descriptor is lost, and nothing spins."""
 
 import errno
 import os
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -27,6 +29,7 @@ SHORT = 0
 ROUND_LIMIT_S = 0.25
 N_MAX = int(os.environ.get("FAULTS_N", "12"))  # of one call and one error
 FREE_WITHIN_S = 5
+UNREAD_S = 0.03
 
 NR = {"read": 0, "write": 1, "close": 3, "readv": 19, "writev": 20,
       "socket": 41, "connect": 42, "sendmsg": 46, "recvmsg": 47,
@@ -70,9 +73,13 @@ if sidecar.RELAY == "splice":
         "socketpair": ["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS"],
     })
 PARENT = {
+    "accept4": LATER + SCARCE + ["EMFILE", "ENFILE", "ECONNABORTED"],
     "recvmsg": LATER + SCARCE,
-    "writev": ["EINTR"] + SCARCE,
+    "sendmsg": LATER + SCARCE,
+    "writev": LATER + SCARCE,
+    "write": LATER + ["ENOSPC"],
     "epoll_wait": ["EINTR"],
+    "epoll_ctl": ["ENOMEM", "ENOSPC"],
 }
 
 
@@ -111,19 +118,23 @@ class Failer:
 
 
 class Rig:
-    def __init__(self):
+    def __init__(self, role):
+        self.role = role
         self.world = rig.World()
+        self.control = self.world.path("control")
         # A port of the host's that nobody else in its namespace uses.
         self.published = 8080
         self.car = sidecar.Sidecar(
             self.world, "--publish", "%d:80" % self.published,
-            "--connect-rate", "100000", "--max-restarts", "1000")
+            "--connect-rate", "100000", "--max-restarts", "1000",
+            "--control", self.control)
         self.vmm = sidecar.Vmm(self.world, self.car.path)
         self.guest = self.world.guest
         self.echo = self.world.server.listen()
         traffic.echo_server(self.echo)
         self.udp = self.world.server.udp("0.0.0.0")
         rig.thread(self._echo_udp)
+        self.sink = self.world.server.listen()
         self.inside = self.guest.listen(port=80)
         traffic.echo_server(self.inside)
         self.open_old()
@@ -151,8 +162,43 @@ class Rig:
             sock.sendto(b"word", (rig.SERVER, rig.port_of(self.udp)))
             tap.equal(sock.recv(100), b"word", "datagram")
 
+    def _unread(self):
+        """A server that sends what the guest does not read, then resets."""
+        guest, server = traffic.pair(self.guest, rig.SERVER, self.sink)
+        with guest:
+            server.setblocking(False)
+            until = time.monotonic() + UNREAD_S * tap.scale()
+            while time.monotonic() < until:
+                try:
+                    server.send(bytes(65536))
+                except BlockingIOError:
+                    time.sleep(0.001)
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                              struct.pack("ii", 1, 0))
+            server.close()
+
+    def _asked(self, limit_s):
+        """The operator asks how it stands."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
+            sock.settimeout(limit_s)
+            sock.connect(self.control)
+            sock.send(b"status")
+            tap.ok(sock.recv(4096), "no answer")
+
+    def _told(self):
+        """The host's addresses change, and a denial is logged."""
+        for verb in ("add", "del"):
+            self.world.host.ip("addr %s 203.0.113.77/32 dev lo" % verb)
+        with self.guest.udp() as sock:
+            sock.sendto(b"word", ("169.254.169.254", 80))
+
     def acts(self, limit_s):
         port = rig.port_of(self.echo)
+        if self.role == "netproc":
+            yield self._unread
+        if self.role == "parent":
+            yield lambda: self._asked(limit_s)
+            yield self._told
         yield lambda: self._tcp(self.guest, rig.SERVER, port, limit_s)
         yield lambda: self._datagram(limit_s)
         yield lambda: self._tcp(self.world.host, "127.0.0.1", self.published,
@@ -223,7 +269,7 @@ CARS = {}
 
 def car_of(role):
     if role not in CARS:
-        CARS[role] = Rig()
+        CARS[role] = Rig(role)
         CARS[role].round()
         time.sleep(0.2)
     return CARS[role]
@@ -249,6 +295,7 @@ def campaign(role, calls):
             finally:
                 failer.close()
             tap.note("%s" % hits)
+            tap.ok(any(hits.values()), "none in a round: nothing was shown")
             at_rest(car, 2 * (sum(hits.values()) + len(hits)))
 
 
