@@ -85,11 +85,13 @@ host_addrs_parse(const void *bytes, size_t len, host_addr_fn *fn, void *arg)
 }
 
 static void
-snapshot_apply(const struct ipc_host_addr *change, void *arg)
+list_apply(const struct ipc_host_addr *change, void *arg)
 {
 	struct host_addrs *addrs = arg;
 	uint32_t i;
 
+	if (addrs->n == HOST_ADDRS_FULL)
+		return;
 	for (i = 0; i < addrs->n; i++) {
 		if (!addr_equal(&addrs->list[i], &change->addr))
 			continue;
@@ -97,20 +99,19 @@ snapshot_apply(const struct ipc_host_addr *change, void *arg)
 			addrs->list[i] = addrs->list[--addrs->n];
 		return;
 	}
-	/* A full list is refused by snapshot(). */
-	if (change->present && addrs->n < HOST_ADDRS_MAX)
+	if (change->present)
 		addrs->list[addrs->n++] = change->addr;
 }
 
 static int
 snapshot(struct host_addrs *addrs)
 {
-	struct telling telling = { .fn = snapshot_apply, .arg = addrs };
+	struct telling telling = { .fn = list_apply, .arg = addrs };
 
 	if (rtnetlink_snapshot(addrs->fd, RTM_GETADDR, AF_UNSPEC, tell,
 		&telling) == -1)
 		return (-1);
-	if (addrs->n == HOST_ADDRS_MAX) {
+	if (addrs->n > HOST_ADDRS_MAX) {
 		errno = E2BIG;
 		return (-1);
 	}
@@ -131,11 +132,28 @@ host_addrs_open(struct host_addrs *addrs)
 	return (0);
 }
 
+/* Somebody who wants to hear of a change, after the list has it. */
+struct listener {
+	struct host_addrs *addrs;
+	host_addr_fn *fn;
+	void *arg;
+};
+
+static void
+list_and_tell(const struct ipc_host_addr *change, void *arg)
+{
+	const struct listener *listener = arg;
+
+	list_apply(change, listener->addrs);
+	listener->fn(change, listener->arg);
+}
+
 int
 host_addrs_read(struct host_addrs *addrs, host_addr_fn *fn, void *arg)
 {
 	static _Alignas(8) uint8_t buf[RTNETLINK_BYTES];
-	struct telling telling = { .fn = fn, .arg = arg };
+	struct listener listener = { addrs, fn, arg };
+	struct telling telling = { .fn = list_and_tell, .arg = &listener };
 	ssize_t n;
 
 	for (;;) {

@@ -9,16 +9,23 @@
 
 /*
  * The host's own addresses (rtnetlink(7)), which the egress floor denies:
- * a snapshot at the start, then what the kernel announces.
+ * a snapshot at the start, then what the kernel announces.  The list is kept
+ * up to date, since a relayproc that takes another's place begins with it.
  */
 
 /* A host with more addresses is refused at start. */
 #define HOST_ADDRS_MAX 1024
 
+/*
+ * More than relayproc's policy remembers (POLICY_HOST_ADDRS_MAX): with so many
+ * it denies everything, and a list that was full once stays so.
+ */
+#define HOST_ADDRS_FULL 2049
+
 struct host_addrs {
 	int fd; /* NETLINK_ROUTE, subscribed, non-blocking */
 	uint32_t n;
-	struct ipc_addr list[HOST_ADDRS_MAX]; /* of the snapshot */
+	struct ipc_addr list[HOST_ADDRS_FULL];
 };
 
 typedef void host_addr_fn(const struct ipc_host_addr *change, void *arg);
@@ -34,7 +41,7 @@ enum rtnetlink_result host_addrs_parse(const void *bytes, size_t len,
 int host_addrs_open(struct host_addrs *addrs);
 
 /*
- * Takes what has arrived since.  0; or -1 with errno ENOBUFS when the kernel
+ * Takes what has arrived since, into the list and to fn.  0; or -1 with errno ENOBUFS when the kernel
  * had to drop announcements: a new dump has been asked for, and its answers
  * come here.
  */

@@ -4,6 +4,7 @@ named in the log, and never seen on the wire."""
 
 import errno
 import os
+import signal
 import sys
 import time
 
@@ -116,6 +117,27 @@ def _():
         WORLD.host.ip("addr add %s/32 dev h0" % later)
         guest.car.log.wait("host address .*%s" % later.replace(".", r"\."))
         guest.denied(later)
+        WORLD.host.ip("addr del %s/32 dev h0" % later)
+
+
+@tap.case("who takes a lost child's place knows what the host has got since, "
+          "and what it has not any more")
+def _():
+    later, sooner = "198.51.100.9", "198.51.100.10"
+    WORLD.host.ip("addr add %s/32 dev h0" % sooner)
+    with Behind("--log-level", "debug") as guest:
+        guest.denied(sooner)
+        WORLD.host.ip("addr add %s/32 dev h0" % later,
+                      "addr del %s/32 dev h0" % sooner)
+        for address in (later, sooner):
+            guest.car.log.wait("host address .*%s"
+                               % address.replace(".", r"\."))
+        os.kill(guest.car.children()["netproc"], signal.SIGKILL)
+        guest.car.log.wait("replaced in")
+        guest.denied(later)
+        WORLD.server.ip("addr add %s/32 dev lo" % sooner)
+        guest.reached(sooner)
+        WORLD.server.ip("addr del %s/32 dev lo" % sooner)
         WORLD.host.ip("addr del %s/32 dev h0" % later)
 
 
