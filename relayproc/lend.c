@@ -148,26 +148,47 @@ lend_socket_drop(struct relayproc *rp, struct flow *flow)
 	flow->fd = -1;
 }
 
-/* The last look at a connection. */
 static void
-count_bytes(struct relayproc *rp, const struct flow *flow, int in_order)
+count_bytes(struct relayproc *rp, const struct meter *meter)
 {
-	struct meter meter;
-
-	meter_read(flow->fd, in_order, &meter);
-	rp->counters.tcp_bytes_out += meter.out;
-	rp->counters.tcp_bytes_in += meter.in;
+	rp->counters.tcp_bytes_out += meter->out;
+	rp->counters.tcp_bytes_in += meter->in;
 }
 
 /* Only what is connected can be reset. */
 static void
 socket_reset(struct relayproc *rp, struct flow *flow)
 {
+	struct meter meter;
+
 	if (flow->state != FLOW_LENT && flow->state != FLOW_LENDING &&
 	    flow->state != FLOW_DRAINING)
 		return;
-	count_bytes(rp, flow, 0);
+	meter_read(flow->fd, 0, &meter);
+	count_bytes(rp, &meter);
 	tcp_reset(flow->fd);
+	flow->fd = -1;
+}
+
+/*
+ * Both halves have ended, says netproc.  It could keep its reference of a lent
+ * socket and go on, uncounted and beyond its slots: the kernel is asked.
+ */
+static void
+socket_finish(struct relayproc *rp, struct flow *flow, int lent)
+{
+	struct meter meter;
+
+	if (flow->state != FLOW_LENT && flow->state != FLOW_DRAINING)
+		return;
+	meter_read(flow->fd, 1, &meter);
+	if (lent && !meter.over) {
+		rp->counters.closed_early++;
+		socket_reset(rp, flow);
+		return;
+	}
+	count_bytes(rp, &meter);
+	tcp_finish(flow->fd);
 	flow->fd = -1;
 }
 
@@ -175,17 +196,19 @@ void
 lend_close(struct relayproc *rp, struct flow *flow,
     enum flow_close_reason reason)
 {
+	const int lent = flow->splice == NULL;
+
 	if (reason == FLOW_CLOSE_DONE && flow->state == FLOW_LENT &&
 	    splice_drain(rp, flow))
 		return;
+	/* Bytes of the guest's are missing, of which netproc need not know. */
+	if (splice_is_broken(flow))
+		reason = FLOW_CLOSE_RESET;
 	splice_drop(rp, flow);
-	if (reason != FLOW_CLOSE_DONE) {
+	if (reason == FLOW_CLOSE_DONE)
+		socket_finish(rp, flow, lent);
+	else
 		socket_reset(rp, flow);
-	} else if (flow->state == FLOW_LENT || flow->state == FLOW_DRAINING) {
-		count_bytes(rp, flow, 1);
-		tcp_finish(flow->fd);
-		flow->fd = -1;
-	}
 	lend_socket_drop(rp, flow);
 	flow_move(&rp->flows, flow, FLOW_FREE, 0);
 	if (!flow_is_inbound(flow))

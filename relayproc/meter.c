@@ -34,6 +34,14 @@ peer_has_ended(uint8_t state, int in_order)
 	}
 }
 
+/* Our end has been said, and the peer's has come, or a reset. */
+static int
+is_over(uint8_t state)
+{
+	return (state == STATE_TIME_WAIT || state == STATE_CLOSE ||
+	    state == STATE_LAST_ACK || state == STATE_CLOSING);
+}
+
 void
 meter_read(int fd, int in_order, struct meter *meter)
 {
@@ -47,6 +55,7 @@ meter_read(int fd, int in_order, struct meter *meter)
 	meter->out = info.tcpi_bytes_sent - info.tcpi_bytes_retrans;
 	if (in_order)
 		meter->out += info.tcpi_notsent_bytes;
+	meter->over = is_over(info.tcpi_state);
 	meter->in = info.tcpi_bytes_received;
 	if (meter->in > 0 && peer_has_ended(info.tcpi_state, in_order))
 		meter->in--;

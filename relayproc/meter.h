@@ -11,6 +11,7 @@
 struct meter {
 	uint64_t out; /* bytes that the host's network has got */
 	uint64_t in;  /* bytes that came from it */
+	int over;     /* neither half carries anything any more */
 };
 
 /*

@@ -32,6 +32,7 @@
 	X(over_budget)	 /* ... and got none within a second */ \
 	X(accepted)	 /* inbound flows, lent or spliced */ \
 	X(inbound_full)	 /* clients reset for want of a slot, or a stream */ \
+	X(closed_early)	 /* said to have ended, and had not: reset */ \
 	X(tcp_bytes_out) /* of flows that have ended; see meter.h */ \
 	X(tcp_bytes_in)	 /* ... */ \
 	X(dns_queries)	 /* from the guest */ \

@@ -248,6 +248,7 @@ ended_tell(struct relayproc *rp, struct splice *s, enum flow_end end)
 static void
 flow_broken(struct relayproc *rp, struct splice *s)
 {
+	s->broken = 1;
 	way_cut(&rp->splices.pipes, &s->up);
 	way_cut(&rp->splices.pipes, &s->down);
 	wait_in(s, NULL);
@@ -408,6 +409,12 @@ splice_drain(struct relayproc *rp, struct flow *flow)
 	flow_move(&rp->flows, flow, FLOW_DRAINING, clock_now_ms() + DRAIN_MS);
 	splice_run(rp, s);
 	return (1);
+}
+
+int
+splice_is_broken(const struct flow *flow)
+{
+	return (flow->splice != NULL && flow->splice->broken);
 }
 
 void

@@ -36,6 +36,7 @@ struct splice {
 	int near, far;		       /* ends of the stream, owned, or -1 */
 	struct event host_ev, near_ev; /* edge-triggered, both ways */
 	int watched;		       /* they are in the loop */
+	int broken;		       /* bytes were lost: it ends by a reset */
 	struct splice_way up, down;    /* to the host, to netproc */
 	TAILQ_ENTRY(splice) entry;
 	struct splice_list *waits_in; /* NULL: waits for events alone */
@@ -79,6 +80,9 @@ void splice_shut_wr(struct relayproc *rp, struct flow *flow);
  * their way, the flow is DRAINING and splice.c ends it; 0: it is done.
  */
 int splice_drain(struct relayproc *rp, struct flow *flow);
+
+/* It was cut short: whatever netproc says, the host is to see a reset. */
+int splice_is_broken(const struct flow *flow);
 
 /* Takes the stream and its bytes away, before the socket is closed. */
 void splice_drop(struct relayproc *rp, struct flow *flow);

@@ -466,6 +466,16 @@ pair_free(struct pair *pair)
 	close(pair->listener);
 }
 
+void
+pair_end(struct life *life, struct pair *pair)
+{
+	assert_int_equal(shutdown(pair->lent, SHUT_WR), 0);
+	assert_int_equal(server_reads(life, pair->server), 0);
+	assert_int_equal(shutdown(pair->server, SHUT_WR), 0);
+	assert_int_equal(server_reads(life, pair->lent), 0);
+	close(pair->lent);
+}
+
 int
 server_reads(struct life *life, int fd)
 {

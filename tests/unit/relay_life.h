@@ -110,6 +110,9 @@ struct pair pair_open(struct life *life, uint32_t slot);
 /* Closes the server's side; lent is the test's to close. */
 void pair_free(struct pair *pair);
 
+/* Both halves end in order, as netproc brings it about; lent is closed. */
+void pair_end(struct life *life, struct pair *pair);
+
 /* What the server reads next: bytes, 0 at the end, or minus errno. */
 int server_reads(struct life *life, int fd);
 

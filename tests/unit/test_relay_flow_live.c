@@ -35,10 +35,9 @@ a_connect_is_lent_and_carries_data_both_ways(void **state)
 	assert_int_equal(write(pair.server, "pong!", 5), 5);
 	life_wait_readable(life, pair.lent);
 	assert_int_equal(read(pair.lent, buf, sizeof(buf)), 5);
-	close(pair.lent);
+	pair_end(life, &pair);
 	life_close(life, 0, pair.generation, FLOW_CLOSE_DONE);
 	life_expect_closed(life, 0);
-	assert_int_equal(server_reads(life, pair.server), 0);
 	assert_int_equal(life->rp->counters.opened, 1);
 	pair_free(&pair);
 }

@@ -134,10 +134,54 @@ what_a_connection_carried_is_counted(void **state)
 	pair_free(&pair);
 }
 
+static void
+an_end_that_is_only_said_is_a_reset(void **state)
+{
+	struct life *life = *state;
+	struct pair pair;
+
+	start_with_loopback(life);
+	pair = pair_open(life, 0);
+	assert_int_equal(write(pair.lent, "four", 4), 4);
+	assert_int_equal(server_reads(life, pair.server), 4);
+	life_close(life, 0, pair.generation, FLOW_CLOSE_DONE);
+	life_expect_closed(life, 0);
+	/* Our reference is of no use any more. */
+	assert_int_equal(server_reads(life, pair.server), -ECONNRESET);
+	assert_int_equal(send(pair.lent, "more", 4, MSG_NOSIGNAL), -1);
+	assert_int_equal(life->rp->counters.closed_early, 1);
+	assert_int_equal(life->rp->counters.tcp_bytes_out, 4);
+	close(pair.lent);
+	pair_free(&pair);
+}
+
+static void
+half_an_end_is_none(void **state)
+{
+	struct life *life = *state;
+	struct pair pair;
+
+	start_with_loopback(life);
+	pair = pair_open(life, 0);
+	assert_int_equal(shutdown(pair.lent, SHUT_WR), 0);
+	assert_int_equal(server_reads(life, pair.server), 0);
+	life_close(life, 0, pair.generation, FLOW_CLOSE_DONE);
+	life_expect_closed(life, 0);
+	assert_int_equal(life->rp->counters.closed_early, 1);
+	assert_int_equal(send(pair.server, "more", 4, MSG_NOSIGNAL), -1);
+	close(pair.lent);
+	pair_free(&pair);
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+		    an_end_that_is_only_said_is_a_reset, life_setup,
+		    life_teardown),
+		cmocka_unit_test_setup_teardown(half_an_end_is_none, life_setup,
+		    life_teardown),
 		cmocka_unit_test(
 		    lending_past_the_quota_in_flight_is_tried_again),
 		cmocka_unit_test_setup_teardown(
