@@ -118,11 +118,11 @@ rule_matches(const struct ipc_rule *rule, unsigned int proto,
 
 /*
  * What allows must name where the packets end up; what denies may name any
- * form.  Returns borrowed: the first rule, or NULL; unsafe picks which rules
- * are looked at.
+ * form.  On the floor a mere --allow says nothing.  Returns borrowed: the
+ * first rule, or NULL.
  */
 static const struct ipc_rule *
-rule_find(const struct policy *policy, int unsafe, unsigned int proto,
+rule_find(const struct policy *policy, int on_floor, unsigned int proto,
     const struct addr_forms *forms, uint16_t port)
 {
 	const struct ipc_rule *rule;
@@ -130,7 +130,7 @@ rule_find(const struct policy *policy, int unsafe, unsigned int proto,
 
 	for (i = 0; i < policy->nrules; i++) {
 		rule = &policy->rules[i];
-		if ((rule->action == RULE_UNSAFE_ALLOW) != unsafe)
+		if (on_floor && rule->action == RULE_ALLOW)
 			continue;
 		if (rule_matches(rule, proto, &forms->inner, port))
 			return (rule);
@@ -208,12 +208,25 @@ check_gateway(const struct policy *policy, unsigned int proto, uint16_t port,
 	}
 }
 
+/* What of the floor it is on, or POLICY_ALLOWED. */
+static enum policy_kind
+floor_of(const struct policy *policy, const struct addr_forms *forms,
+    const struct addr_class_row *row)
+{
+	if (row != NULL && row->class == ADDR_FLOOR)
+		return (POLICY_FLOOR);
+	if (is_host_addr(policy, forms))
+		return (POLICY_HOST_ADDR);
+	return (is_link(policy, forms) ? POLICY_LINK : POLICY_ALLOWED);
+}
+
 void
 policy_check(const struct policy *policy, unsigned int proto,
     const struct ipc_addr *dst, uint16_t port, struct policy_answer *answer)
 {
 	const struct addr_class_row *row;
 	const struct ipc_rule *rule;
+	enum policy_kind floor;
 	struct addr_forms forms;
 
 	addr_canonicalise(dst, &forms);
@@ -221,23 +234,18 @@ policy_check(const struct policy *policy, unsigned int proto,
 	answer->dial = forms.dial;
 	answer->dial_port = port;
 	row = class_of(&forms);
-	rule = rule_find(policy, 0, proto, &forms, port);
+	floor = floor_of(policy, &forms, row);
+	rule = rule_find(policy, floor != POLICY_ALLOWED, proto, &forms, port);
 	if (port == 0 && (proto == IPPROTO_TCP || proto == IPPROTO_UDP))
 		answer_set(answer, POLICY_PORT_ZERO, NULL);
 	else if (is_gateway(policy, &forms))
 		check_gateway(policy, proto, port, answer);
-	else if (rule_find(policy, 1, proto, &forms, port) != NULL)
-		answer_set(answer, POLICY_ALLOWED, NULL);
-	else if (row != NULL && row->class == ADDR_FLOOR)
-		answer_set(answer, POLICY_FLOOR, row);
-	else if (is_host_addr(policy, &forms))
-		answer_set(answer, POLICY_HOST_ADDR, NULL);
-	else if (is_link(policy, &forms))
-		answer_set(answer, POLICY_LINK, NULL);
 	else if (rule != NULL)
 		answer_set(answer,
-		    rule->action == RULE_ALLOW ? POLICY_ALLOWED : POLICY_RULE,
+		    rule->action == RULE_DENY ? POLICY_RULE : POLICY_ALLOWED,
 		    NULL);
+	else if (floor != POLICY_ALLOWED)
+		answer_set(answer, floor, floor == POLICY_FLOOR ? row : NULL);
 	else if (row != NULL && row->class == ADDR_PRIVATE)
 		answer_set(answer, POLICY_PRIVATE, row);
 	else

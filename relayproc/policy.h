@@ -12,11 +12,11 @@
  * policy_check() and of the manual:
  *
  *	1. the gateway's address: host services, or refused
- *	2. --unsafe-allow
+ *	2. --allow, --deny and --unsafe-allow, first match; of what is on the
+ *	   floor --allow says nothing
  *	3. the floor: addr_class.h, the host's own addresses, the link
- *	4. --allow and --deny, first match
- *	5. private ranges
- *	6. --default-egress
+ *	4. private ranges
+ *	5. --default-egress
  */
 
 /*

@@ -222,7 +222,7 @@ judge_gateway(const struct policy *policy, unsigned int proto, uint16_t port)
 
 /* The rules alone: 1 allows, -1 denies, 0 says nothing. */
 static int
-judge_rules(const struct policy *policy, int unsafe, unsigned int proto,
+judge_rules(const struct policy *policy, int on_floor, unsigned int proto,
     uint16_t port, const struct ipc_addr *inner, const struct ipc_addr *dial)
 {
 	const struct ipc_rule *rule;
@@ -230,7 +230,7 @@ judge_rules(const struct policy *policy, int unsafe, unsigned int proto,
 
 	for (i = 0; i < policy->nrules; i++) {
 		rule = &policy->rules[i];
-		if (unsafe != (rule->action == RULE_UNSAFE_ALLOW))
+		if (on_floor && rule->action == RULE_ALLOW)
 			continue;
 		if (rule->action == RULE_DENY &&
 		    (names(rule, proto, inner, port) ||
@@ -243,12 +243,27 @@ judge_rules(const struct policy *policy, int unsafe, unsigned int proto,
 	return (0);
 }
 
+/* The floor alone; POLICY_ALLOWED where it is not. */
+static enum policy_kind
+judge_floor(const struct policy *policy, const struct ipc_addr *inner,
+    const struct ipc_addr *dial)
+{
+	if (class_of(inner) == 'f' || class_of(dial) == 'f')
+		return (POLICY_FLOOR);
+	if (is_of_host(policy, inner, dial))
+		return (POLICY_HOST_ADDR);
+	if (in_net(inner, &policy->gateway, policy->prefix_len) ||
+	    in_net(inner, &policy->gateway6, policy->prefix_len6))
+		return (POLICY_LINK);
+	return (POLICY_ALLOWED);
+}
+
 static enum policy_kind
 judge(const struct policy *policy, unsigned int proto,
     const struct ipc_addr *dst, uint16_t port)
 {
 	struct ipc_addr inner, dial;
-	char in, out;
+	enum policy_kind floor;
 	int said;
 
 	unwrap(dst, &inner, &dial);
@@ -256,21 +271,14 @@ judge(const struct policy *policy, unsigned int proto,
 		return (POLICY_PORT_ZERO);
 	if (same(&inner, &policy->gateway) || same(&inner, &policy->gateway6))
 		return (judge_gateway(policy, proto, port));
-	if (judge_rules(policy, 1, proto, port, &inner, &dial) != 0)
-		return (POLICY_ALLOWED);
-	in = class_of(&inner);
-	out = class_of(&dial);
-	if (in == 'f' || out == 'f')
-		return (POLICY_FLOOR);
-	if (is_of_host(policy, &inner, &dial))
-		return (POLICY_HOST_ADDR);
-	if (in_net(&inner, &policy->gateway, policy->prefix_len) ||
-	    in_net(&inner, &policy->gateway6, policy->prefix_len6))
-		return (POLICY_LINK);
-	said = judge_rules(policy, 0, proto, port, &inner, &dial);
+	floor = judge_floor(policy, &inner, &dial);
+	said = judge_rules(policy, floor != POLICY_ALLOWED, proto, port, &inner,
+	    &dial);
 	if (said != 0)
 		return (said > 0 ? POLICY_ALLOWED : POLICY_RULE);
-	if (in == 'p' || out == 'p')
+	if (floor != POLICY_ALLOWED)
+		return (floor);
+	if (class_of(&inner) == 'p' || class_of(&dial) == 'p')
 		return (POLICY_PRIVATE);
 	return (policy->default_allow ? POLICY_ALLOWED : POLICY_DEFAULT);
 }

@@ -200,14 +200,26 @@ only_unsafe_allow_opens_the_floor_and_only_where_it_says(void **state)
 {
 	struct policy *policy = *state;
 
-	rule(policy, RULE_DENY, "0.0.0.0/0");
+	rule(policy, RULE_ALLOW, "0.0.0.0/0");
 	rule(policy, RULE_UNSAFE_ALLOW, "127.0.0.0/8");
 	expect_everywhere(policy, "127.0.0.1", POLICY_ALLOWED);
 	expect_everywhere(policy, "169.254.169.254", POLICY_FLOOR);
-	expect_everywhere(policy, "8.8.8.8", POLICY_RULE);
 	expect(policy, "::1", POLICY_FLOOR);
 	rule(policy, RULE_UNSAFE_ALLOW, "::1");
 	expect(policy, "::1", POLICY_ALLOWED);
+}
+
+static void
+a_deny_holds_on_the_floor_where_it_comes_first(void **state)
+{
+	struct policy *policy = *state;
+
+	rule(policy, RULE_DENY, "169.254.169.254");
+	rule(policy, RULE_UNSAFE_ALLOW, "169.254.0.0/16");
+	rule(policy, RULE_DENY, "169.254.7.0/24");
+	expect_everywhere(policy, "169.254.169.254", POLICY_RULE);
+	expect_everywhere(policy, "169.254.7.7", POLICY_ALLOWED);
+	expect_everywhere(policy, "127.0.0.1", POLICY_FLOOR);
 }
 
 static void
@@ -403,6 +415,7 @@ main(void)
 		TEST(every_row_of_the_floor_beats_every_allow),
 		TEST(every_private_range_is_denied_until_an_allow_names_it),
 		TEST(only_unsafe_allow_opens_the_floor_and_only_where_it_says),
+		TEST(a_deny_holds_on_the_floor_where_it_comes_first),
 		TEST(an_allow_of_a_wrapping_prefix_opens_nothing_wrapped),
 		TEST(a_deny_of_a_wrapping_prefix_holds),
 		TEST(the_first_rule_that_matches_decides),
