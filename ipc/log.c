@@ -1,9 +1,12 @@
 /*
- * File-scope state: the process's name, level and sink.  One of each exists
- * in a process, and fatal() must reach them from anywhere.
+ * File-scope state: the process's name, level and sink, and what stderr did
+ * not take.  One of each exists in a process, and fatal() must reach them from
+ * anywhere.
  */
 
 #include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +24,7 @@ static const char *log_name = "sallyport";
 static enum log_level log_level = LOG_LEVEL_INFO;
 static log_sink *sink_fn;
 static void *sink_arg;
+static uint64_t lines_lost; /* since the last that stderr took */
 
 static const char *const level_names[] = {
 	[LOG_LEVEL_ERROR] = "error",
@@ -90,8 +94,20 @@ format_utc(time_t now, char *buf, size_t size)
 	    second / 60 % 60, second % 60);
 }
 
-void
-log_line(enum log_level level, const char *name, const char *text)
+/*
+ * Nobody may read stderr, and who waits for that does nothing else: not even
+ * SIGTERM.  What has room for anything takes a line (PIPE_BUF, pipe(7)).
+ */
+static int
+stderr_has_room(void)
+{
+	struct pollfd pfd = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	return (poll(&pfd, 1, 0) != 0);
+}
+
+static void
+line_write(enum log_level level, const char *name, const char *text)
 {
 	char stamp[64], line[4 * LOG_LINE_MAX + 160];
 	char safe[4 * LOG_LINE_MAX + 1], cut[LOG_LINE_MAX];
@@ -100,8 +116,6 @@ log_line(enum log_level level, const char *name, const char *text)
 	size_t off, len;
 	int n;
 
-	if (level > log_level)
-		return;
 	clock_gettime(CLOCK_REALTIME, &ts);
 	format_utc(ts.tv_sec, stamp, sizeof(stamp));
 	strlcpy(cut, text, sizeof(cut));
@@ -116,6 +130,25 @@ log_line(enum log_level level, const char *name, const char *text)
 		if (done <= 0)
 			return;
 	}
+}
+
+void
+log_line(enum log_level level, const char *name, const char *text)
+{
+	char notice[64];
+
+	if (level > log_level)
+		return;
+	if (lines_lost > 0 && stderr_has_room()) {
+		snprintf(notice, sizeof(notice),
+		    "%" PRIu64 " lines lost: nobody read stderr", lines_lost);
+		lines_lost = 0;
+		line_write(LOG_LEVEL_WARN, log_name, notice);
+	}
+	if (stderr_has_room())
+		line_write(level, name, text);
+	else
+		lines_lost++;
 }
 
 const char *

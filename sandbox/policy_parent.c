@@ -81,10 +81,12 @@ static const struct filter_rule rules[] = {
 	/* children */
 #ifdef __NR_poll
 	{ CALL(poll), { ANY, LONG(1), ANY },
-	    "room in a new child's channel for its configuration" },
+	    "room in a new child's channel for its configuration, and in "
+	    "stderr for a line" },
 #else
 	{ CALL(ppoll), { ANY, LONG(1), ANY, LONG(0) },
-	    "room in a new child's channel for its configuration" },
+	    "room in a new child's channel for its configuration, and in "
+	    "stderr for a line" },
 #endif
 	{ CALL(waitid), { INT(P_PIDFD), ANY, ANY, BITS(WEXITED | WNOHANG) },
 	    "how the VMM's command ended" },

@@ -328,6 +328,36 @@ def _():
     tap.equal(twice.stdout, done.stdout, "the canonical form, read again")
 
 
+@tap.case("a stderr that nobody reads holds up nothing")
+def _():
+    reader, stderr = os.pipe()
+    ready, ready_write = os.pipe()
+    path = WORLD.path("unread")
+    process = WORLD.host.popen(
+        [sidecar.SALLYPORT, "--ready-fd", str(ready_write), "--socket", path],
+        stderr=stderr, pass_fds=[ready_write])
+    WORLD.closing(lambda: process.poll() is None and process.kill())
+    tap.ok(os.read(ready, 20), "not ready")
+    os.set_blocking(stderr, False)
+    for size in (4096, 1):
+        try:
+            while os.write(stderr, b"z" * size):
+                pass
+        except BlockingIOError:
+            pass
+    os.set_blocking(stderr, True)
+    # Each has its line: a VMM that comes, one that goes, a loss, the end.
+    for _ in range(2):
+        wire = frames.Wire(path)
+        wire.alive()
+        wire.close()
+    process.terminate()
+    tap.equal(process.wait(10 * tap.scale()), 0, "status")
+    os.close(stderr)
+    with os.fdopen(reader, "rb") as file:
+        tap.ok(b"vmm gone" not in file.read(), "it was not full")
+
+
 @tap.case("sallyportctl tells how it stands")
 def _():
     ctl = os.path.join(sidecar.BUILD, "sallyportctl")

@@ -54,6 +54,37 @@ a_line_begins_with_the_time_and_the_process(void **state)
 }
 
 static void
+what_stderr_has_no_room_for_is_counted_and_told(void **state)
+{
+	static char bytes[65536];
+	int fds[2], saved;
+	ssize_t n;
+
+	(void)state;
+	log_init("test", LOG_LEVEL_INFO);
+	assert_return_code(pipe2(fds, O_NONBLOCK), errno);
+	while (write(fds[1], bytes, sizeof(bytes)) > 0)
+		;
+	saved = dup(STDERR_FILENO);
+	dup2(fds[1], STDERR_FILENO);
+	log_line(LOG_LEVEL_INFO, "test", "one");
+	log_line(LOG_LEVEL_INFO, "test", "two");
+	while (read(fds[0], bytes, sizeof(bytes)) > 0)
+		;
+	log_line(LOG_LEVEL_INFO, "test", "three");
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	close(fds[1]);
+	n = read(fds[0], captured, sizeof(captured) - 1);
+	assert_true(n >= 0);
+	captured[n] = '\0';
+	close(fds[0]);
+	assert_non_null(strstr(captured, ": warning: 2 lines lost"));
+	assert_non_null(strstr(captured, ": three\n"));
+	assert_null(strstr(captured, "one"));
+}
+
+static void
 bytes_of_a_guest_forge_no_line_and_drive_no_terminal(void **state)
 {
 	const char *p;
@@ -130,6 +161,8 @@ main(void)
 		cmocka_unit_test(a_line_begins_with_the_time_and_the_process),
 		cmocka_unit_test(
 		    bytes_of_a_guest_forge_no_line_and_drive_no_terminal),
+		cmocka_unit_test(
+		    what_stderr_has_no_room_for_is_counted_and_told),
 		cmocka_unit_test(an_overlong_text_is_cut_to_one_line),
 		cmocka_unit_test(a_line_beyond_the_level_is_not_written),
 		cmocka_unit_test(
