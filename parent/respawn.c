@@ -97,7 +97,7 @@ clearing_advance(struct parent *parent)
 static void
 leave(struct parent *parent)
 {
-	peer_end(&parent->leaving);
+	peer_lost(&parent->leaving, NULL); /* and heard out */
 	if (peer_put_aside(&parent->leaving, &parent->relayproc) == 0)
 		run_timer_set(parent->respawn.ev_leave, RESPAWN_LEAVE_MS);
 }

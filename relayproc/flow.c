@@ -213,6 +213,7 @@ flow_open(struct flow_table *table, uint32_t slot, uint32_t generation,
 		return (IPC_E_STATE);
 	f->generation = generation;
 	f->shut_wr = 0;
+	f->counted = 0;
 	flow_move(table, f, FLOW_WAITING, deadline_ms);
 	*flow = f;
 	return (IPC_OK);
@@ -235,6 +236,7 @@ flow_accept(struct flow_table *table, int fd)
 	flow->generation++;
 	flow->fd = fd;
 	flow->shut_wr = 0;
+	flow->counted = 0;
 	flow_move(table, flow, FLOW_LENDING, 0);
 	return (flow);
 }

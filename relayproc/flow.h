@@ -40,6 +40,7 @@ struct flow {
 	uint16_t guest_port;	 /* inbound: what the guest listens on */
 	uint32_t preserve;	 /* inbound: said to netproc */
 	struct ipc_addr charged; /* outbound: whose place in the budget */
+	int counted;		 /* what it carried is among the counters */
 	int answered;		 /* outbound: the connect was, at once */
 	int to_resolver;	 /* outbound: any configured server will do */
 	unsigned int server, tried;

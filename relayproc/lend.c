@@ -148,9 +148,13 @@ lend_socket_drop(struct relayproc *rp, struct flow *flow)
 	flow->fd = -1;
 }
 
+/* What a connection has carried: once, whoever asks first. */
 static void
-count_bytes(struct relayproc *rp, const struct meter *meter)
+count_bytes(struct relayproc *rp, struct flow *flow, const struct meter *meter)
 {
+	if (flow->counted)
+		return;
+	flow->counted = 1;
 	rp->counters.tcp_bytes_out += meter->out;
 	rp->counters.tcp_bytes_in += meter->in;
 }
@@ -165,7 +169,7 @@ socket_reset(struct relayproc *rp, struct flow *flow)
 	    flow->state != FLOW_DRAINING)
 		return;
 	meter_read(flow->fd, 0, &meter);
-	count_bytes(rp, &meter);
+	count_bytes(rp, flow, &meter);
 	tcp_reset(flow->fd);
 	flow->fd = -1;
 }
@@ -187,7 +191,7 @@ socket_finish(struct relayproc *rp, struct flow *flow, int lent)
 		socket_reset(rp, flow);
 		return;
 	}
-	count_bytes(rp, &meter);
+	count_bytes(rp, flow, &meter);
 	tcp_finish(flow->fd);
 	flow->fd = -1;
 }
@@ -213,6 +217,23 @@ lend_close(struct relayproc *rp, struct flow *flow,
 	flow_move(&rp->flows, flow, FLOW_FREE, 0);
 	if (!flow_is_inbound(flow))
 		closed_note(rp, flow, clock_now_ms());
+}
+
+void
+lend_count_all(struct relayproc *rp)
+{
+	static const enum flow_state states[] = { FLOW_LENDING, FLOW_LENT,
+		FLOW_DRAINING };
+	struct flow *flow;
+	struct meter meter;
+	size_t i;
+
+	for (i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+		TAILQ_FOREACH(flow, &rp->flows.list[states[i]], entry) {
+			meter_read(flow->fd, 0, &meter);
+			count_bytes(rp, flow, &meter);
+		}
+	}
 }
 
 static void

@@ -22,6 +22,9 @@ void lend_closed_tell(struct relayproc *rp);
 void lend_expire(struct relayproc *rp, uint64_t now_ms);
 uint64_t lend_deadline_ms(const struct relayproc *rp);
 
+/* Counts what all connections have carried so far, and no byte more. */
+void lend_count_all(struct relayproc *rp);
+
 /* Resets the connections of all flows, and tells netproc of none. */
 void lend_reset_all(struct relayproc *rp);
 

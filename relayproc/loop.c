@@ -267,8 +267,11 @@ relayproc_end(struct relayproc *rp)
 	resolver_stop(rp);
 	udp_assoc_stop(rp);
 	udp_publish_stop(rp);
+	/* To reset thousands takes long, and who waits may kill us. */
+	lend_count_all(rp);
+	counters_log(rp);
+	(void)channel_flush(&rp->parent);
 	lend_reset_all(rp);
 	publish_stop(rp);
-	counters_log(rp);
 	(void)channel_flush(&rp->parent);
 }

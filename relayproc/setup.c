@@ -12,8 +12,12 @@
 #include "relayproc/relayproc.h"
 #include "relayproc/splice.h"
 
-/* Log lines that wait for the parent; more are lost and counted. */
-#define PARENT_RING 256
+/*
+ * Words that wait for the parent.  Log lines leave room for the others, which
+ * must not be lost; more are, and are counted.
+ */
+#define PARENT_RING	 256
+#define PARENT_RING_LOGS (PARENT_RING - 32)
 
 static void
 log_to_parent(enum log_level level, const char *text, void *arg)
@@ -22,7 +26,8 @@ log_to_parent(enum log_level level, const char *text, void *arg)
 	struct ipc_log msg = { .level = level };
 
 	strlcpy(msg.text, text, sizeof(msg.text));
-	if (channel_send(&rp->parent, IPC_LOG, 0, 0, &msg, sizeof(msg)) == -1)
+	if (rp->parent.count >= PARENT_RING_LOGS ||
+	    channel_send(&rp->parent, IPC_LOG, 0, 0, &msg, sizeof(msg)) == -1)
 		rp->counters.logs_lost++;
 	channel_event_kick(&rp->parent_ev);
 }
