@@ -154,9 +154,12 @@ frame_open_journal(const struct config *config, struct frame_source *source,
 	return (0);
 }
 
+/* What netproc says is gone is gone, though it had kept the socket. */
 void
 frame_drop(struct frame_source *source)
 {
+	if (source->fd != -1 && source->listener.fd != -1)
+		(void)shutdown(source->fd, SHUT_RDWR);
 	if (source->fd != -1)
 		close(source->fd);
 	source->fd = -1;

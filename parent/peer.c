@@ -159,12 +159,30 @@ is_stopping(const struct peer *peer)
 	    peer->channel.phase == IPC_DRAIN);
 }
 
+/*
+ * netproc may lie, and relayproc alone knows what was carried: it goes as well,
+ * but has its say.
+ */
+static void
+accused_lost(struct peer *accused, const char *cause)
+{
+	struct parent *parent = accused->parent;
+
+	if (accused != &parent->relayproc || parent->state != PARENT_RUN ||
+	    parent->respawn.stage != RESPAWN_NONE) {
+		peer_lost(accused, cause);
+		return;
+	}
+	log_error("lost %s: %s", role_name(accused->child.role), cause);
+	respawn_accused(parent);
+}
+
 static void
 on_doubt(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	peer_lost(arg, "looks dead to the other, and is not");
+	accused_lost(arg, "looks dead to the other, and is not");
 }
 
 /* The end of a channel is seen before the end of a process, or without it. */
@@ -217,7 +235,7 @@ peer_violation(struct peer *peer, const void *payload)
 	    ipc_name(violation->type),
 	    ipc_strerror((enum ipc_error)violation->error),
 	    role_name(peer->child.role));
-	peer_lost(accused, cause);
+	accused_lost(accused, cause);
 	return (IPC_OK);
 }
 

@@ -170,6 +170,14 @@ respawn_lost(struct peer *peer)
 	clear(parent, other);
 }
 
+void
+respawn_accused(struct parent *parent)
+{
+	peer_say_stop(&parent->relayproc);
+	leave(parent);
+	respawn_lost(&parent->relayproc);
+}
+
 static void
 look(struct parent *parent)
 {

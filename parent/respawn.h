@@ -83,6 +83,12 @@ int respawn_watch(struct parent *parent);
  */
 void respawn_lost(struct peer *peer);
 
+/*
+ * relayproc is to go on netproc's word, which may be a lie: it leaves in
+ * order, and netproc goes as well.
+ */
+void respawn_accused(struct parent *parent);
+
 /* Both new children are ready. */
 void respawn_ready(struct parent *parent);
 

@@ -70,6 +70,8 @@ static const struct filter_rule rules[] = {
 	    "room for frames towards a VMM that has connected" },
 	{ CALL(setsockopt), { ANY, INT(SOL_SOCKET), INT(SO_PASSRIGHTS) },
 	    "a VMM that has connected can send netproc no descriptor" },
+	{ CALL(shutdown), { ANY, INT(SHUT_RDWR) },
+	    "a VMM that netproc says has left" },
 	{ CALL(close), { ANY },
 	    "a VMM that left or was refused, resolv.conf once read" },
 

@@ -31,6 +31,7 @@ MAX_FLOWS, MAX_UDP = rig_stage.MAX_FLOWS, rig_stage.MAX_UDP
 CHANNELS = [("parent", words.FD_PARENT), ("relayproc", words.FD_PEER),
             ("relayproc", words.FD_DGRAM)]
 UDP, ICMP, ICMP6 = 17, 1, 58
+ROLE_RELAYPROC, IPC_E_STATE = 2, 9  # ipc/roles.h, ipc/proto.h
 # What it may say even so, all of it zeroes; each of these is looked at below.
 HARMLESS = {"LOG", "GUEST_MAC", "FRAME_GONE", "DNS_QUERY", "DNS_DONE",
             "ASSOC_CLOSE"}
@@ -377,6 +378,46 @@ def _():
     tap.ok(sidecar.sanitized() or
            peak - before < rig_stage.GROWTH_MAX_KIB, "it grew")
     STAGE.works()
+
+
+@tap.case("an accusation of its own costs no byte of the count")
+def _():
+    accused = words.BY_NAME["VIOLATION"].record(struct.pack(
+        "<IIII", ROLE_RELAYPROC, IPC_E_STATE,
+        words.BY_NAME["FLOW_CLOSED"].number, 0))
+    with STAGE.hold("netproc") as held:
+        held.end()
+    STAGE.wait_replaced("netproc", "SIGKILL", "before")
+    before = counted()["tcp_bytes_out"]
+    guest, server = STAGE.pair()
+    with guest, server:
+        traffic.transfer(guest, server, 1000000)
+        with STAGE.hold("netproc") as held:
+            held.send(words.FD_PARENT, accused)
+        STAGE.wait_replaced("relayproc", "(says netproc)", "the accusation")
+    STAGE.car.log.wait("tcp_bytes_out=1000000")
+    tap.equal(counted()["tcp_bytes_out"] - before, 1000000, "bytes")
+    STAGE.works()
+
+
+@tap.case("a VMM that it says has gone has its link cut")
+def _():
+    world = rig.World()
+    car = sidecar.Sidecar(world)
+    wire = frames.Wire(car.path)
+    wire.alive()
+    said = words.BY_NAME["FRAME_GONE"].record(struct.pack("<II", 0, 0))
+    with puppet.Puppet(car.children()["netproc"]) as held:
+        held.send(words.FD_PARENT, said)
+        car.log.wait("vmm gone")
+        # It is held still: nobody but the parent can have done it.
+        wire.sock.settimeout(5 * tap.scale())
+        while wire.sock.recv(65536):
+            pass
+        held.end()
+    car.log.wait("replaced in")
+    frames.Wire(car.path).alive()
+    world.close()
 
 
 @tap.case("nothing is left of it: descriptors, processes, spinning")
