@@ -90,32 +90,41 @@ dns_answer_matches(const uint8_t *query, size_t query_len,
 		answer + head_len - QTYPE_QCLASS, QTYPE_QCLASS) == 0);
 }
 
-/* Writes a header with these flags, and source's question if max allows. */
+/*
+ * Writes a header with these flags; source's question and an OPT record if max
+ * allows.
+ */
 static size_t
 put_head(const uint8_t *source, size_t len, const struct dns_header *header,
-    uint8_t *out, size_t max)
+    enum dns_edns edns, uint8_t *out, size_t max)
 {
 	struct cursor_out c;
-	size_t head_len;
+	size_t head_len, opt_len;
 
 	if (max < DNS_HEADER_LEN)
 		return (0);
+	if (max < DNS_HEADER_LEN + DNS_OPT_LEN)
+		edns = DNS_EDNS_NONE;
+	opt_len = edns != DNS_EDNS_NONE ? DNS_OPT_LEN : 0;
 	head_len = dns_head_len(source, len);
-	if (head_len > max)
+	if (head_len > max - opt_len)
 		head_len = 0;
 	cursor_out_init(&c, out, max);
 	cursor_out_be16(&c, header->id);
 	cursor_out_be16(&c, header->flags);
 	cursor_out_be16(&c, head_len != 0 ? 1 : 0);
-	cursor_out_zero(&c, 6);
+	cursor_out_zero(&c, 2 + 2); /* answers, authority */
+	cursor_out_be16(&c, opt_len != 0 ? 1 : 0);
 	if (head_len != 0)
 		cursor_out_bytes(&c, source + DNS_HEADER_LEN,
 		    head_len - DNS_HEADER_LEN);
+	dns_put_opt(&c, edns);
 	return (c.len);
 }
 
 size_t
-dns_servfail(const uint8_t *query, size_t len, uint8_t *out, size_t cap)
+dns_servfail(const uint8_t *query, size_t len, enum dns_edns edns, uint8_t *out,
+    size_t cap)
 {
 	struct dns_header header;
 	struct cursor c;
@@ -125,11 +134,12 @@ dns_servfail(const uint8_t *query, size_t len, uint8_t *out, size_t cap)
 		return (0);
 	header.flags &= FLAG_OPCODE | FLAG_RD | FLAG_CD;
 	header.flags |= FLAG_QR | FLAG_RA | RCODE_SERVFAIL;
-	return (put_head(query, len, &header, out, cap));
+	return (put_head(query, len, &header, edns, out, cap));
 }
 
 size_t
-dns_truncate(const uint8_t *answer, size_t len, size_t max, uint8_t *out)
+dns_truncate(const uint8_t *answer, size_t len, enum dns_edns edns,
+    uint8_t *out, size_t max)
 {
 	struct dns_header header;
 	struct cursor c;
@@ -138,5 +148,5 @@ dns_truncate(const uint8_t *answer, size_t len, size_t max, uint8_t *out)
 	if (read_header(&c, &header) == -1)
 		return (0);
 	header.flags |= FLAG_TC;
-	return (put_head(answer, len, &header, out, max));
+	return (put_head(answer, len, &header, edns, out, max));
 }

@@ -6,6 +6,8 @@
 
 #include "ipc/addr.h"
 
+struct cursor_out;
+
 /*
  * The little of DNS (RFC 1035) that a forwarder of opaque datagrams needs:
  * the header, and where the question ends.
@@ -33,19 +35,41 @@ int dns_answer_matches(const uint8_t *query, size_t query_len,
  */
 size_t dns_head_len(const uint8_t *message, size_t len);
 
+/* How a query speaks EDNS (RFC 6891), and so the answer to it. */
+enum dns_edns {
+	DNS_EDNS_NONE,
+	DNS_EDNS_PLAIN,
+	DNS_EDNS_DO, /* DNSSEC OK, RFC 3225 3: copied into the answer */
+};
+
+#define DNS_OPT_LEN 11 /* without options */
+
+/* DNS_EDNS_NONE also where dns_opt_offset() finds no record. */
+enum dns_edns dns_edns_of(const uint8_t *query, size_t len);
+
+/* Appends an OPT record of the gateway's; nothing for DNS_EDNS_NONE. */
+void dns_put_opt(struct cursor_out *out, enum dns_edns edns);
+
+/* Longest of dns_servfail() and dns_truncate(). */
+#define DNS_SHORT_MAX (DNS_HEAD_MAX + DNS_OPT_LEN)
+
 /*
- * Writes the SERVFAIL response to query: its header, and its question if that
- * parses.  Returns the length, or 0 if query has no header or cap is short.
+ * Writes the SERVFAIL response to query: its header, its question if that
+ * parses, and an OPT record if edns says so (RFC 6891 6.1.1), as far as cap
+ * allows.  Of the query its head is enough.  Returns the length, or 0 if
+ * query has no header or cap is less than one.
  */
-size_t dns_servfail(const uint8_t *query, size_t len, uint8_t *out, size_t cap);
+size_t dns_servfail(const uint8_t *query, size_t len, enum dns_edns edns,
+    uint8_t *out, size_t cap);
 
 /*
  * Writes what is left of an answer that does not fit: header with TC set
- * (RFC 2181 9) and, if it parses and fits in max bytes, the question.
- * Returns the length, or 0 if answer has no header or max is less than one.
+ * (RFC 2181 9) and, as far as max bytes allow, the question if it parses and
+ * the OPT record that edns asks for (RFC 6891 7).  Returns the length, or 0
+ * if answer has no header or max is less than one.
  */
-size_t dns_truncate(const uint8_t *answer, size_t len, size_t max,
-    uint8_t *out);
+size_t dns_truncate(const uint8_t *answer, size_t len, enum dns_edns edns,
+    uint8_t *out, size_t max);
 
 /*
  * Bytes of UDP payload that a query without EDNS (RFC 6891) asks for, and
@@ -78,7 +102,7 @@ struct dns_local {
 #define DNS_LOCAL_TTL_S 60
 
 /* Longest dns_answer_local(): question, A, AAAA and OPT. */
-#define DNS_LOCAL_MAX (DNS_HEAD_MAX + 16 + 28 + 11)
+#define DNS_LOCAL_MAX (DNS_HEAD_MAX + 16 + 28 + DNS_OPT_LEN)
 
 /*
  * Answers a query for one of the names, whatever its letters' case: its

@@ -11,13 +11,11 @@
 
 #define TYPE_A	  1
 #define TYPE_AAAA 28 /* RFC 3596 */
-#define TYPE_OPT  41
 #define TYPE_ANY  255
 #define CLASS_IN  1
 #define CLASS_ANY 255
 
 #define NAME_POINTER (0xc000 | DNS_HEADER_LEN) /* the question's name */
-#define OPT_SIZE     1232		       /* what we take */
 
 struct question {
 	uint16_t id;
@@ -89,15 +87,6 @@ put_address(struct cursor_out *out, const struct question *q, uint16_t type,
 	return (1);
 }
 
-static void
-put_opt(struct cursor_out *out)
-{
-	cursor_out_u8(out, 0); /* root */
-	cursor_out_be16(out, TYPE_OPT);
-	cursor_out_be16(out, OPT_SIZE);
-	cursor_out_zero(out, 4 + 2); /* version 0, no flags, no options */
-}
-
 size_t
 dns_answer_local(const struct dns_local *names, size_t nnames,
     const uint8_t *query, size_t len, uint8_t *out, size_t cap)
@@ -105,8 +94,8 @@ dns_answer_local(const struct dns_local *names, size_t nnames,
 	const struct dns_local *local;
 	struct cursor_out c;
 	struct question q;
+	enum dns_edns edns = dns_edns_of(query, len);
 	uint16_t nanswers;
-	int has_opt = dns_opt_offset(query, len) != 0;
 
 	if (cap < DNS_LOCAL_MAX || read_question(query, len, &q) == -1)
 		return (0);
@@ -120,13 +109,12 @@ dns_answer_local(const struct dns_local *names, size_t nnames,
 		FLAG_RA));
 	cursor_out_be16(&c, 1);
 	cursor_out_zero(&c, 2 + 2); /* answers, authority */
-	cursor_out_be16(&c, has_opt ? 1 : 0);
+	cursor_out_be16(&c, edns != DNS_EDNS_NONE ? 1 : 0);
 	cursor_out_bytes(&c, q.bytes, q.len);
 	nanswers = put_address(&c, &q, TYPE_A, &local->ip4);
 	nanswers = (uint16_t)(nanswers +
 	    put_address(&c, &q, TYPE_AAAA, &local->ip6));
-	if (has_opt)
-		put_opt(&c);
+	dns_put_opt(&c, edns);
 	cursor_out_patch16(&c, 6, nanswers);
 	return (c.error ? 0 : c.len);
 }

@@ -46,6 +46,7 @@ dns_table_add(struct dns_table *table, const struct dns_client *client,
 	slot->used = 1;
 	slot->client = *client;
 	slot->deadline_ms = deadline_ms;
+	slot->edns = dns_edns_of(query, len);
 	slot->head_len = len < sizeof(slot->head) ? len : sizeof(slot->head);
 	if (slot->head_len > 0)
 		memcpy(slot->head, query, slot->head_len);

@@ -27,6 +27,7 @@ struct dns_slot {
 	uint8_t used;
 	struct dns_client client;
 	uint64_t deadline_ms;
+	enum dns_edns edns; /* of the query: its OPT record is not kept */
 	size_t head_len;
 	uint8_t head[DNS_HEAD_MAX]; /* the query's first bytes */
 };

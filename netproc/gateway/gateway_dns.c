@@ -111,10 +111,11 @@ gateway_dns_query(struct netproc *np, uint8_t *frame,
 static void
 fail(struct netproc *np, struct dns_slot *slot)
 {
-	uint8_t out[DNS_HEAD_MAX];
+	uint8_t out[DNS_SHORT_MAX];
 	size_t len;
 
-	len = dns_servfail(slot->head, slot->head_len, out, sizeof(out));
+	len = dns_servfail(slot->head, slot->head_len, slot->edns, out,
+	    sizeof(out));
 	COUNT(np, DNS_SERVFAIL);
 	reply(np, &slot->client, out, len);
 	dns_table_remove(&np->dns, slot);
@@ -124,7 +125,7 @@ void
 gateway_dns_answer(struct netproc *np, uint32_t number, uint32_t generation,
     const uint8_t *answer, size_t len)
 {
-	uint8_t cut[DNS_HEAD_MAX];
+	uint8_t cut[DNS_SHORT_MAX];
 	struct ipc_dns done = { 0 };
 	struct dns_slot *slot;
 
@@ -145,7 +146,7 @@ gateway_dns_answer(struct netproc *np, uint32_t number, uint32_t generation,
 	    sizeof(done));
 	if (len > slot->client.udp_max) {
 		COUNT(np, DNS_TRUNCATED);
-		len = dns_truncate(answer, len, sizeof(cut), cut);
+		len = dns_truncate(answer, len, slot->edns, cut, sizeof(cut));
 		answer = cut;
 	}
 	reply(np, &slot->client, answer, len);

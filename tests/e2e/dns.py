@@ -18,6 +18,11 @@ sidecar.need()
 A, TXT, HTTPS = 1, 16, 65
 SERVFAIL = 2
 UPSTREAM_LIMIT_S = 2
+DNSSEC_OK = 0x8000
+
+
+def opt(size, flags=0):
+    return struct.pack("!BHHHHH", 0, 41, size, 0, flags, 0)
 
 
 class Server:
@@ -51,11 +56,11 @@ class Server:
                 + query[12:name_end + 4] + record]
 
 
-def question(name, ident=0x1234, kind=A):
+def question(name, ident=0x1234, kind=A, edns=b""):
     labels = b"".join(bytes([len(part)]) + part.encode()
                       for part in name.split("."))
-    return struct.pack("!HHHHHH", ident, 0x0100, 1, 0, 0, 0) + labels \
-        + struct.pack("!BHH", 0, kind, 1)
+    return struct.pack("!HHHHHH", ident, 0x0100, 1, 0, 0, int(edns != b"")) \
+        + labels + struct.pack("!BHH", 0, kind, 1) + edns
 
 
 WORLD = rig.World()
@@ -117,6 +122,10 @@ def _():
         cut = ask(question("longer.example.org"))
         tap.equal(cut[2] & 0x02, 0x02, "TC")
         tap.ok(len(cut) < 512, "the length of what was cut: %d" % len(cut))
+        for flags in (0, DNSSEC_OK):
+            cut = ask(question("longer.example.org", edns=opt(4096, flags)))
+            tap.equal((cut[2] & 0x02, cut[11], cut[-11:]),
+                      (0x02, 1, opt(1232, flags)), "TC and EDNS")
     finally:
         FIRST.answer = FIRST.usual
 
@@ -152,12 +161,15 @@ def _():
     FIRST.mute = SECOND.mute = True
     try:
         start = time.monotonic()
-        query = question("nobody.example.org", ident=0x4321)
+        query = question("nobody.example.org", ident=0x4321,
+                         edns=opt(4096, DNSSEC_OK))
         answer = ask(query)
         took = time.monotonic() - start
         tap.equal(answer[:2], b"\x43\x21", "identifier")
         tap.ok(answer[2] & 0x80, "the answer is no answer")
         tap.equal(answer[3] & 15, SERVFAIL, "status")
+        tap.equal(answer[12:], question("nobody.example.org")[12:]
+                  + opt(1232, DNSSEC_OK), "the question, and EDNS")
         tap.ok(took < 2 * UPSTREAM_LIMIT_S + 1, "took %.2f s" % took)
     finally:
         FIRST.mute = SECOND.mute = False

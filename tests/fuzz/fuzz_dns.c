@@ -28,19 +28,24 @@ check_servfail(const uint8_t *query, size_t len)
 {
 	const size_t cap = len > 0 ? query[0] : 0,
 		     head = dns_head_len(query, len);
-	uint8_t *out = malloc(DNS_HEAD_MAX), *tight = malloc(cap > 0 ? cap : 1);
+	const enum dns_edns edns = dns_edns_of(query, len);
+	const size_t opt = edns != DNS_EDNS_NONE ? DNS_OPT_LEN : 0;
+	uint8_t *out = malloc(DNS_SHORT_MAX),
+		*tight = malloc(cap > 0 ? cap : 1);
 	size_t n;
 
 	if (out == NULL || tight == NULL)
 		abort();
 	FUZZ_CHECK(head <= len && head <= DNS_HEAD_MAX);
-	n = dns_servfail(query, len, tight, cap);
+	n = dns_servfail(query, len, edns, tight, cap);
 	FUZZ_CHECK(n <= cap);
-	n = dns_servfail(query, len, out, DNS_HEAD_MAX);
-	FUZZ_CHECK(n == (len < 12 ? 0 : head != 0 ? head : 12));
+	n = dns_servfail(query, len, edns, out, DNS_SHORT_MAX);
+	FUZZ_CHECK(n == (len < 12 ? 0 : (head != 0 ? head : 12) + opt));
 	if (n > 0) {
 		FUZZ_CHECK((out[2] & 0x80) != 0 && (out[3] & 0x0f) == 2);
 		FUZZ_CHECK(dns_head_len(out, n) == head);
+		FUZZ_CHECK(out[11] == (opt != 0));
+		FUZZ_CHECK(head == 0 || dns_edns_of(out, n) == edns);
 		FUZZ_CHECK(dns_answer_matches(query, len, out, n));
 		FUZZ_CHECK(!dns_query_is_valid(out, n));
 	}
@@ -52,17 +57,20 @@ static void
 check_truncate(const uint8_t *answer, size_t len)
 {
 	const size_t max = len > 1 ? answer[1] : 300;
+	const enum dns_edns edns = (enum dns_edns)(len > 2 ? answer[2] % 3 : 0);
 	uint8_t *out = malloc(max > 0 ? max : 1);
-	size_t n;
+	size_t n, opt;
 
 	if (out == NULL)
 		abort();
-	n = dns_truncate(answer, len, max, out);
-	FUZZ_CHECK(n <= max && n <= len);
+	n = dns_truncate(answer, len, edns, out, max);
+	opt = n > 0 && out[11] != 0 ? DNS_OPT_LEN : 0;
+	FUZZ_CHECK(n <= max && n <= len + opt);
+	FUZZ_CHECK(opt == 0 || edns != DNS_EDNS_NONE);
 	FUZZ_CHECK((n == 0) == (len < 12 || max < 12));
 	if (n > 0) {
 		FUZZ_CHECK((out[2] & 0x02) != 0 && out[0] == answer[0]);
-		FUZZ_CHECK(n == 12 || dns_head_len(out, n) == n);
+		FUZZ_CHECK(n == 12 + opt || dns_head_len(out, n) == n - opt);
 	}
 	free(out);
 }

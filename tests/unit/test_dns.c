@@ -184,7 +184,8 @@ servfail_repeats_the_question_and_nothing_else(void **state)
 	uint8_t out[DNS_HEAD_MAX];
 
 	(void)state;
-	assert_int_equal(dns_servfail(query, sizeof(query), out, sizeof(out)),
+	assert_int_equal(dns_servfail(query, sizeof(query), DNS_EDNS_NONE, out,
+			     sizeof(out)),
 	    sizeof(want));
 	assert_memory_equal(out, want, sizeof(want));
 }
@@ -197,13 +198,19 @@ servfail_to_an_unreadable_question_is_a_bare_header(void **state)
 	(void)state;
 	memcpy(message, query, sizeof(query));
 	message[12] = 0xc0;
-	assert_int_equal(dns_servfail(message, sizeof(message), out,
-			     sizeof(out)),
+	assert_int_equal(dns_servfail(message, sizeof(message), DNS_EDNS_NONE,
+			     out, sizeof(out)),
 	    DNS_HEADER_LEN);
 	assert_memory_equal(out, "\x12\x34\x81\x82\0\0\0\0\0\0\0\0", 12);
-	assert_int_equal(dns_servfail(query, 11, out, sizeof(out)), 0);
-	assert_int_equal(dns_servfail(query, sizeof(query), out, 11), 0);
-	assert_int_equal(dns_servfail(query, sizeof(query), out, 12), 12);
+	assert_int_equal(dns_servfail(query, 11, DNS_EDNS_NONE, out,
+			     sizeof(out)),
+	    0);
+	assert_int_equal(dns_servfail(query, sizeof(query), DNS_EDNS_NONE, out,
+			     11),
+	    0);
+	assert_int_equal(dns_servfail(query, sizeof(query), DNS_EDNS_NONE, out,
+			     12),
+	    12);
 }
 
 static void
@@ -214,13 +221,89 @@ a_truncated_answer_keeps_its_flags_and_sets_tc(void **state)
 	uint8_t out[DNS_HEAD_MAX];
 
 	(void)state;
-	assert_int_equal(dns_truncate(answer, sizeof(answer), sizeof(out), out),
+	assert_int_equal(dns_truncate(answer, sizeof(answer), DNS_EDNS_NONE,
+			     out, sizeof(out)),
 	    sizeof(want));
 	assert_memory_equal(out, want, sizeof(want));
-	assert_int_equal(dns_truncate(answer, sizeof(answer), 20, out), 12);
+	assert_int_equal(dns_truncate(answer, sizeof(answer), DNS_EDNS_NONE,
+			     out, 20),
+	    12);
 	assert_int_equal(out[5], 0);
-	assert_int_equal(dns_truncate(answer, 11, sizeof(out), out), 0);
-	assert_int_equal(dns_truncate(answer, sizeof(answer), 11, out), 0);
+	assert_int_equal(dns_truncate(answer, 11, DNS_EDNS_NONE, out,
+			     sizeof(out)),
+	    0);
+	assert_int_equal(dns_truncate(answer, sizeof(answer), DNS_EDNS_NONE,
+			     out, 11),
+	    0);
+}
+
+/* What an asker with EDNS gets, whose question ends at HEAD_LEN. */
+static void
+has_opt(const uint8_t *out, size_t len, uint8_t flags)
+{
+	static const uint8_t opt[DNS_OPT_LEN] = { 0, 0, 41, 1232 >> 8,
+		1232 & 255 };
+	uint8_t want[DNS_OPT_LEN];
+
+	memcpy(want, opt, sizeof(want));
+	want[7] = flags;
+	assert_int_equal(len, HEAD_LEN + DNS_OPT_LEN);
+	assert_int_equal(out[11], 1);
+	assert_memory_equal(out + HEAD_LEN, want, sizeof(want));
+}
+
+static void
+an_asker_with_edns_gets_it_with_servfail_and_with_tc(void **state)
+{
+	uint8_t out[DNS_SHORT_MAX], message[sizeof(query)];
+	enum dns_edns edns;
+	size_t n;
+
+	(void)state;
+	memcpy(message, query, sizeof(query));
+	message[HEAD_LEN + 7] = 0x80; /* DO */
+	assert_int_equal(dns_edns_of(query, HEAD_LEN), DNS_EDNS_NONE);
+	assert_int_equal(dns_edns_of(query, sizeof(query)), DNS_EDNS_PLAIN);
+	assert_int_equal(dns_edns_of(message, sizeof(message)), DNS_EDNS_DO);
+	for (edns = DNS_EDNS_PLAIN; edns <= DNS_EDNS_DO; edns++) {
+		n = dns_servfail(query, HEAD_LEN, edns, out, sizeof(out));
+		has_opt(out, n, edns == DNS_EDNS_DO ? 0x80 : 0);
+		n = dns_truncate(answer, sizeof(answer), edns, out,
+		    HEAD_LEN + DNS_OPT_LEN);
+		has_opt(out, n, edns == DNS_EDNS_DO ? 0x80 : 0);
+	}
+}
+
+static void
+an_opt_record_has_its_room_before_the_question(void **state)
+{
+	uint8_t out[DNS_SHORT_MAX];
+
+	(void)state;
+#define CUT(max) dns_truncate(answer, sizeof(answer), DNS_EDNS_DO, out, max)
+	assert_int_equal(CUT(HEAD_LEN + DNS_OPT_LEN - 1), 12 + DNS_OPT_LEN);
+	assert_memory_equal(out + 4, "\0\0\0\0\0\0\0\1\0\0\x29", 11);
+	assert_int_equal(CUT(12 + DNS_OPT_LEN - 1), 12);
+	assert_int_equal(out[11], 0);
+}
+
+static void
+the_longest_question_leaves_room_for_the_opt_record(void **state)
+{
+	uint8_t message[DNS_HEAD_MAX] = { [5] = 1 }, out[DNS_SHORT_MAX];
+	size_t at = DNS_HEADER_LEN, label;
+
+	(void)state;
+	while (at < DNS_HEAD_MAX - 5) {
+		label = DNS_HEAD_MAX - 5 - at - 1;
+		label = label > 63 ? 63 : label;
+		message[at] = (uint8_t)label;
+		at += 1 + label;
+	}
+	assert_int_equal(dns_head_len(message, sizeof(message)), DNS_HEAD_MAX);
+	assert_int_equal(dns_servfail(message, sizeof(message), DNS_EDNS_PLAIN,
+			     out, sizeof(out)),
+	    DNS_SHORT_MAX);
 }
 
 /* The table of queries in flight. */
@@ -352,6 +435,7 @@ a_long_query_is_kept_up_to_its_head(void **state)
 	assert_int_equal(dns_table_init(&table, 1), 0);
 	slot = dns_table_add(&table, &client, message, sizeof(message), 3);
 	assert_int_equal(slot->head_len, DNS_HEAD_MAX);
+	assert_int_equal(slot->edns, DNS_EDNS_NONE);
 	dns_table_free(&table);
 }
 
@@ -372,6 +456,12 @@ main(void)
 		    servfail_to_an_unreadable_question_is_a_bare_header),
 		cmocka_unit_test(
 		    a_truncated_answer_keeps_its_flags_and_sets_tc),
+		cmocka_unit_test(
+		    an_asker_with_edns_gets_it_with_servfail_and_with_tc),
+		cmocka_unit_test(
+		    an_opt_record_has_its_room_before_the_question),
+		cmocka_unit_test(
+		    the_longest_question_leaves_room_for_the_opt_record),
 		cmocka_unit_test(
 		    a_table_without_slots_or_with_too_many_is_refused),
 		cmocka_unit_test(a_query_is_found_by_number_and_generation),
