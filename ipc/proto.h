@@ -413,14 +413,18 @@ _Static_assert(sizeof(struct ipc_assoc_data) == 28, "wire size");
 
 #define ASSOC_SEGMENTS_MAX 64 /* datagrams of one record */
 
-/* What became of a datagram to peer, as the host's kernel or policy says. */
+/*
+ * What became of a datagram to peer, as the host's kernel or policy says.  The
+ * length is that of the last one to this peer: a router that says an error
+ * need not repeat it.
+ */
 struct ipc_assoc_error {
 	struct ipc_addr peer;
-	uint16_t peer_port;
-	uint16_t guest_port;
+	uint16_t peer_port;  /* or echo sequence number */
+	uint16_t guest_port; /* or echo identifier */
 	uint8_t proto;
 	uint8_t verdict;	/* enum flow_verdict, or VERDICT_TOO_BIG */
-	uint16_t pad;		/* zero */
+	uint16_t len;		/* of its payload, bytes; 0: not known */
 	uint32_t mtu;		/* VERDICT_TOO_BIG: of the path, bytes */
 	struct ipc_addr router; /* who says so; family 0: the gateway */
 };

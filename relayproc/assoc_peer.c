@@ -174,6 +174,8 @@ assoc_peer_add(struct assoc_peers *peers, struct assoc_peer_set *set,
 	peer->dial_port = dial_port;
 	peer->verdict = VERDICT_DENIED;
 	peer->policy_generation = 0;
+	peer->sent_len = 0;
+	peer->sent_seq = 0;
 	return (peer);
 }
 

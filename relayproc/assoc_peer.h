@@ -35,6 +35,8 @@ struct assoc_peer {
 	struct ipc_addr dial;	    /* where the datagrams go */
 	uint32_t policy_generation; /* when it was judged */
 	enum flow_verdict verdict;  /* VERDICT_N: allowed */
+	uint16_t sent_len; /* the payload of the last datagram, bytes */
+	uint16_t sent_seq; /* ... and its echo sequence number */
 };
 
 TAILQ_HEAD(assoc_peer_list, assoc_peer);

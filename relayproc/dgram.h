@@ -94,6 +94,8 @@ struct dgram_error {
 	uint32_t mtu;		/* VERDICT_TOO_BIG, bytes */
 	struct ipc_addr router; /* who says so; family 0: this host */
 	int is_local;		/* the send before failed by it */
+	int has_echo_seq;
+	uint16_t echo_seq; /* as the packet says that came back */
 };
 
 /*

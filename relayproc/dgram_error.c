@@ -18,6 +18,10 @@
 
 #define CODE_ANY 255
 
+/* A ping socket's error brings its message back from the ICMP header on. */
+#define ECHO_LEN     8
+#define ECHO_SEQ_OFF 6
+
 /* RFC 792, RFC 1122 3.2.2.1, RFC 1812 5.2.7.1; RFC 4443 3.1. */
 static const struct {
 	uint8_t origin, type, code;
@@ -118,9 +122,26 @@ error_read(const struct cmsghdr *cmsg, struct dgram_error *error)
 		router_read(cmsg, error);
 }
 
+/*
+ * Whoever made the error wrote these bytes: nothing but a number is taken.  Of
+ * an error of this host's own there are none.
+ */
+static void
+echo_read(const struct dgram_sock *sock, const uint8_t *bytes, size_t len,
+    struct dgram_error *error)
+{
+	if (sock->proto == IPPROTO_UDP || error->is_local || len < ECHO_LEN)
+		return;
+	error->has_echo_seq = 1;
+	error->echo_seq = (uint16_t)(bytes[ECHO_SEQ_OFF] << 8 |
+	    bytes[ECHO_SEQ_OFF + 1]);
+}
+
 int
 dgram_error_take(const struct dgram_sock *sock, struct dgram_error *error)
 {
+	uint8_t head[ECHO_LEN] = { 0 };
+	struct iovec iov = { head, sizeof(head) };
 	_Alignas(struct cmsghdr) char control[512];
 	struct sockaddr_storage ss;
 	struct addr_forms forms;
@@ -133,6 +154,8 @@ dgram_error_take(const struct dgram_sock *sock, struct dgram_error *error)
 	error->verdict = VERDICT_N;
 	msg.msg_hdr.msg_name = &ss;
 	msg.msg_hdr.msg_namelen = sizeof(ss);
+	msg.msg_hdr.msg_iov = &iov;
+	msg.msg_hdr.msg_iovlen = 1;
 	msg.msg_hdr.msg_control = control;
 	msg.msg_hdr.msg_controllen = sizeof(control);
 	/* Not recvmsg(2): the filter keeps that for the channels. */
@@ -141,6 +164,7 @@ dgram_error_take(const struct dgram_sock *sock, struct dgram_error *error)
 	for (cmsg = CMSG_FIRSTHDR(&msg.msg_hdr); cmsg != NULL;
 	     cmsg = CMSG_NXTHDR(&msg.msg_hdr, cmsg))
 		error_read(cmsg, error);
+	echo_read(sock, head, msg.msg_len, error);
 	if (addr_from_sockaddr((struct sockaddr *)&ss, &error->peer,
 		&error->peer_port) == 0) {
 		addr_canonicalise(&error->peer, &forms);

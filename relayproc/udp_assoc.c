@@ -88,6 +88,20 @@ assoc_hang_up(struct relayproc *rp, struct assoc *assoc)
 	assoc_end(&rp->assocs, assoc);
 }
 
+/* What an error about it says of it; a batch is of datagrams alike. */
+static void
+peer_remember(struct assoc_peer *peer, const struct ipc_assoc_data *data,
+    const struct ipc_msg *msg)
+{
+	size_t len = data->segment_len != 0 ? data->segment_len : msg->tail_len;
+
+	if (data->proto != IPPROTO_UDP) {
+		peer->sent_seq = (uint16_t)(msg->tail[6] << 8 | msg->tail[7]);
+		len -= sizeof(struct icmphdr);
+	}
+	peer->sent_len = (uint16_t)len;
+}
+
 static void
 assoc_tell(struct relayproc *rp, const struct assoc *assoc,
     const struct assoc_peer *peer, enum flow_verdict verdict,
@@ -99,8 +113,13 @@ assoc_tell(struct relayproc *rp, const struct assoc *assoc,
 		.guest_port = assoc->guest_port,
 		.proto = assoc->proto,
 		.verdict = (uint8_t)verdict,
+		.len = peer->sent_len,
 	};
 
+	if (assoc->proto != IPPROTO_UDP)
+		msg.peer_port = why != NULL && why->has_echo_seq ?
+		    why->echo_seq :
+		    peer->sent_seq;
 	if (why != NULL) {
 		msg.mtu = why->mtu;
 		/* A host service is the gateway's, not 127.0.0.1's. */
@@ -388,6 +407,7 @@ udp_assoc_send(struct relayproc *rp, const struct ipc_msg *msg, uint64_t now_ms)
 		assoc_begin(&rp->assocs, assoc, msg->hdr.generation, &data,
 		    now_ms);
 	peer = peer_get(rp, assoc, &data, now_ms);
+	peer_remember(peer, &data, msg);
 	if (peer->verdict != VERDICT_N) {
 		rp->counters.dgrams_denied++;
 		assoc_tell(rp, assoc, peer, peer->verdict, NULL, now_ms);

@@ -80,6 +80,7 @@ errors_take(struct relayproc *rp, struct udp_listener *listener,
 		msg.proto = IPPROTO_UDP;
 		msg.verdict = (uint8_t)error.verdict;
 		msg.mtu = error.mtu;
+		msg.len = client->sent_len;
 		msg.router = error.router;
 		assoc_record_error(rp, client->slot, client->generation, &msg,
 		    now_ms);
@@ -183,6 +184,8 @@ udp_publish_answer(struct relayproc *rp, const struct ipc_msg *msg,
 		return (error);
 	}
 	assoc_client_touch(&rp->assocs, client, now_ms);
+	client->sent_len = data->segment_len != 0 ? data->segment_len :
+						    (uint16_t)msg->tail_len;
 	listener = client->listener;
 	to.addr = client->addr;
 	to.port = client->port;

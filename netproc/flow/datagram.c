@@ -323,7 +323,7 @@ datagram_failed(struct netproc *np, const struct ipc_msg *msg)
 
 	memcpy(&error, msg->payload, sizeof(error));
 	if (!addr_is_valid(&error.peer) || !addr_is_valid(&error.router) ||
-	    error.verdict >= VERDICT_N || error.pad != 0)
+	    error.verdict >= VERDICT_N || error.len > IPC_DGRAM_TAIL_MAX)
 		return (IPC_E_FIELD);
 	assoc = assocs_by_wire_slot(&np->assocs, msg->hdr.flow);
 	if (assoc == NULL || !assoc->used ||

@@ -80,6 +80,7 @@ gateway_datagram_error(struct netproc *np, const struct assoc_key *key,
 		.peer = error->peer,
 		.guest_port = key->guest_port,
 		.peer_port = error->peer_port,
+		.len = error->len,
 		.proto = (uint8_t)key->proto,
 	};
 	const struct ipc_addr *from = &error->router;

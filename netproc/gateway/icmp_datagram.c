@@ -7,7 +7,8 @@
 
 /*
  * What is said to the guest about datagrams that went to the host long ago,
- * and of which netproc has kept addresses and ports alone.
+ * and of which netproc has kept addresses and ports alone; relayproc adds
+ * what it remembers.
  */
 
 #define L4_LEN		  8 /* of UDP and of an echo message */

@@ -20,6 +20,7 @@ import world as rig  # noqa: E402
 sidecar.need()
 PING_GROUPS = "ipv4/ping_group_range"
 SIZES = (0, 1, 56, 1400, 1472, 1473, 8000)
+IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_PROBE = 10, 23, 3  # Linux
 FORBIDDEN_ECHO = "1 0"  # nobody: the kernel's default
 
 WORLD = rig.World(ip6=True)
@@ -46,6 +47,12 @@ class Pinger:
 
     def __exit__(self, *_):
         self.sock.close()
+
+    def forbid_fragments(self):
+        """Whatever is known of the path."""
+        level, option = (socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER) \
+            if self.ip6 else (socket.IPPROTO_IP, IP_MTU_DISCOVER)
+        self.sock.setsockopt(level, option, PMTUDISC_PROBE)
 
     def send(self, ident, seq, data):
         kind = 128 if self.ip6 else 8
@@ -122,23 +129,33 @@ def _():
 
 
 def embedded(message, ip6):
-    """What an ICMP error says it is about: (destination, bytes behind)."""
+    """What an ICMP error says it is about: (destination, its payload's length,
+    bytes behind)."""
     inner = message[4:]
     if ip6:
-        return frames.text_of(inner[24:40]), inner[40:]
-    return frames.text_of(inner[16:20]), inner[(inner[0] & 15) * 4:]
+        return (frames.text_of(inner[24:40]),
+                struct.unpack("!H", inner[4:6])[0], inner[40:])
+    head = (inner[0] & 15) * 4
+    return (frames.text_of(inner[16:20]),
+            struct.unpack("!H", inner[2:4])[0] - head, inner[head:])
 
 
-def refused(address, want, who):
+def refused(address, want, who, then=None, size=56, whole=False):
     with Pinger(address) as pinger:
-        pinger.send(0x1234, 5, b"x" * 56)
-        got = pinger.receive()
-        tap.ok(got, "%s: nothing came" % address)
-        tap.equal(got[:3], (*want, who), "type, code, who")
-        dst, echo = embedded(got[3], pinger.ip6)
-        tap.equal(dst, address, "the destination it names")
-        tap.equal(echo[0], 128 if pinger.ip6 else 8, "the type it names")
-        tap.equal(echo[4:6], b"\x12\x34", "the identifier it names")
+        if whole:
+            pinger.forbid_fragments()
+        for seq in (0xfff5, 0xfff6):
+            pinger.send(0x1234, seq, b"x" * size)
+            got = pinger.receive()
+            tap.ok(got, "%s: nothing came" % address)
+            tap.equal(got[:3], (*want, who), "type, code, who")
+            dst, length, echo = embedded(got[3], pinger.ip6)
+            tap.equal(dst, address, "the destination it names")
+            tap.equal(length, 8 + size, "the length it names")
+            tap.equal(echo[0], 128 if pinger.ip6 else 8, "the type it names")
+            tap.equal(echo[4:8], struct.pack("!HH", 0x1234, seq),
+                      "the identifier and the number it names")
+            who = then or who
 
 
 @tap.case("where the host has no way, or policy forbids, an error says so")
@@ -157,6 +174,13 @@ def _():
 def _():
     refused(rig.FAR_UNREACHABLE, (3, 1), rig.SERVER)
     refused(rig.FAR_UNREACHABLE6, (1, 0), rig.SERVER6)
+
+
+@tap.case("an echo too long for a path far away is told so, by the router and "
+          "then by the gateway, and which it was")
+def _():
+    refused(rig.FAR_NARROW, (3, 4), rig.SERVER, rig.GATEWAY, 1472, True)
+    refused(rig.FAR_NARROW6, (2, 0), rig.SERVER6, rig.GATEWAY6, 1452, True)
 
 
 @tap.case("a packet whose time to live is spent gets no further than the "

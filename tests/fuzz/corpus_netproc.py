@@ -196,8 +196,8 @@ def put_datagrams(put):
     put("udp-empty", 0, udp(0, 0, b""), relay(RECV, 0, u16(0), u16(0)))
     for verdict in range(9):
         put(f"udp-error-{verdict}", IP6, udp(0, 0, b"x"), udp(1, 1, b"x"),
-            relay(ERROR, 0, verdict, u16(1400)),
-            relay(ERROR, 1, 0x80 | verdict, u16(1280)))
+            relay(ERROR, 0, verdict, u16(1400), u16(1)),
+            relay(ERROR, 1, 0x80 | verdict, u16(1280), u16(65527)))
     put("udp-published", 0, relay(RECV_INBOUND, 0, 0, b"question"),
         relay(RECV_INBOUND, 2, 1, b"question"), udp(0, 0x40, b"x"),
         relay(RECV_INBOUND, 0x10, 0x10, b"another"), wait(3, 63))

@@ -339,6 +339,7 @@ say_error(struct whole_bytes *in)
 		.mtu = whole_u16(in),
 		.router = (choice & 0x80) != 0 ? client_of(choice) :
 						 (struct ipc_addr){ 0 },
+		.len = (uint16_t)(whole_u16(in) % (IPC_DGRAM_TAIL_MAX + 1)),
 	};
 	struct whole_bytes none = { 0 };
 

@@ -149,12 +149,65 @@ an_answer_that_waits_goes_before_its_association_gives_way(void **state)
 	channel_msg_done(&msg);
 }
 
+/* relayproc says what became of the guest's echo to 10.0.0.9. */
+static enum ipc_error
+echo_failed(uint16_t seq, uint16_t len)
+{
+	const struct assoc *assoc = TAILQ_FIRST(&netproc.assocs.active);
+	const struct ipc_assoc_error error = {
+		.peer = addr_from_ip4(0x0a000009),
+		.peer_port = seq,
+		.guest_port = assoc->key.guest_port,
+		.proto = IPPROTO_ICMP,
+		.verdict = VERDICT_DENIED,
+		.len = len,
+	};
+	struct ipc_msg msg = {
+		.hdr = { .type = IPC_ASSOC_ERROR,
+		    .flow = assocs_wire_slot(&netproc.assocs, assoc),
+		    .generation = assoc->generation },
+		.fd = -1,
+	};
+
+	msg.payload = &error;
+	return (datagram_failed(&netproc, &msg));
+}
+
+static void
+an_error_about_an_echo_names_its_sequence_number_and_its_length(void **state)
+{
+	static const uint8_t echo[12] = { 8, 0, 0, 0, 0xab, 0xcd };
+	const struct shield_frame sf = {
+		.version = 4,
+		.src_ip = GUEST,
+		.dst_ip = 0x0a000009,
+		.l4_len = sizeof(echo),
+	};
+	struct life *life = *state;
+	uint8_t frame[4 + 14 + 56 + 1];
+
+	datagram_forget_all(&netproc);
+	frame_writer_reset(&netproc.writer);
+	datagram_echo(&netproc, echo, &sf);
+	assert_int_equal(echo_failed(7, IPC_DGRAM_TAIL_MAX + 1), IPC_E_FIELD);
+	assert_int_equal(echo_failed(0xff01, 1000), IPC_OK);
+	assert_int_equal(frame_writer_flush(&netproc.writer, netproc.frame_fd),
+	    1);
+	assert_int_equal(read(life->link, frame, sizeof(frame)),
+	    sizeof(frame) - 1);
+	assert_memory_equal(frame + 18 + 20, "\3\15", 2);
+	assert_int_equal(frame[18 + 28 + 2] << 8 | frame[18 + 28 + 3], 1028);
+	assert_memory_equal(frame + 18 + 48, "\10\0\0\0\xab\xcd\xff\1", 8);
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    an_answer_that_waits_goes_before_its_association_gives_way),
+		cmocka_unit_test(
+		    an_error_about_an_echo_names_its_sequence_number_and_its_length),
 	};
 
 	return (cmocka_run_group_tests_name("datagram", tests, setup, NULL));

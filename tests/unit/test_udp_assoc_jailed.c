@@ -131,6 +131,7 @@ a_closed_port_is_told(void **state)
 		assoc_send(life, 0, 1, &to, "x", 1);
 		expect_error(life, VERDICT_REFUSED, &error);
 		assert_int_equal(error.peer_port, to.port);
+		assert_int_equal(error.len, 1);
 	}
 	jailed_stop(life);
 }
@@ -146,6 +147,8 @@ what_the_policy_denies_is_told(void **state)
 	jailed_start(life, NOFILE);
 	assoc_send(life, 0, 1, &to, "x", 1);
 	expect_error(life, VERDICT_DENIED, &error);
+	assert_int_equal(error.peer_port, 9);
+	assert_int_equal(error.len, 1);
 	assoc_send(life, 0, 1, &gateway, "x", 1);
 	expect_error(life, VERDICT_REFUSED, &error);
 	life_expect_silence(life, &life->parent, 20);
@@ -221,10 +224,12 @@ df_decides(struct life *life, const char *addr)
 	expect_error(life, VERDICT_TOO_BIG, &error);
 	assert_int_equal(error.mtu, LINK_MTU);
 	assert_int_equal(error.peer_port, server.port);
+	assert_int_equal(error.len, sizeof(big));
 	to.segment_len = sizeof(big) / 2 + 1;
 	assoc_send(life, 0, 1, &to, big, sizeof(big));
 	expect_error(life, VERDICT_TOO_BIG, &error);
 	assert_int_equal(error.mtu, LINK_MTU);
+	assert_int_equal(error.len, to.segment_len);
 	to.segment_len = 0;
 	to.flags = 0;
 	assoc_send(life, 0, 1, &to, big, sizeof(big));
@@ -307,6 +312,33 @@ pings_are_answered_over_ipv6(void **state)
 	need_namespace();
 	life_rule(*state, RULE_UNSAFE_ALLOW, "::1");
 	ping_is_answered(*state, "::1", IPPROTO_ICMPV6, 128, 129);
+}
+
+static void
+an_error_about_an_echo_says_which_it_was(void **state)
+{
+	struct life *life = *state;
+	const struct target denied = { .addr = "10.0.0.1",
+		.proto = IPPROTO_ICMP };
+	const struct target far = { .addr = "127.0.0.1",
+		.proto = IPPROTO_ICMP,
+		.flags = ASSOC_DF };
+	uint8_t echo[LINK_MTU] = { 8, 0, 0, 0, 0x9c, 0x40, 0x12, 0x34 };
+	struct ipc_assoc_error error;
+
+	need_namespace();
+	pings_allow("0 2147483647");
+	jailed_start(life, NOFILE);
+	assoc_send(life, 0, 1, &denied, echo, 12);
+	expect_error(life, VERDICT_DENIED, &error);
+	assert_int_equal(error.peer_port, 0x1234);
+	assert_int_equal(error.len, 4);
+	echo[7] = 0x35;
+	assoc_send(life, 0, 1, &far, echo, sizeof(echo));
+	expect_error(life, VERDICT_TOO_BIG, &error);
+	assert_int_equal(error.peer_port, 0x1235);
+	assert_int_equal(error.len, sizeof(echo) - 8);
+	jailed_stop(life);
 }
 
 static void
@@ -412,6 +444,7 @@ main(void)
 		TEST(the_largest_datagram_arrives),
 		TEST(pings_are_answered),
 		TEST(pings_are_answered_over_ipv6),
+		TEST(an_error_about_an_echo_says_which_it_was),
 		TEST(a_host_without_pings_is_said_once),
 		TEST(closed_associations_start_anew),
 		cmocka_unit_test_setup_teardown(
