@@ -1,4 +1,5 @@
 #include <inttypes.h>
+#include <string.h>
 
 #include "relayproc/denial.h"
 #include "relayproc/relayproc.h"
@@ -19,7 +20,11 @@ denial_log(struct relayproc *rp, const char *proto, const struct ipc_addr *dst,
 		return;
 	if (suppressed > 0)
 		log_warn("denied: %" PRIu64 " suppressed", suppressed);
-	addr_format_port(dst, port, text, sizeof(text));
+	/* ICMP has no ports. */
+	if (strcmp(proto, "icmp") == 0)
+		addr_format(dst, text, sizeof(text));
+	else
+		addr_format_port(dst, port, text, sizeof(text));
 	policy_hint(answer->kind, dst, port, hint, sizeof(hint));
 	if ((rp->denial_kinds & bit) != 0 || hint[0] == '\0')
 		log_warn("denied %s %s (%s)", proto, text, answer->why);

@@ -315,6 +315,27 @@ pings_are_answered_over_ipv6(void **state)
 }
 
 static void
+a_line_about_a_denied_ping_has_no_port(void **state)
+{
+	struct life *life = *state;
+	const struct target to = { .addr = "10.0.0.1", .proto = IPPROTO_ICMP };
+	const struct target to6 = { .addr = "fc00::1",
+		.proto = IPPROTO_ICMPV6 };
+	const uint8_t echo[8] = { 8 }, echo6[8] = { 128 };
+	struct ipc_assoc_error error;
+
+	jailed_start(life, NOFILE);
+	assoc_send(life, 0, 1, &to, echo, sizeof(echo));
+	expect_error(life, VERDICT_DENIED, &error);
+	assoc_send(life, 1, 1, &to6, echo6, sizeof(echo6));
+	expect_error(life, VERDICT_DENIED, &error);
+	life_expect_silence(life, &life->parent, 20);
+	jailed_stop(life);
+	assert_non_null(strstr(life->log, "denied icmp 10.0.0.1 ("));
+	assert_non_null(strstr(life->log, "denied icmp fc00::1 ("));
+}
+
+static void
 an_error_about_an_echo_says_which_it_was(void **state)
 {
 	struct life *life = *state;
@@ -444,6 +465,7 @@ main(void)
 		TEST(the_largest_datagram_arrives),
 		TEST(pings_are_answered),
 		TEST(pings_are_answered_over_ipv6),
+		TEST(a_line_about_a_denied_ping_has_no_port),
 		TEST(an_error_about_an_echo_says_which_it_was),
 		TEST(a_host_without_pings_is_said_once),
 		TEST(closed_associations_start_anew),
