@@ -28,6 +28,16 @@ struct event;
 struct event_base;
 
 /*
+ * What an operator is told once a session: the guest causes it, and could
+ * fill a log with it.
+ */
+enum netproc_warning {
+	WARNED_FOREIGN_MAC,
+	WARNED_FOREIGN_ADDRESS,
+	WARNED_FLOWS_FULL,
+};
+
+/*
  * netproc's one state object, passed down everywhere.
  *
  * It is the only process that reads guest bytes.  A frame passes link/
@@ -96,6 +106,7 @@ struct netproc {
 	struct counters counters;
 	struct log_limit icmp_limit;
 	struct log_limit lease_limit; /* of lines about leases */
+	unsigned int told;	      /* 1 << enum netproc_warning, each */
 	int stopping;
 };
 
@@ -122,6 +133,17 @@ int netproc_turn(struct netproc *np, int more);
 
 /* netproc.c: reads the clock; every callback of the event loop begins so. */
 void netproc_wake(struct netproc *np);
+
+/* 1 for the first of its kind since the VMM has attached. */
+static inline int
+netproc_may_warn(struct netproc *np, enum netproc_warning what)
+{
+	const unsigned int bit = 1u << what;
+	const int first = (np->told & bit) == 0;
+
+	np->told |= bit;
+	return (first);
+}
 
 /* netproc.c: the 250 ms tick runs only while something needs it. */
 void netproc_need_tick(struct netproc *np);

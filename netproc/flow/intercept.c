@@ -9,6 +9,7 @@
 #include "lwip/tcp.h"
 
 #include "ipc/addr.h"
+#include "ipc/log.h"
 #include "netproc/flow/coalesce.h"
 #include "netproc/flow/dns_flow.h"
 #include "netproc/flow/end.h"
@@ -55,6 +56,10 @@ flow_open(struct netproc *np, const struct flow_tuple *tuple, uint64_t hash,
 	flow = flow_alloc(&np->flows, tuple, hash);
 	if (flow == NULL) {
 		COUNT(np, FLOWS_FULL);
+		if (netproc_may_warn(np, WARNED_FLOWS_FULL))
+			log_warn("SYNs are dropped: all %u flows are in use; "
+				 "--max-flows would allow more",
+			    (unsigned int)np->flows.nout);
 		evict_idle(np);
 		return;
 	}

@@ -13,16 +13,33 @@
 #include "netproc/link/link.h"
 #include "netproc/netproc.h"
 
+#define MAC_STRLEN sizeof("02:53:4d:00:00:02")
+
+/* Of a frame of IPv4 over Ethernet; ARP: RFC 826. */
+#define ETHERTYPE_OFF	   12
+#define ETHERTYPE_IP4	   0x0800
+#define ETHERTYPE_ARP	   0x0806
+#define IP4_SRC_OFF	   26
+#define ARP_SENDER_IP4_OFF 28
+
+static const char *
+mac_format(const uint8_t mac[6], char buf[MAC_STRLEN])
+{
+	snprintf(buf, MAC_STRLEN, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0],
+	    mac[1], mac[2], mac[3], mac[4], mac[5]);
+	return (buf);
+}
+
 /* The first valid frame of a VM's session says which MAC is the guest's. */
 static void
 pin_mac(struct netproc *np, const uint8_t mac[6])
 {
 	struct ipc_guest_mac msg = { .pad = { 0 } };
+	char text[MAC_STRLEN];
 
 	memcpy(np->shield.guest_mac, mac, 6);
 	np->shield.guest_mac_known = 1;
-	log_info("guest MAC is %02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1],
-	    mac[2], mac[3], mac[4], mac[5]);
+	log_info("guest MAC is %s", mac_format(mac, text));
 	memcpy(msg.mac, mac, 6);
 	netproc_say_parent(np, IPC_GUEST_MAC, &msg, sizeof(msg));
 	tcp_guest_known(np);
@@ -165,6 +182,61 @@ is_spent(enum shield_verdict verdict, const struct shield_frame *sf)
 	}
 }
 
+static void
+warn_mac(struct netproc *np, const uint8_t mac[6])
+{
+	char text[MAC_STRLEN], guest[MAC_STRLEN];
+
+	/* The gateway's is nobody else's, whatever the option. */
+	if (memcmp(mac, np->shield.gateway_mac, 6) == 0 ||
+	    !netproc_may_warn(np, WARNED_FOREIGN_MAC))
+		return;
+	mac_format(mac, text);
+	log_warn("frames from MAC %s are dropped: the guest is %s; --mac %s "
+		 "would take them",
+	    text, mac_format(np->shield.guest_mac, guest), text);
+}
+
+/* frame: what the shield called foreign, so its headers are whole. */
+static void
+warn_address(struct netproc *np, const uint8_t *frame)
+{
+	const unsigned int ethertype = (unsigned int)frame[ETHERTYPE_OFF] << 8 |
+	    frame[ETHERTYPE_OFF + 1];
+	char text[ADDR_STRLEN], guest[ADDR_STRLEN];
+	struct ipc_addr src = { .family = 4 };
+	uint32_t src_ip;
+
+	if (ethertype != ETHERTYPE_IP4 && ethertype != ETHERTYPE_ARP)
+		return;
+	memcpy(src.bytes,
+	    frame +
+		(ethertype == ETHERTYPE_ARP ? ARP_SENDER_IP4_OFF : IP4_SRC_OFF),
+	    4);
+	src_ip = addr_to_ip4(&src);
+	if (src_ip == 0 || src_ip == np->guest_ip || src_ip == np->gateway_ip ||
+	    !netproc_may_warn(np, WARNED_FOREIGN_ADDRESS))
+		return;
+	addr_format(&src, text, sizeof(text));
+	log_warn("frames from %s are dropped: the guest is %s; --address says "
+		 "which it is",
+	    text, addr_format(&np->cfg.address, guest, sizeof(guest)));
+}
+
+/*
+ * A guest with another MAC or address than it should have hears nothing at
+ * all: whoever runs it is told why.
+ */
+static void
+warn_foreign(struct netproc *np, enum shield_verdict verdict,
+    const uint8_t *frame, const struct shield_frame *sf)
+{
+	if (verdict == SHIELD_FOREIGN_MAC)
+		warn_mac(np, sf->src_mac);
+	else if (verdict == SHIELD_FOREIGN_IP || verdict == SHIELD_ARP_FOREIGN)
+		warn_address(np, frame);
+}
+
 void
 link_input(struct netproc *np, uint8_t *frame, size_t len)
 {
@@ -173,8 +245,10 @@ link_input(struct netproc *np, uint8_t *frame, size_t len)
 
 	verdict = shield_check(frame, len, &np->shield, &sf);
 	np->counters.shield[verdict]++;
-	if (!SHIELD_IS_PASS(verdict))
+	if (!SHIELD_IS_PASS(verdict)) {
+		warn_foreign(np, verdict, frame, &sf);
 		return;
+	}
 	if (!np->shield.guest_mac_known)
 		pin_mac(np, sf.src_mac);
 	if (sf.version == 6)

@@ -142,6 +142,7 @@ link_attach(struct netproc *np, int fd, const struct ipc_frame *frame)
 		np->shield.guest_mac_known = 1;
 	}
 	np->leased = 0;
+	np->told = 0;
 	np->guest6_seen = 0;
 	np->guest6 = np->cfg.address6;
 	np->ip6_offered = 0;

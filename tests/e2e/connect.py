@@ -94,6 +94,9 @@ def _():
     guest = late.join(10 * tap.scale())
     server, _ = listener.accept()
     traffic.greet_ends(guest, server)
+    lines = setup.car.log.find("--max-flows")
+    tap.equal(len(lines), 1, "lines that say so, of %r" % lines)
+    tap.ok("all 4 flows are in use" in lines[0], lines[0])
     setup.world.close()
 
 

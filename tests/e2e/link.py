@@ -116,6 +116,46 @@ def _():
         sniffer.close()
 
 
+@tap.case("who sends from a foreign MAC or address is named once a session, "
+          "with the option that tells sallyport of it")
+def _():
+    for what, option, strange in (
+            (FOREIGN_MAC, "--mac " + FOREIGN_MAC,
+             frames.arp(rig.GATEWAY, sender_mac=FOREIGN_MAC,
+                        src=FOREIGN_MAC)),
+            ("100.96.0.9", "--address",
+             frames.segment(1, PORT, src="100.96.0.9")),
+            ("100.96.0.10", "--address",
+             frames.arp(rig.GATEWAY, sender="100.96.0.10"))):
+        said = r"%s are dropped: the guest is .*%s\b" % (what, option)
+        before = len(CAR.log.find(said))
+        for session in (1, 2):
+            with Session() as wire:
+                wire.alive()
+                for _ in range(3):
+                    wire.send(strange)
+                wire.alive()
+            tap.equal(len(CAR.log.find(said)) - before, session,
+                      "lines about " + what)
+
+
+@tap.case("what has no address yet, or says that it is the gateway, is no "
+          "reason to warn")
+def _():
+    before = len(CAR.log.find("are dropped: the guest"))
+    with Session() as wire:
+        wire.alive()
+        for strange in (
+                frames.segment(1, PORT, src="0.0.0.0"),
+                frames.arp(rig.GATEWAY, op=2, sender="0.0.0.0"),
+                frames.segment(1, PORT, src=rig.GATEWAY),
+                frames.arp(rig.GATEWAY, sender_mac=rig.GATEWAY_MAC,
+                           src=rig.GATEWAY_MAC)):
+            wire.send(strange)
+        wire.alive()
+    tap.equal(len(CAR.log.find("are dropped: the guest")), before, "lines")
+
+
 @tap.case("a guest that claims the gateway's address changes nothing")
 def _():
     with Session() as wire:
