@@ -57,6 +57,7 @@
 	X(DNS_MISMATCH,	"dns-answers-mismatched") \
 	X(DNS_TRUNCATED, "dns-truncated") \
 	X(DNS_SERVFAIL,	"dns-servfail") \
+	X(DNS_REFUSED,	"dns-refused") \
 	X(DNS_DROPPED,	"dns-dropped") \
 	X(LOGS_LOST,	"log-lines-lost")
 /* clang-format on */

@@ -4,13 +4,12 @@
 #include "netproc/gateway/dns_name.h"
 
 /* Header fields, RFC 1035 4.1.1. */
-#define FLAG_QR	       0x8000 /* a response */
-#define FLAG_OPCODE    0x7800
-#define FLAG_TC	       0x0200 /* truncated */
-#define FLAG_RD	       0x0100 /* recursion desired */
-#define FLAG_RA	       0x0080 /* recursion available */
-#define FLAG_CD	       0x0010 /* checking disabled, RFC 4035 3.2.2 */
-#define RCODE_SERVFAIL 2
+#define FLAG_QR	    0x8000 /* a response */
+#define FLAG_OPCODE 0x7800
+#define FLAG_TC	    0x0200 /* truncated */
+#define FLAG_RD	    0x0100 /* recursion desired */
+#define FLAG_RA	    0x0080 /* recursion available */
+#define FLAG_CD	    0x0010 /* checking disabled, RFC 4035 3.2.2 */
 
 #define QTYPE_QCLASS 4
 
@@ -38,6 +37,18 @@ dns_query_is_valid(const uint8_t *query, size_t len)
 
 	cursor_init(&c, query, len);
 	return (read_header(&c, &header) == 0 && (header.flags & FLAG_QR) == 0);
+}
+
+enum dns_rcode
+dns_query_check(const uint8_t *query, size_t len)
+{
+	struct dns_header header;
+	struct cursor c;
+
+	cursor_init(&c, query, len);
+	if (read_header(&c, &header) == 0 && (header.flags & FLAG_OPCODE) != 0)
+		return (DNS_NOTIMP);
+	return (dns_head_len(query, len) == 0 ? DNS_FORMERR : DNS_NOERROR);
 }
 
 size_t
@@ -123,8 +134,8 @@ put_head(const uint8_t *source, size_t len, const struct dns_header *header,
 }
 
 size_t
-dns_servfail(const uint8_t *query, size_t len, enum dns_edns edns, uint8_t *out,
-    size_t cap)
+dns_error(const uint8_t *query, size_t len, enum dns_rcode rcode,
+    enum dns_edns edns, uint8_t *out, size_t cap)
 {
 	struct dns_header header;
 	struct cursor c;
@@ -133,7 +144,7 @@ dns_servfail(const uint8_t *query, size_t len, enum dns_edns edns, uint8_t *out,
 	if (read_header(&c, &header) == -1)
 		return (0);
 	header.flags &= FLAG_OPCODE | FLAG_RD | FLAG_CD;
-	header.flags |= FLAG_QR | FLAG_RA | RCODE_SERVFAIL;
+	header.flags = (uint16_t)(header.flags | FLAG_QR | FLAG_RA | rcode);
 	return (put_head(query, len, &header, edns, out, cap));
 }
 

@@ -18,7 +18,7 @@ struct cursor_out;
 #define DNS_QUESTION_MAX (255 + 4)
 #define DNS_HEAD_MAX	 (DNS_HEADER_LEN + DNS_QUESTION_MAX)
 
-/* 1 if it is worth forwarding: a whole header, and not a response. */
+/* 1 if it is to be answered: a whole header, and not a response. */
 int dns_query_is_valid(const uint8_t *query, size_t len);
 
 /*
@@ -50,17 +50,32 @@ enum dns_edns dns_edns_of(const uint8_t *query, size_t len);
 /* Appends an OPT record of the gateway's; nothing for DNS_EDNS_NONE. */
 void dns_put_opt(struct cursor_out *out, enum dns_edns edns);
 
-/* Longest of dns_servfail() and dns_truncate(). */
+/* What the gateway itself says, RFC 1035 4.1.1. */
+enum dns_rcode {
+	DNS_NOERROR = 0,
+	DNS_FORMERR = 1,
+	DNS_SERVFAIL = 2,
+	DNS_NOTIMP = 4,
+};
+
+/* Longest of dns_error() and dns_truncate(). */
 #define DNS_SHORT_MAX (DNS_HEAD_MAX + DNS_OPT_LEN)
 
 /*
- * Writes the SERVFAIL response to query: its header, its question if that
+ * DNS_NOERROR if a valid query may go to a server, or what it is refused with:
+ * DNS_NOTIMP for one that asks nothing but wants something done (UPDATE,
+ * NOTIFY), DNS_FORMERR without one plain question (RFC 9619 4).
+ */
+enum dns_rcode dns_query_check(const uint8_t *query, size_t len);
+
+/*
+ * Writes the error response to query: its header, its question if that
  * parses, and an OPT record if edns says so (RFC 6891 6.1.1), as far as cap
  * allows.  Of the query its head is enough.  Returns the length, or 0 if
  * query has no header or cap is less than one.
  */
-size_t dns_servfail(const uint8_t *query, size_t len, enum dns_edns edns,
-    uint8_t *out, size_t cap);
+size_t dns_error(const uint8_t *query, size_t len, enum dns_rcode rcode,
+    enum dns_edns edns, uint8_t *out, size_t cap);
 
 /*
  * Writes what is left of an answer that does not fit: header with TC set

@@ -1,8 +1,10 @@
 /*
  * DNS over UDP at the gateway's address.  Queries go on as they are, but for
- * the size that an answer may have; names of the gateway's are answered here.
- * (DNS over TCP is a TCP connection: relayproc dials a server for the gateway's
- * port 53, and flow/dns_flow.c takes out what is answered here.)
+ * the size that an answer may have; names of the gateway's are answered here,
+ * and so is what is no question: the servers may be where the guest's own
+ * datagrams may not go.  (DNS over TCP is a TCP connection: relayproc dials a
+ * server for the gateway's port 53, and flow/dns_flow.c takes out what asks for
+ * these names; the rest passes.)
  */
 
 #include <string.h>
@@ -62,10 +64,16 @@ static int
 answer_here(struct netproc *np, const struct dns_client *client,
     const uint8_t *query, size_t query_len)
 {
+	const enum dns_rcode rcode = dns_query_check(query, query_len);
 	uint8_t out[DNS_LOCAL_MAX];
 	size_t len;
 
-	len = gateway_dns_local(np, query, query_len, out, sizeof(out));
+	if (rcode != DNS_NOERROR) {
+		COUNT(np, DNS_REFUSED);
+		len = dns_error(query, query_len, rcode,
+		    dns_edns_of(query, query_len), out, sizeof(out));
+	} else
+		len = gateway_dns_local(np, query, query_len, out, sizeof(out));
 	reply(np, client, out, len);
 	return (len > 0);
 }
@@ -114,8 +122,8 @@ fail(struct netproc *np, struct dns_slot *slot)
 	uint8_t out[DNS_SHORT_MAX];
 	size_t len;
 
-	len = dns_servfail(slot->head, slot->head_len, slot->edns, out,
-	    sizeof(out));
+	len = dns_error(slot->head, slot->head_len, DNS_SERVFAIL, slot->edns,
+	    out, sizeof(out));
 	COUNT(np, DNS_SERVFAIL);
 	reply(np, &slot->client, out, len);
 	dns_table_remove(&np->dns, slot);

@@ -16,7 +16,7 @@ import world as rig  # noqa: E402
 
 sidecar.need()
 A, TXT, HTTPS = 1, 16, 65
-SERVFAIL = 2
+FORMERR, SERVFAIL, NOTIMP = 1, 2, 4
 UPSTREAM_LIMIT_S = 2
 DNSSEC_OK = 0x8000
 
@@ -95,6 +95,24 @@ def _():
     for kind in (TXT, HTTPS, 255, 65280):
         query = question("record.example.org", kind=kind)
         tap.equal(ask(query), FIRST.usual(query)[0], "type %d" % kind)
+
+
+@tap.case("what is no question is refused by the gateway itself")
+def _():
+    plain = question("record.example.org")
+    before = len(FIRST.seen)
+    for opcode in (1, 2, 4, 5, 15):
+        query = plain[:2] + bytes([opcode << 3]) + plain[3:]
+        answer = ask(query)
+        tap.equal((answer[:2], answer[2] & 0xf8, answer[3] & 15),
+                  (query[:2], 0x80 | opcode << 3, NOTIMP),
+                  "opcode %d" % opcode)
+    for query in (plain[:12], plain[:4] + b"\0\0" + plain[6:12],
+                  plain[:5] + b"\2" + plain[6:] + plain[12:], plain[:20]):
+        answer = ask(query)
+        tap.equal((answer[:2], answer[2] & 0x80, answer[3] & 15),
+                  (query[:2], 0x80, FORMERR), query.hex())
+    tap.equal(len(FIRST.seen), before, "queries that left")
 
 
 @tap.case("200 queries in flight get each its own answer")

@@ -37,9 +37,9 @@ check_servfail(const uint8_t *query, size_t len)
 	if (out == NULL || tight == NULL)
 		abort();
 	FUZZ_CHECK(head <= len && head <= DNS_HEAD_MAX);
-	n = dns_servfail(query, len, edns, tight, cap);
+	n = dns_error(query, len, DNS_SERVFAIL, edns, tight, cap);
 	FUZZ_CHECK(n <= cap);
-	n = dns_servfail(query, len, edns, out, DNS_SHORT_MAX);
+	n = dns_error(query, len, DNS_SERVFAIL, edns, out, DNS_SHORT_MAX);
 	FUZZ_CHECK(n == (len < 12 ? 0 : (head != 0 ? head : 12) + opt));
 	if (n > 0) {
 		FUZZ_CHECK((out[2] & 0x80) != 0 && (out[3] & 0x0f) == 2);
@@ -48,6 +48,8 @@ check_servfail(const uint8_t *query, size_t len)
 		FUZZ_CHECK(head == 0 || dns_edns_of(out, n) == edns);
 		FUZZ_CHECK(dns_answer_matches(query, len, out, n));
 		FUZZ_CHECK(!dns_query_is_valid(out, n));
+		FUZZ_CHECK(dns_query_check(query, len) != DNS_NOERROR ||
+		    head != 0);
 	}
 	free(tight);
 	free(out);

@@ -184,10 +184,46 @@ servfail_repeats_the_question_and_nothing_else(void **state)
 	uint8_t out[DNS_HEAD_MAX];
 
 	(void)state;
-	assert_int_equal(dns_servfail(query, sizeof(query), DNS_EDNS_NONE, out,
-			     sizeof(out)),
+	assert_int_equal(dns_error(query, sizeof(query), DNS_SERVFAIL,
+			     DNS_EDNS_NONE, out, sizeof(out)),
 	    sizeof(want));
 	assert_memory_equal(out, want, sizeof(want));
+}
+
+static void
+what_asks_nothing_is_for_no_server(void **state)
+{
+	static const struct {
+		const char *what;
+		size_t at;
+		uint8_t value;
+		enum dns_rcode want;
+	} cases[] = {
+		{ "a question", 2, 0x01, DNS_NOERROR },
+		{ "an inverse query", 2, 0x09, DNS_NOTIMP },
+		{ "a notification", 2, 0x21, DNS_NOTIMP },
+		{ "an update", 2, 0x29, DNS_NOTIMP },
+		{ "the last opcode", 2, 0x79, DNS_NOTIMP },
+		{ "no question", 5, 0, DNS_FORMERR },
+		{ "two questions", 5, 2, DNS_FORMERR },
+		{ "a compressed name", 12, 0xc0, DNS_FORMERR },
+	};
+	uint8_t out[DNS_SHORT_MAX], message[sizeof(query)];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		memcpy(message, query, sizeof(message));
+		message[cases[i].at] = cases[i].value;
+		if (dns_query_check(message, sizeof(message)) != cases[i].want)
+			fail_msg("%s", cases[i].what);
+		dns_error(message, sizeof(message), cases[i].want,
+		    DNS_EDNS_NONE, out, sizeof(out));
+		assert_int_equal(out[2], message[2] | 0x80);
+		assert_int_equal(out[3], 0x80 | cases[i].want);
+	}
+	for (i = DNS_HEADER_LEN; i < HEAD_LEN; i++)
+		assert_int_equal(dns_query_check(query, i), DNS_FORMERR);
 }
 
 static void
@@ -198,18 +234,18 @@ servfail_to_an_unreadable_question_is_a_bare_header(void **state)
 	(void)state;
 	memcpy(message, query, sizeof(query));
 	message[12] = 0xc0;
-	assert_int_equal(dns_servfail(message, sizeof(message), DNS_EDNS_NONE,
-			     out, sizeof(out)),
+	assert_int_equal(dns_error(message, sizeof(message), DNS_SERVFAIL,
+			     DNS_EDNS_NONE, out, sizeof(out)),
 	    DNS_HEADER_LEN);
 	assert_memory_equal(out, "\x12\x34\x81\x82\0\0\0\0\0\0\0\0", 12);
-	assert_int_equal(dns_servfail(query, 11, DNS_EDNS_NONE, out,
+	assert_int_equal(dns_error(query, 11, DNS_SERVFAIL, DNS_EDNS_NONE, out,
 			     sizeof(out)),
 	    0);
-	assert_int_equal(dns_servfail(query, sizeof(query), DNS_EDNS_NONE, out,
-			     11),
+	assert_int_equal(dns_error(query, sizeof(query), DNS_SERVFAIL,
+			     DNS_EDNS_NONE, out, 11),
 	    0);
-	assert_int_equal(dns_servfail(query, sizeof(query), DNS_EDNS_NONE, out,
-			     12),
+	assert_int_equal(dns_error(query, sizeof(query), DNS_SERVFAIL,
+			     DNS_EDNS_NONE, out, 12),
 	    12);
 }
 
@@ -266,7 +302,8 @@ an_asker_with_edns_gets_it_with_servfail_and_with_tc(void **state)
 	assert_int_equal(dns_edns_of(query, sizeof(query)), DNS_EDNS_PLAIN);
 	assert_int_equal(dns_edns_of(message, sizeof(message)), DNS_EDNS_DO);
 	for (edns = DNS_EDNS_PLAIN; edns <= DNS_EDNS_DO; edns++) {
-		n = dns_servfail(query, HEAD_LEN, edns, out, sizeof(out));
+		n = dns_error(query, HEAD_LEN, DNS_SERVFAIL, edns, out,
+		    sizeof(out));
 		has_opt(out, n, edns == DNS_EDNS_DO ? 0x80 : 0);
 		n = dns_truncate(answer, sizeof(answer), edns, out,
 		    HEAD_LEN + DNS_OPT_LEN);
@@ -301,8 +338,8 @@ the_longest_question_leaves_room_for_the_opt_record(void **state)
 		at += 1 + label;
 	}
 	assert_int_equal(dns_head_len(message, sizeof(message)), DNS_HEAD_MAX);
-	assert_int_equal(dns_servfail(message, sizeof(message), DNS_EDNS_PLAIN,
-			     out, sizeof(out)),
+	assert_int_equal(dns_error(message, sizeof(message), DNS_SERVFAIL,
+			     DNS_EDNS_PLAIN, out, sizeof(out)),
 	    DNS_SHORT_MAX);
 }
 
@@ -452,6 +489,7 @@ main(void)
 		cmocka_unit_test(an_answer_cut_at_any_length_is_safe),
 		cmocka_unit_test(
 		    servfail_repeats_the_question_and_nothing_else),
+		cmocka_unit_test(what_asks_nothing_is_for_no_server),
 		cmocka_unit_test(
 		    servfail_to_an_unreadable_question_is_a_bare_header),
 		cmocka_unit_test(
