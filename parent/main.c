@@ -122,8 +122,13 @@ open_all(struct parent *parent, struct config_error *error)
 	const struct config *config = &parent->config;
 
 	if (notify_open(config, &parent->notify, error) == -1 ||
-	    evidence_open(config, &parent->evidence, error) == -1 ||
-	    frame_open(config, &parent->frame, error) == -1 ||
+	    evidence_open(config, &parent->evidence, error) == -1)
+		return (-1);
+	/* That may wait, for a FIFO's reader; what follows leaves names. */
+	if (run_hold_signals(parent) == -1)
+		return (config_error(error, EX_OSERR, "signals: %s",
+		    strerror(errno)));
+	if (frame_open(config, &parent->frame, error) == -1 ||
 	    frame_open_journal(config, &parent->frame, error) == -1 ||
 	    control_open(&parent->control, config, error) == -1 ||
 	    publish_open(config, &parent->publish, error) == -1)

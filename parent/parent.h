@@ -179,7 +179,13 @@ void vmm_resume(struct parent *parent);
 /* vmm.c: starts COMMAND.  0, or -1 with error filled. */
 int vmm_start_command(struct parent *parent, struct config_error *error);
 
-/* run.c: blocks the signals, makes the event base.  0, or -1 with errno. */
+/*
+ * run.c: from now on a signal ends nothing, but waits for the event loop.
+ * COMMAND gets the mask of before.  0, or -1 with errno.
+ */
+int run_hold_signals(struct parent *parent);
+
+/* run.c: makes the event base, hears signals.  0, or -1 with errno. */
 int run_init(struct parent *parent);
 
 /*

@@ -133,20 +133,36 @@ base_new(void)
 	return (base);
 }
 
+/* Those that the signalfd tells of. */
+static void
+signals_taken(sigset_t *mask)
+{
+	sigemptyset(mask);
+	sigaddset(mask, SIGTERM);
+	sigaddset(mask, SIGINT);
+	sigaddset(mask, SIGQUIT);
+	sigaddset(mask, SIGHUP);
+	sigaddset(mask, SIGALRM);
+}
+
+int
+run_hold_signals(struct parent *parent)
+{
+	sigset_t mask;
+
+	signals_taken(&mask);
+	if (sigprocmask(SIG_BLOCK, &mask, &parent->env.mask) == -1 ||
+	    signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return (-1);
+	return (0);
+}
+
 int
 run_init(struct parent *parent)
 {
 	sigset_t mask;
 
-	sigemptyset(&mask);
-	sigaddset(&mask, SIGTERM);
-	sigaddset(&mask, SIGINT);
-	sigaddset(&mask, SIGQUIT);
-	sigaddset(&mask, SIGHUP);
-	sigaddset(&mask, SIGALRM);
-	if (sigprocmask(SIG_BLOCK, &mask, &parent->env.mask) == -1 ||
-	    signal(SIGPIPE, SIG_IGN) == SIG_ERR)
-		return (-1);
+	signals_taken(&mask);
 	parent->signal_fd = signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (parent->signal_fd == -1)
 		return (-1);

@@ -115,6 +115,36 @@ def _():
     ended_in_order(signal.SIGINT)
 
 
+def ended_before_children(options):
+    """SIGTERM once the socket has its name; whether no child was there."""
+    path = WORLD.path("early.sock")
+    program = sidecar.Program(WORLD, [sidecar.SALLYPORT, "--socket", path,
+                                      *options])
+    while not os.path.exists(path):
+        tap.equal(program.process.poll(), None, "status")
+    os.kill(program.pid, signal.SIGSTOP)
+    while sidecar.proc_status(program.pid)["State"][0] != "T":
+        pass
+    with open("/proc/%d/task/%d/children" % (program.pid,
+                                             program.pid)) as file:
+        pids = file.read().split()
+    program.process.send_signal(signal.SIGTERM)
+    os.kill(program.pid, signal.SIGCONT)
+    tap.equal(program.wait(), 0, "status")
+    tap.ok(not os.path.exists(path), "the socket is still there")
+    return len(pids) == 1  # the spawner
+
+
+@tap.case("SIGTERM during the start, when the socket has its name and there "
+          "are no children yet, ends it with 0 and removes the socket")
+def _():
+    # Many ports to open, so that the moment lasts.
+    options = ["-p", "127.0.0.1:20000-20255:20000-20255"]
+    hits = sum(ended_before_children(options) for _ in range(20))
+    tap.note("%d of 20" % hits)
+    tap.ok(hits > 0, "never before the children were there")
+
+
 @tap.case("a terminal's signals are not for the children, whose session is "
           "the parent's")
 def _():
@@ -258,6 +288,22 @@ def _():
         [sidecar.SALLYPORT, "--", "/bin/sh", "-c",
          "test -S /proc/self/fd/$1 && exit 7", "sh", "{fd}"], timeout=20)
     tap.equal(done.returncode, 7, "status: %s" % done.stderr)
+
+
+@tap.case("-- COMMAND has the signal mask and handlers that sallyport was "
+          "started with")
+def _():
+    words = ["grep", "^Sig[BIC]", "/proc/self/status"]
+    for blocked in ((), (signal.SIGTERM, signal.SIGUSR1)):
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+        try:
+            plain, ours = (
+                WORLD.host.run(argv, timeout=20).stdout
+                for argv in (words, [sidecar.SALLYPORT, "--", *words]))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        tap.ok("SigBlk" in plain, "nothing to compare with")
+        tap.equal(ours, plain, "masks")
 
 
 @tap.case("-- COMMAND is passed SIGTERM, SIGINT and SIGQUIT, each as it came")
