@@ -18,7 +18,8 @@
  * *missed brings what READY reported (child->missed is added) and goes out
  * with the stages found here added.  0, or -1 after a line of log_error for
  * each fence that does not stand though the child said it did, and in strict
- * for each that should not be missing at all.
+ * for each that should not be missing at all.  Or 1, without a line: it said
+ * so and has ended, of which child->pidfd tells (-1: nobody can tell).
  */
 int attest_child(const struct child *child, int strict, uint32_t *missed);
 

@@ -235,16 +235,26 @@ spawn_both(struct parent *parent, struct config_error *error)
 static int
 attest_both(struct parent *parent)
 {
-	const int strict = parent->config.strict;
+	struct peer *const peers[] = { &parent->netproc, &parent->relayproc };
+	size_t i;
 
-	if (attest_child(&parent->netproc.child, strict,
-		&parent->netproc.missed) == 0 &&
-	    attest_child(&parent->relayproc.child, strict,
-		&parent->relayproc.missed) == 0)
-		return (0);
-	parent->status = EX_NOPERM;
-	evidence_write(parent, 1);
-	return (-1);
+	for (i = 0; i < sizeof(peers) / sizeof(peers[0]); i++) {
+		switch (attest_child(&peers[i]->child, parent->config.strict,
+		    &peers[i]->missed)) {
+		case 0:
+			continue;
+		case 1:
+			/* Lost as any, and the other ends in order. */
+			peer_lost(peers[i], NULL);
+			run_watch(parent);
+			return (-1);
+		default:
+			parent->status = EX_NOPERM;
+			evidence_write(parent, 1);
+			return (-1);
+		}
+	}
+	return (0);
 }
 
 static int

@@ -135,9 +135,9 @@ answer_attest(const struct spawn_config *config,
 
 	message->result = 0;
 	if (attest_child(&pair->netproc, config->strict,
-		&pair->netproc_missed) == -1 ||
+		&pair->netproc_missed) != 0 ||
 	    attest_child(&pair->relayproc, config->strict,
-		&pair->relayproc_missed) == -1)
+		&pair->relayproc_missed) != 0)
 		message->result = -1;
 	if (message_send(FD_CHANNEL, message, 0) == -1)
 		_exit(1);

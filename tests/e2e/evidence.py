@@ -13,6 +13,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 "../lib"))
 
+import inject  # noqa: E402
 import sidecar  # noqa: E402
 import tap  # noqa: E402
 import world as rig  # noqa: E402
@@ -20,6 +21,7 @@ import world as rig  # noqa: E402
 sidecar.need()
 WORLD = rig.World()
 CHILDREN = ("netproc", "relayproc")
+EX_SOFTWARE = 70
 
 # What this test looks at itself: a line of /proc/PID/status.
 LOOKED_AT = {"SECCOMP": ("Seccomp", "2"), "NO_NEW_PRIVS": ("NoNewPrivs", "1"),
@@ -161,6 +163,30 @@ def _():
         tap.equal(said["verdict"], "degraded", "verdict")
         program.process.terminate()
         program.wait()
+
+
+@tap.case("a child that is killed before its jail is looked at is lost, and "
+          "no evidence calls a fence missing")
+def _():
+    reason = inject.why_not()
+    if reason:
+        tap.skip(reason)
+    path = WORLD.path("evidence-killed")
+    for role in CHILDREN:
+        program = sidecar.Program(
+            WORLD, [sidecar.SALLYPORT, "--socket", WORLD.path("killed.sock"),
+                    "--evidence", path])
+        # The first of its looks at them.
+        with inject.held_at(program.pid, inject.READLINK, b"/proc/"):
+            pid = sidecar.children_of(program.pid)[role]
+            os.kill(pid, signal.SIGKILL)
+            while not sidecar.gone(pid):
+                pass
+        tap.equal(program.wait(), EX_SOFTWARE, "status")
+        tap.ok(program.log.wait("lost %s: killed by signal 9" % role), role)
+        tap.equal([line for line in program.log.all()
+                   if "does not hold" in line], [], "complaints")
+        tap.equal(lines(path), [], "evidence")
 
 
 @tap.case("in a chroot, where no user namespace is given, it says so")

@@ -125,9 +125,7 @@ def ended_before_children(options):
     os.kill(program.pid, signal.SIGSTOP)
     while sidecar.proc_status(program.pid)["State"][0] != "T":
         pass
-    with open("/proc/%d/task/%d/children" % (program.pid,
-                                             program.pid)) as file:
-        pids = file.read().split()
+    pids = sidecar.descendants_of(program.pid)
     program.process.send_signal(signal.SIGTERM)
     os.kill(program.pid, signal.SIGCONT)
     tap.equal(program.wait(), 0, "status")

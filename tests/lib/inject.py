@@ -1,15 +1,18 @@
 """Makes a process do what its own code never does: ptrace from outside, for a
 moment here, for as long as one likes in puppet.py."""
 
+import contextlib
 import ctypes
 import os
 import platform
 import signal
 
-ATTACH, PEEKTEXT, POKETEXT, CONT, GETREGS, SETREGS, DETACH = \
-    16, 1, 4, 7, 12, 13, 17
+ATTACH, PEEKTEXT, POKETEXT, CONT, GETREGS, SETREGS, DETACH, SYSCALL = \
+    16, 1, 4, 7, 12, 13, 17, 24
 WALL = 0x40000000
-RIP, NREGS = 16, 27  # of struct user_regs_struct, x86_64
+# Of struct user_regs_struct, x86_64.
+RDI, ORIG_RAX, RIP, NREGS = 14, 15, 16, 27
+READLINK = 89
 
 FAULT = b"\x31\xc0\x89\x00"              # xor eax, eax; mov [rax], eax
 GETPID = b"\xb8\x27\x00\x00\x00\x0f\x05"  # a call that no filter lists
@@ -55,6 +58,41 @@ def run(pid, code):
                 old = ptrace(PEEKTEXT, pid, at + off) & (1 << 64) - 1
                 word += old.to_bytes(8, "little")[len(word):]
             ptrace(POKETEXT, pid, at + off, int.from_bytes(word, "little"))
+    finally:
+        ptrace(DETACH, pid, None, 0)
+
+
+def text_at(pid, address, limit=64):
+    """What may be no text at all."""
+    with open("/proc/%d/mem" % pid, "rb", 0) as file:
+        try:
+            return os.pread(file.fileno(), limit, address).split(b"\0")[0]
+        except OSError:
+            return b""
+
+
+@contextlib.contextmanager
+def held_at(pid, call, path):
+    """The process goes on until it makes this call of a path that begins so,
+    and is held there for the length of the block."""
+    signo = 0
+    ptrace(ATTACH, pid)
+    os.waitpid(pid, WALL)
+    while True:
+        ptrace(SYSCALL, pid, None, signo)
+        _, status = os.waitpid(pid, WALL)
+        if not os.WIFSTOPPED(status):
+            raise ProcessLookupError("it ended before the call")
+        signo = os.WSTOPSIG(status)
+        if signo != signal.SIGTRAP:
+            continue
+        signo = 0
+        regs = regs_of(pid)
+        if regs[ORIG_RAX] == call and \
+           text_at(pid, regs[RDI]).startswith(path):
+            break
+    try:
+        yield
     finally:
         ptrace(DETACH, pid, None, 0)
 

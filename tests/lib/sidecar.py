@@ -141,23 +141,11 @@ class Sidecar(Program):
 
     def descendants(self):
         """The pids of the two children, and of the spawner."""
-        path = "/proc/%d/task/%d/children" % (self.pid, self.pid)
-        with open(path) as file:
-            return [int(word) for word in file.read().split()]
+        return descendants_of(self.pid)
 
     def children(self):
         """{"netproc": pid, "relayproc": pid}"""
-        found = {}
-        for pid in self.descendants():
-            try:
-                with open("/proc/%d/cmdline" % pid, "rb") as file:
-                    words = file.read()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            for role in (b"netproc", b"relayproc"):
-                if role in words:
-                    found[role.decode()] = pid
-        return found
+        return children_of(self.pid)
 
     def wait_attached(self):
         """Until netproc holds the frame socket, of which no line tells."""
@@ -232,6 +220,25 @@ def tell(car):
             if each.process.poll() is not None:
                 tap.note("it ended: %d" % each.process.returncode)
     return print_log
+
+
+def descendants_of(pid):
+    with open("/proc/%d/task/%d/children" % (pid, pid)) as file:
+        return [int(word) for word in file.read().split()]
+
+
+def children_of(pid):
+    found = {}
+    for child in descendants_of(pid):
+        try:
+            with open("/proc/%d/cmdline" % child, "rb") as file:
+                words = file.read()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        for role in (b"netproc", b"relayproc"):
+            if role in words:
+                found[role.decode()] = child
+    return found
 
 
 def proc_status(pid):

@@ -1,4 +1,5 @@
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -162,6 +163,26 @@ a_dead_child_is_refused(void **state)
 }
 
 static void
+a_child_that_was_killed_has_ended_and_lacks_no_fence(void **state)
+{
+	struct pair pair;
+	uint32_t missed;
+	int result;
+
+	(void)state;
+	start(&pair, 1, 0);
+	missed = pair.report.missed;
+	assert_int_equal(kill(pair.netproc.pid, SIGKILL), 0);
+	do {
+		result = attest_child(&pair.netproc, 1, &missed);
+	} while (result == 0);
+	assert_int_equal(result, 1);
+	assert_int_equal(missed, pair.report.missed | pair.netproc.missed);
+	assert_string_equal(lines, "");
+	end(&pair);
+}
+
+static void
 strict_admits_no_miss_but_those_of_an_old_kernel(void **state)
 {
 	struct pair pair;
@@ -211,6 +232,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(
 		    a_process_that_is_no_jail_at_all_is_refused_fence_by_fence),
 		cmocka_unit_test(a_dead_child_is_refused),
+		cmocka_unit_test(
+		    a_child_that_was_killed_has_ended_and_lacks_no_fence),
 		cmocka_unit_test(
 		    strict_admits_no_miss_but_those_of_an_old_kernel),
 		cmocka_unit_test(relayproc_stands_in_our_network),
