@@ -218,9 +218,13 @@ spawn_both(struct parent *parent, struct config_error *error)
 	if (run_init(parent) == -1)
 		return (config_error(error, EX_OSERR, "event loop: %s",
 		    strerror(errno)));
-	if (spawner_ask(&parent->spawner, SPAWNER_SPAWN, NULL) == -1 ||
-	    poll(&pfd, 1, -1) == -1 ||
-	    spawner_take(&parent->spawner, &answer) != 1)
+	if (spawner_ask(&parent->spawner, SPAWNER_SPAWN, NULL) == 0 &&
+	    poll(&pfd, 1, SPAWNER_ANSWER_S * 1000) == 0)
+		return (config_error(error, EX_UNAVAILABLE,
+		    "the spawner has not answered in %d s; see who stops it "
+		    "(SIGSTOP), and the machine's load",
+		    SPAWNER_ANSWER_S));
+	if (spawner_take(&parent->spawner, &answer) != 1)
 		return (config_error(error, EX_OSERR,
 		    "the spawner has ended; see the machine's log"));
 	if (answer.result == -1) {

@@ -46,6 +46,58 @@ pair_drop(struct respawn *respawn)
 	respawn->have_pair = 0;
 }
 
+/* One second more, of those that an answer may take. */
+static void
+owed_tick(struct respawn *respawn)
+{
+	run_timer_set(respawn->ev_owed, 1000);
+}
+
+static int
+ask(struct parent *parent, enum spawner_op op, const struct spawner_pair *pair)
+{
+	struct respawn *respawn = &parent->respawn;
+
+	if (spawner_ask(&parent->spawner, op, pair) == -1)
+		return (-1);
+	respawn->owed++;
+	respawn->owed_s = 0;
+	owed_tick(respawn);
+	return (0);
+}
+
+static void
+answered(struct respawn *respawn)
+{
+	respawn->owed_s = 0;
+	if (respawn->owed > 0)
+		respawn->owed--;
+	if (respawn->owed == 0)
+		event_del(respawn->ev_owed);
+}
+
+/* Seconds are counted, for whoever stops us all stops no clock. */
+static void
+on_owed(evutil_socket_t fd, short what, void *arg)
+{
+	struct parent *parent = arg;
+	struct respawn *respawn = &parent->respawn;
+
+	(void)fd;
+	(void)what;
+	if (parent->state == PARENT_STOPPING)
+		return;
+	if (++respawn->owed_s < SPAWNER_ANSWER_S) {
+		owed_tick(respawn);
+		return;
+	}
+	log_error("the spawner has not answered in %d s, so no child can be "
+		  "replaced; see who stops it (SIGSTOP), and the machine's "
+		  "load",
+	    SPAWNER_ANSWER_S);
+	run_stop(parent, EX_SOFTWARE);
+}
+
 /* The old pair has ended and the new one is there: it is set up. */
 static void
 setup_begin(struct parent *parent)
@@ -85,7 +137,7 @@ clearing_advance(struct parent *parent)
 	}
 	if (respawn->asked)
 		return;
-	if (spawner_ask(&parent->spawner, SPAWNER_SPAWN, NULL) == -1) {
+	if (ask(parent, SPAWNER_SPAWN, NULL) == -1) {
 		log_error("the spawner takes no order: %s", strerror(errno));
 		run_stop(parent, EX_SOFTWARE);
 		return;
@@ -121,7 +173,7 @@ clear(struct parent *parent, struct peer *other)
 
 	respawn->stage = RESPAWN_CLEARING;
 	if (!respawn->asked && !respawn->have_pair) {
-		if (spawner_ask(&parent->spawner, SPAWNER_SPAWN, NULL) == 0)
+		if (ask(parent, SPAWNER_SPAWN, NULL) == 0)
 			respawn->asked = 1;
 	}
 	if (other->ev_exit != NULL && !was_at_work) {
@@ -188,7 +240,7 @@ look(struct parent *parent)
 	pair.relayproc = parent->relayproc.child;
 	pair.netproc_missed = parent->netproc.missed;
 	pair.relayproc_missed = parent->relayproc.missed;
-	if (spawner_ask(&parent->spawner, SPAWNER_ATTEST, &pair) == -1) {
+	if (ask(parent, SPAWNER_ATTEST, &pair) == -1) {
 		log_error("the spawner takes no order: %s", strerror(errno));
 		run_stop(parent, EX_SOFTWARE);
 	}
@@ -274,6 +326,7 @@ on_spawner(evutil_socket_t fd, short what, void *arg)
 	case 0:
 		return;
 	case 1:
+		answered(&parent->respawn);
 		if (message.op == SPAWNER_SPAWN)
 			spawned(parent, &message);
 		else
@@ -318,8 +371,9 @@ respawn_init(struct parent *parent)
 	respawn->losses_ms = calloc(respawn->cap + 1, sizeof(uint64_t));
 	respawn->ev_timer = event_new(parent->base, -1, 0, on_timer, parent);
 	respawn->ev_leave = event_new(parent->base, -1, 0, on_leave, parent);
+	respawn->ev_owed = event_new(parent->base, -1, 0, on_owed, parent);
 	if (respawn->losses_ms != NULL && respawn->ev_timer != NULL &&
-	    respawn->ev_leave != NULL)
+	    respawn->ev_leave != NULL && respawn->ev_owed != NULL)
 		return (0);
 	errno = ENOMEM;
 	return (-1);
@@ -344,6 +398,7 @@ respawn_end(struct parent *parent)
 	pair_drop(respawn);
 	run_event_drop(&respawn->ev_timer);
 	run_event_drop(&respawn->ev_leave);
+	run_event_drop(&respawn->ev_owed);
 	run_event_drop(&respawn->ev_spawner);
 	free(respawn->losses_ms);
 	respawn->losses_ms = NULL;

@@ -41,6 +41,9 @@ struct peer;
  * The parent's references keep what must outlive the pair: the frame socket,
  * the journal, the listeners, in whose backlog clients wait meanwhile.
  *
+ * An order that the spawner does not answer in SPAWNER_ANSWER_S ends the
+ * sidecar: without a spawner it has no way back.
+ *
  * Each loss counts, also one of a pair that is not ready yet.  More than
  * --max-restarts within RESPAWN_WINDOW_S end the sidecar: then something is
  * wrong that a new process does not mend, or a guest makes a game of it.
@@ -65,12 +68,14 @@ struct respawn {
 	uint64_t *losses_ms; /* the last max_restarts, a ring */
 	size_t next, cap;
 	uint64_t restarts, netproc_losses, relayproc_losses;
-	uint64_t last_ms; /* how long the last one took */
-	int asked;	  /* the spawner owes a pair */
-	int have_pair;	  /* ... and this is it */
+	uint64_t last_ms;  /* how long the last one took */
+	unsigned int owed; /* answers of the spawner's */
+	int owed_s;	   /* since the last, or since it was asked */
+	int asked;	   /* ... one of them a pair */
+	int have_pair;	   /* and this is it */
 	struct spawner_pair pair;
 	int doubt; /* a fence was missing at the first look */
-	struct event *ev_timer, *ev_spawner, *ev_leave;
+	struct event *ev_timer, *ev_spawner, *ev_leave, *ev_owed;
 };
 
 /* 0, or -1 with errno ENOMEM. */

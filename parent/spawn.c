@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,8 +28,11 @@
  *
  * One socketpair, closed by the exec, carries both directions of that: our
  * byte that releases the child, and its report {step, errno} if a step fails.
- * End of file instead of a report says that the exec succeeded.
+ * End of file instead of a report says that the exec succeeded.  Nothing in
+ * LAUNCH_MS says that somebody has stopped the child.
  */
+
+#define LAUNCH_MS 2000
 
 /* Bytes of datagrams between the children: 16 records of the largest. */
 #define DGRAM_SNDBUF (1024 * 1024)
@@ -168,7 +172,8 @@ launch_clone(struct launch *launch, struct child *child)
 {
 	pid_t pid;
 
-	const uint64_t parent = launch->config->for_parent ? CLONE_PARENT : 0;
+	const uint64_t parent = launch->config->parent_fd > 0 ? CLONE_PARENT :
+								0;
 
 	pid = clone_process(launch->flags | parent, &child->pidfd);
 	if (pid != -1)
@@ -216,9 +221,34 @@ maps_write(const struct child *child)
 	return (proc_write(child->pid, "uid_map", map));
 }
 
+/* 0 once there is something to read, else -1. */
+static int
+launch_wait(const struct spawn_config *config, const struct child *child,
+    int sync)
+{
+	struct pollfd pfds[2] = {
+		{ .fd = sync, .events = POLLIN },
+		{ .fd = config->parent_fd > 0 ? config->parent_fd : -1 },
+	};
+	int n;
+
+	do {
+		n = poll(pfds, 2, LAUNCH_MS);
+	} while (n == -1 && errno == EINTR);
+	if (n > 0 && pfds[0].revents != 0)
+		return (0);
+	if (n <= 0)
+		log_error("cannot start %s: in %d s it did not execute this "
+			  "program; mend: see who stops it (SIGSTOP), and the "
+			  "machine's load",
+		    role_name(child->role), LAUNCH_MS / 1000);
+	return (-1);
+}
+
 /* Releases the child, and waits until it has executed or failed. */
 static int
-launch_finish(const struct child *child, int sync)
+launch_finish(const struct spawn_config *config, const struct child *child,
+    int sync)
 {
 	struct launch_report report;
 	ssize_t n;
@@ -228,6 +258,8 @@ launch_finish(const struct child *child, int sync)
 		    strerror(errno));
 		return (-1);
 	}
+	if (launch_wait(config, child, sync) == -1)
+		return (-1);
 	do {
 		n = read(sync, &report, sizeof(report));
 	} while (n == -1 && errno == EINTR);
@@ -291,7 +323,7 @@ launch_start(struct launch *launch, struct child *child, int sync)
 				     stage_mend(STAGE_USERNS));
 		return (-1);
 	}
-	return (launch_finish(child, sync));
+	return (launch_finish(launch->config, child, sync));
 }
 
 static int

@@ -24,10 +24,11 @@ struct child {
 };
 
 struct spawn_config {
-	int exe_fd;	/* spawn_open_exe(); borrowed */
-	int strict;	/* --isolation strict */
-	int for_parent; /* the children are those of our own parent */
-	int has_user;	/* --user was given: uid and gid are set (root only) */
+	int exe_fd;    /* spawn_open_exe(); borrowed */
+	int strict;    /* --isolation strict */
+	int parent_fd; /* > 0: the children are those of our own parent, which
+			  wants none any more once this has hung up */
+	int has_user;  /* --user was given: uid and gid are set (root only) */
 	uid_t uid;
 	gid_t gid;
 };
@@ -48,7 +49,8 @@ int spawn_open_exe(void);
  * unless --user gave one; otherwise both keep ours, which is recorded.
  *
  * 0, or -1 after one line of log_error that says what was refused and how to
- * mend it; then no child is left.  The caller must be single-threaded.
+ * mend it, or after the parent hung up; then no child is left.  It takes 2 s
+ * at most until a child has executed.  The caller must be single-threaded.
  */
 int spawn_children(const struct spawn_config *config, struct child *netproc,
     struct child *relayproc);

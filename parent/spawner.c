@@ -1,11 +1,13 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <linux/close_range.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -175,7 +177,7 @@ spawner_main(const struct spawn_config *config, int channel, pid_t parent)
 		_exit(1);
 	keep_descriptors(channel, own.exe_fd);
 	own.exe_fd = FD_EXE;
-	own.for_parent = 1;
+	own.parent_fd = FD_CHANNEL;
 	if (sandbox_trim_spawner(own.strict) == -1)
 		_exit(1);
 	setproctitle("spawner");
@@ -196,6 +198,7 @@ void
 spawner_init(struct spawner *spawner)
 {
 	spawner->pid = -1;
+	spawner->pidfd = -1;
 	spawner->fd = -1;
 }
 
@@ -212,13 +215,17 @@ spawner_start(struct spawner *spawner, const struct spawn_config *config)
 		spawner_main(config, fds[1], self);
 	error = errno;
 	close(fds[1]);
-	if (spawner->pid == -1) {
-		close(fds[0]);
-		errno = error;
-		return (-1);
-	}
 	spawner->fd = fds[0];
-	return (0);
+	if (spawner->pid != -1) {
+		spawner->pidfd = (int)syscall(SYS_pidfd_open, spawner->pid, 0);
+		if (spawner->pidfd != -1)
+			return (0);
+		error = errno;
+		kill(spawner->pid, SIGKILL);
+	}
+	spawner_end(spawner);
+	errno = error;
+	return (-1);
 }
 
 int
@@ -251,10 +258,18 @@ spawner_take(const struct spawner *spawner, struct spawner_message *message)
 void
 spawner_end(struct spawner *spawner)
 {
+	struct pollfd pfd = { .fd = spawner->pidfd, .events = POLLIN };
+
 	if (spawner->fd != -1)
 		close(spawner->fd);
+	/* One that is stopped sees no end of its channel. */
+	if (spawner->pidfd != -1 && poll(&pfd, 1, SPAWNER_END_MS) != 1)
+		syscall(SYS_pidfd_send_signal, spawner->pidfd, SIGKILL, NULL,
+		    0);
 	if (spawner->pid > 0)
 		while (waitpid(spawner->pid, NULL, 0) == -1 && errno == EINTR)
 			;
+	if (spawner->pidfd != -1)
+		close(spawner->pidfd);
 	spawner_init(spawner);
 }

@@ -27,10 +27,20 @@
  * parent-death signal is its death.
  */
 
+/*
+ * An order is answered within so long, or the spawner does not work: it is
+ * stopped, say.  Longer than spawn_children() waits for a child.
+ */
+#define SPAWNER_ANSWER_S 5
+
+/* From the end of its channel to its own, or it is killed. */
+#define SPAWNER_END_MS 200
+
 struct spawner {
 	pid_t pid; /* -1 without one */
-	int fd;	   /* SEQPACKET, non-blocking; readable with an answer, or when
-		      it has ended */
+	int pidfd;
+	int fd; /* SEQPACKET, non-blocking; readable with an answer, or when
+		   it has ended */
 };
 
 /* Both children, and what the parent knows of them. */
@@ -70,7 +80,7 @@ int spawner_ask(const struct spawner *spawner, enum spawner_op op,
 int spawner_take(const struct spawner *spawner,
     struct spawner_message *message);
 
-/* It ends, and is reaped. */
+/* It ends, or is killed after SPAWNER_END_MS, and is reaped. */
 void spawner_end(struct spawner *spawner);
 
 #endif

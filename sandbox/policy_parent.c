@@ -84,11 +84,11 @@ static const struct filter_rule rules[] = {
 #ifdef __NR_poll
 	{ CALL(poll), { ANY, LONG(1), ANY },
 	    "room in a new child's channel for its configuration, and in "
-	    "stderr for a line" },
+	    "stderr for a line; whether the spawner has ended" },
 #else
 	{ CALL(ppoll), { ANY, LONG(1), ANY, LONG(0) },
 	    "room in a new child's channel for its configuration, and in "
-	    "stderr for a line" },
+	    "stderr for a line; whether the spawner has ended" },
 #endif
 	{ CALL(waitid), { INT(P_PIDFD), ANY, ANY, BITS(WEXITED | WNOHANG) },
 	    "how the VMM's command ended" },
@@ -104,7 +104,8 @@ static const struct filter_rule rules[] = {
 	{ CALL(timer_delete), { ANY },
 	    "... until it ends" },
 	{ CALL(pidfd_send_signal), { ANY, INT(SIGKILL), LONG(0), INT(0) },
-	    "a child that broke the protocol, or did not stop in time" },
+	    "a child that broke the protocol, or it or the spawner did not "
+	    "end in time" },
 	{ CALL(pidfd_send_signal), { ANY, INT(SIGTERM), LONG(0), INT(0) },
 	    "the VMM's command is told to stop" },
 	{ CALL(pidfd_send_signal), { ANY, INT(SIGINT), LONG(0), INT(0) },

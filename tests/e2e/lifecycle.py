@@ -19,7 +19,7 @@ import traffic  # noqa: E402
 import world as rig  # noqa: E402
 
 sidecar.need()
-EX_USAGE, EX_CONFIG = 64, 78
+EX_USAGE, EX_UNAVAILABLE, EX_CONFIG = 64, 69, 78
 ORPHAN_LIMIT_S = 0.1
 STOP_LIMIT_S = 1
 
@@ -115,16 +115,43 @@ def _():
     ended_in_order(signal.SIGINT)
 
 
-def ended_before_children(options):
-    """SIGTERM once the socket has its name; whether no child was there."""
-    path = WORLD.path("early.sock")
-    program = sidecar.Program(WORLD, [sidecar.SALLYPORT, "--socket", path,
-                                      *options])
-    while not os.path.exists(path):
-        tap.equal(program.process.poll(), None, "status")
-    os.kill(program.pid, signal.SIGSTOP)
-    while sidecar.proc_status(program.pid)["State"][0] != "T":
+@tap.case("so it does while the spawner is stopped, which is gone then")
+def _():
+    car = sidecar.Sidecar(WORLD)
+    spawner = car.spawner()
+    stop(spawner)
+    status, took = car.terminate()
+    tap.equal(status, 0, "status")
+    tap.ok(took < STOP_LIMIT_S * tap.scale(), "took %.2f s" % took)
+    wait_gone([spawner], 0.1)
+    tap.ok(not os.path.exists(car.path), "the socket is still there")
+
+
+# Many ports to open, so that the moment before the children are made lasts.
+SLOW = ["-p", "127.0.0.1:20000-20255:20000-20255"]
+
+
+def stop(pid):
+    os.kill(pid, signal.SIGSTOP)
+    while sidecar.proc_status(pid)["State"][0] != "T":
         pass
+
+
+def begun():
+    """A start whose socket has its name."""
+    program = sidecar.Program(
+        WORLD, [sidecar.SALLYPORT, "--socket", WORLD.path("early.sock"),
+                *SLOW])
+    while not os.path.exists(WORLD.path("early.sock")):
+        tap.equal(program.process.poll(), None, "status")
+    return program
+
+
+def ended_before_children():
+    """SIGTERM once the socket has its name; whether no child was there."""
+    program = begun()
+    path = WORLD.path("early.sock")
+    stop(program.pid)
     pids = sidecar.descendants_of(program.pid)
     program.process.send_signal(signal.SIGTERM)
     os.kill(program.pid, signal.SIGCONT)
@@ -136,11 +163,27 @@ def ended_before_children(options):
 @tap.case("SIGTERM during the start, when the socket has its name and there "
           "are no children yet, ends it with 0 and removes the socket")
 def _():
-    # Many ports to open, so that the moment lasts.
-    options = ["-p", "127.0.0.1:20000-20255:20000-20255"]
-    hits = sum(ended_before_children(options) for _ in range(20))
+    hits = sum(ended_before_children() for _ in range(20))
     tap.note("%d of 20" % hits)
     tap.ok(hits > 0, "never before the children were there")
+
+
+@tap.case("a spawner that is stopped before it has made the children ends the "
+          "start with a line that names it")
+def _():
+    for _ in range(20):
+        program = begun()
+        spawner = sidecar.descendants_of(program.pid)[0]
+        stop(spawner)
+        if sidecar.descendants_of(program.pid) == [spawner]:
+            break
+        os.kill(spawner, signal.SIGCONT)
+        program.process.terminate()
+        tap.equal(program.wait(), 0, "status")
+    tap.equal(program.wait(15), EX_UNAVAILABLE, "status")
+    program.log.wait("the spawner has not answered in 5 s")
+    wait_gone([spawner], 0.1)
+    tap.ok(not os.path.exists(WORLD.path("early.sock")), "a socket is left")
 
 
 @tap.case("a terminal's signals are not for the children, whose session is "

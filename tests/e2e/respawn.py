@@ -331,10 +331,10 @@ def _():
         options += ["--host-service", "%d:%d" % (30000 + i, 30000 + i)]
     scene = Scene(*options)
     # It runs when the parent waits for room in its channel, and not before.
-    spawner = set(scene.car.descendants()) - set(scene.car.children().values())
-    for pid in [scene.car.pid, *spawner]:
+    spawner = scene.car.spawner()
+    for pid in (scene.car.pid, spawner):
         os.sched_setaffinity(pid, {min(os.sched_getaffinity(0))})
-    os.setpriority(os.PRIO_PROCESS, spawner.pop(), 10)
+    os.setpriority(os.PRIO_PROCESS, spawner, 10)
     scene.lose("relayproc", "SIGKILL", kill)
     inside = scene.world.guest.listen(port=20255)
     for pair in (scene.pair(), traffic.pair(scene.world.host, "127.0.0.1",
@@ -500,12 +500,41 @@ def _():
 def _():
     world = rig.World()
     car = sidecar.Sidecar(world)
-    spawner = set(car.descendants()) - set(car.children().values())
-    tap.equal(len(spawner), 1, "processes")
-    kill(spawner.pop())
+    kill(car.spawner())
     tap.equal(car.wait(), EX_SOFTWARE, "status")
     car.log.wait("lost spawner")
     world.close()
+
+
+@tap.case("a spawner that is stopped for a second when it is needed goes on, "
+          "and the pair is replaced")
+def _():
+    spawner = SCENE.car.spawner()
+    inject.stop(spawner)
+    kill(SCENE.car.children()["netproc"])
+    SCENE.car.log.wait("lost netproc")
+    time.sleep(1)
+    inject.go_on(spawner)
+    SCENE.wait_replaced("netproc", "SIGKILL")
+    SCENE.works()
+
+
+@tap.case("one that stays stopped ends sallyport in order after 5 s, with a "
+          "line that names it")
+def _():
+    for role in ROLES:
+        world = rig.World()
+        car = sidecar.Sidecar(world)
+        spawner = car.spawner()
+        inject.stop(spawner)
+        kill(car.children()[role])
+        start = time.monotonic()
+        tap.equal(car.wait(15), EX_SOFTWARE, "status")
+        tap.ok(time.monotonic() - start > 4, "at once")
+        car.log.wait("the spawner has not answered in 5 s")
+        tap.ok(sidecar.gone(spawner), "the spawner is still there")
+        tap.ok(not os.path.exists(car.path), "the socket is still there")
+        world.close()
 
 
 @tap.case("sallyportctl tells of it, and nothing has leaked")

@@ -147,6 +147,12 @@ class Sidecar(Program):
         """{"netproc": pid, "relayproc": pid}"""
         return children_of(self.pid)
 
+    def spawner(self):
+        """Its pid."""
+        left = set(self.descendants()) - set(self.children().values())
+        tap.equal(len(left), 1, "processes beside the children")
+        return left.pop()
+
     def wait_attached(self):
         """Until netproc holds the frame socket, of which no line tells."""
         path = "/proc/%d/fd" % self.children()["netproc"]

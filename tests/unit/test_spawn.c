@@ -290,6 +290,88 @@ a_failed_start_leaves_nothing_behind(void **state)
 	close(config.exe_fd);
 }
 
+/*
+ * A program whose exec waits for as long as the lease on it is held.  -1
+ * with errno where there are no leases.
+ */
+static int
+leased_exe(int *lease)
+{
+	char path[64];
+	int fd;
+
+	/* The breach of it is told so. */
+	assert_true(signal(SIGIO, SIG_IGN) != SIG_ERR);
+	*lease = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0755);
+	if (*lease == -1 || fcntl(*lease, F_SETLEASE, F_WRLCK) == -1)
+		return (-1);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", *lease);
+	fd = open(path, O_PATH | O_CLOEXEC);
+	assert_true(fd >= 0);
+	return (fd);
+}
+
+static void
+a_child_that_does_not_come_to_its_exec_is_given_up(void **state)
+{
+	struct spawn_config config = { .strict = 1 };
+	struct child child[2];
+	int lease;
+
+	(void)state;
+	config.exe_fd = leased_exe(&lease);
+	if (config.exe_fd == -1) {
+		print_message("# SKIP: no lease: %s\n", strerror(errno));
+		skip();
+	}
+	assert_int_equal(spawn_children(&config, &child[0], &child[1]), -1);
+	assert_non_null(strstr(last_error, "in 2 s it did not execute"));
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	assert_int_equal(errno, ECHILD);
+	close(config.exe_fd);
+	close(lease);
+}
+
+static int
+start_for_nobody(const void *arg)
+{
+	const struct spawn_config *config = arg;
+	const uint64_t start_ms = clock_now_ms();
+	struct child child[2];
+
+	last_error[0] = '\0';
+	if (spawn_children(config, &child[0], &child[1]) != -1)
+		return (2);
+	return (last_error[0] != '\0' || clock_now_ms() - start_ms >= 2000);
+}
+
+static void
+a_child_is_not_waited_for_where_the_parent_has_hung_up(void **state)
+{
+	struct spawn_config config = { .strict = 1 };
+	int fds[2], lease, status;
+
+	(void)state;
+	config.exe_fd = leased_exe(&lease);
+	if (config.exe_fd == -1) {
+		print_message("# SKIP: no lease: %s\n", strerror(errno));
+		skip();
+	}
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
+			     fds),
+	    0);
+	close(fds[1]);
+	config.parent_fd = fds[0];
+	status = forked(start_for_nobody, &config);
+	close(fds[0]);
+	close(config.exe_fd);
+	close(lease);
+	assert_true(FORKED_EXITED(status, 0));
+	/* The child was ours. */
+	assert_true(waitpid(-1, &status, 0) > 0);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
 static void
 write_file(const char *path, const char *text)
 {
@@ -419,6 +501,10 @@ main(int argc, char **argv)
 		    a_childs_end_shows_in_its_pidfd_and_its_status),
 		cmocka_unit_test(the_children_end_with_a_killed_parent),
 		cmocka_unit_test(a_failed_start_leaves_nothing_behind),
+		cmocka_unit_test(
+		    a_child_that_does_not_come_to_its_exec_is_given_up),
+		cmocka_unit_test(
+		    a_child_is_not_waited_for_where_the_parent_has_hung_up),
 		cmocka_unit_test(
 		    a_refused_namespace_stops_strict_and_is_recorded_in_best_effort),
 		cmocka_unit_test(the_channels_pass_no_descriptor_to_us),
