@@ -9,10 +9,13 @@
 
 #include <confuse.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "parent/options.h"
 
@@ -60,6 +63,78 @@ on_error(cfg_t *cfg, const char *fmt, va_list ap)
 	    text);
 }
 
+/* More is no configuration: each of its values is bounded by the options. */
+#define FILE_MAX (1024 * 1024)
+
+/*
+ * Debian's libconfuse counts a comment's line twice: what it reads has none.
+ * Line ends stay, and all of what stands in quotes.
+ */
+static void
+blank_comments(char *text, size_t len)
+{
+	enum {
+		CODE,
+		QUOTED,
+		LINE,
+		BLOCK
+	} in = CODE;
+	char quote = 0, c, next;
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		c = text[i];
+		next = i + 1 < len ? text[i + 1] : '\0';
+		if (in == QUOTED) {
+			if (c == '\\')
+				i++;
+			else if (c == quote)
+				in = CODE;
+			continue;
+		}
+		if (in == CODE && (c == '"' || c == '\'')) {
+			in = QUOTED;
+			quote = c;
+		} else if (in == CODE &&
+		    (c == '#' || (c == '/' && next == '/'))) {
+			in = LINE;
+		} else if (in == CODE && c == '/' && next == '*') {
+			in = BLOCK;
+			text[i++] = ' ';
+		} else if (in == BLOCK && c == '*' && next == '/') {
+			in = CODE;
+			text[i++] = ' ';
+			text[i] = ' ';
+			continue;
+		} else if (in == LINE && c == '\n') {
+			in = CODE;
+		}
+		if (in >= LINE && text[i] != '\n')
+			text[i] = ' ';
+	}
+}
+
+/* All of the file, which may be a FIFO.  Its length, or -1 with errno. */
+static ssize_t
+file_load(const char *path, char *text, size_t size)
+{
+	size_t len = 0;
+	ssize_t n;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd == -1)
+		return (-1);
+	while ((n = read(fd, text + len, size - len)) > 0 ||
+	    (n == -1 && errno == EINTR))
+		len += n > 0 ? (size_t)n : 0;
+	if (n == 0 && len == size) {
+		errno = EFBIG;
+		n = -1;
+	}
+	close(fd);
+	return (n == -1 ? -1 : (ssize_t)len);
+}
+
 /* Fills opts, which has room for every option and the end. */
 static void
 confuse_table(cfg_opt_t *opts)
@@ -85,30 +160,24 @@ confuse_table(cfg_opt_t *opts)
 	opts[n] = end;
 }
 
-int
-config_file_read(struct config *config, const char *path,
-    struct config_error *error)
+/* What libconfuse makes of the text.  0, or -1 with the error said. */
+static int
+parse(char *text, size_t len)
 {
 	cfg_opt_t opts[OPT_N + 1];
-	cfg_t *cfg;
 	FILE *file;
+	cfg_t *cfg;
 	int result;
 
-	reading.config = config;
-	reading.error = error;
-	reading.path = path;
-	error->status = 0;
-	file = fopen(path, "re");
-	if (file == NULL)
-		return (config_error(error, EX_CONFIG,
-		    "-f %s: %s; name a file that can be read", path,
-		    strerror(errno)));
+	blank_comments(text, len);
 	confuse_table(opts);
-	cfg = cfg_init(opts, CFGF_NONE);
+	file = fmemopen(text, len, "r");
+	cfg = file != NULL ? cfg_init(opts, CFGF_NONE) : NULL;
 	if (cfg == NULL) {
-		fclose(file);
-		return (config_error(error, EX_OSERR, "-f %s: %s", path,
-		    strerror(errno)));
+		if (file != NULL)
+			fclose(file);
+		return (config_error(reading.error, EX_OSERR, "-f %s: %s",
+		    reading.path, strerror(errno)));
 	}
 	cfg_set_error_function(cfg, on_error);
 	result = cfg_parse_fp(cfg, file);
@@ -116,7 +185,34 @@ config_file_read(struct config *config, const char *path,
 	fclose(file);
 	if (result == CFG_SUCCESS)
 		return (0);
-	if (error->status == 0)
-		config_error(error, EX_CONFIG, "%s: cannot be parsed", path);
+	if (reading.error->status == 0)
+		config_error(reading.error, EX_CONFIG, "%s: cannot be parsed",
+		    reading.path);
 	return (-1);
+}
+
+int
+config_file_read(struct config *config, const char *path,
+    struct config_error *error)
+{
+	char *text = malloc(FILE_MAX);
+	ssize_t len;
+	int result = 0;
+
+	reading.config = config;
+	reading.error = error;
+	reading.path = path;
+	error->status = 0;
+	if (text == NULL)
+		return (config_error(error, EX_OSERR, "-f %s: %s", path,
+		    strerror(errno)));
+	len = file_load(path, text, FILE_MAX);
+	if (len == -1)
+		result = config_error(error, EX_CONFIG,
+		    "-f %s: %s; name a file that can be read", path,
+		    strerror(errno));
+	else if (len > 0)
+		result = parse(text, (size_t)len);
+	free(text);
+	return (result);
 }

@@ -75,7 +75,8 @@ on_one_signal(struct parent *parent, const struct signalfd_siginfo *info)
 	const struct command *command = &parent->frame.command;
 	int signo = (int)info->ssi_signo;
 
-	if (signo == SIGHUP)
+	/* Whose default is to kill, and which mean nothing here. */
+	if (signo == SIGHUP || signo == SIGUSR1 || signo == SIGUSR2)
 		return;
 	if (signo == SIGALRM) {
 		watchdog_busy(parent);
@@ -142,6 +143,8 @@ signals_taken(sigset_t *mask)
 	sigaddset(mask, SIGINT);
 	sigaddset(mask, SIGQUIT);
 	sigaddset(mask, SIGHUP);
+	sigaddset(mask, SIGUSR1);
+	sigaddset(mask, SIGUSR2);
 	sigaddset(mask, SIGALRM);
 }
 

@@ -291,6 +291,9 @@ spec_host_service(const char *text, struct ipc_host_service *service)
 	if (parse_ports(copy, 1, &gateway_port, &high) == -1 ||
 	    parse_ports(colon + 1, 1, &host_port, &high) == -1)
 		return (mend);
+	if (gateway_port == 53)
+		return ("53 is the gateway's resolver; say another port, as in "
+			"5353:53");
 	service->gateway_port = gateway_port;
 	service->host_port = host_port;
 	return (NULL);

@@ -415,6 +415,17 @@ def _():
     tap.equal(twice.stdout, done.stdout, "the canonical form, read again")
 
 
+@tap.case("signals that mean nothing to it do not end it")
+def _():
+    car = sidecar.Sidecar(WORLD)
+    wire = frames.Wire(car.path)
+    for signo in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        os.kill(car.pid, signo)
+    wire.alive()
+    tap.equal(car.terminate()[0], 0, "status")
+    tap.ok(not os.path.exists(car.path), "the frame socket is still there")
+
+
 @tap.case("a stderr that nobody reads holds up nothing")
 def _():
     reader, stderr = os.pipe()

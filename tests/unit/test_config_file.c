@@ -98,6 +98,36 @@ a_file_sets_what_the_command_line_would(void **state)
 }
 
 static void
+comments_of_every_kind_do_not_move_the_lines(void **state)
+{
+	(void)state;
+	assert_int_equal(read_text("# one\n"
+				   "// two\n"
+				   "/* three\n"
+				   "   mtu = 2 */ mtu = 1\n"),
+	    -1);
+	assert_line(4);
+	assert_int_equal(read_text("socket = \"/run/#a//b/*c*/\" # \"\n"
+				   "mtu = 9000 // mtu = 1\n"
+				   "log-level = 'debug'"),
+	    0);
+	assert_string_equal(config.socket_path, "/run/#a//b/*c*/");
+	assert_int_equal(config.mtu, 9000);
+	assert_int_equal(read_text("socket = \"a\\\"#\"\nmtu = 1 # \\\n"), -1);
+	assert_line(2);
+	assert_int_equal(read_text("/* no end\nmtu = 1\n"), 0);
+}
+
+static void
+a_directory_is_no_file(void **state)
+{
+	(void)state;
+	assert_int_equal(config_file_read(&config, "/", &error), -1);
+	assert_int_equal(error.status, EX_CONFIG);
+	assert_non_null(strstr(error.text, "-f /: Is a directory"));
+}
+
+static void
 ipv6_is_left_out_by_yes_and_kept_by_no(void **state)
 {
 	(void)state;
@@ -309,6 +339,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_sets_what_the_command_line_would),
+		cmocka_unit_test(comments_of_every_kind_do_not_move_the_lines),
+		cmocka_unit_test(a_directory_is_no_file),
 		cmocka_unit_test(ipv6_is_left_out_by_yes_and_kept_by_no),
 		cmocka_unit_test(an_empty_file_changes_nothing),
 		cmocka_unit_test(a_wrong_value_is_told_with_file_line_and_mend),

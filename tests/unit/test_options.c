@@ -409,6 +409,9 @@ a_gateway_port_served_twice_is_refused(void **state)
 			     "--host-service", "80:81"),
 	    -1);
 	assert_non_null(strstr(error.text, "taken by an earlier one"));
+	/* By the gateway itself. */
+	assert_int_equal(TAKE("-n", "--host-service", "53:5353"), -1);
+	assert_non_null(strstr(error.text, "the gateway's resolver"));
 }
 
 static void
