@@ -424,6 +424,12 @@ tcp_after_input(struct flow *flow)
 
 	if (pcb == NULL)
 		return;
+	/*
+	 * lwIP 2.2.1 stops its persist timer where it sends, and not where what
+	 * has waited was acknowledged: the timer would find nothing to send.
+	 */
+	if (pcb->unsent == NULL)
+		pcb->persist_backoff = 0;
 	/* Its window may let some of this go now, or of what is unread. */
 	if (pcb->unsent != NULL || flow->readable)
 		turn_touch(flow);

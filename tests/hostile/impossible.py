@@ -89,6 +89,28 @@ def _():
         server.close()
 
 
+@tap.case("an acknowledgment of all there is, from a window that stays closed")
+def _():
+    with Wire(CAR) as wire:
+        hand = segments.Hand(wire, PORT, window=1000)
+        _, server = hand.open(LISTENER)
+        server.sendall(b"x")
+        tap.ok(hand.hear(lambda p: p.data), "no byte")
+        hand.window = 0
+        for window in (1000, 0):  # closed, with a byte under way
+            hand.say(ACK | PSH, b"y", window=window)
+            tap.ok(hand.hear(lambda p: p.ack == hand.seq), "not acknowledged")
+        time.sleep(2.5)  # lwIP's timeout: it waits to be sent again
+        hand.ack += 1
+        hand.say()
+        time.sleep(1.5)  # the timer looks every 500 ms
+        hand.window = 1000
+        hand.say()
+        server.sendall(b"z")
+        tap.equal(hand.read(1)[0], b"z", "byte")
+        server.close()
+
+
 def reusable():
     sock = SERVER.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
