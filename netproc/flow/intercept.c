@@ -107,9 +107,29 @@ syn_is_duplicate(struct netproc *np, struct flow *flow,
 }
 
 /*
+ * 1 if there is data past a FIN that waits for its turn.  lwIP moves that FIN
+ * to the end of what covers it, which makes it one longer than was checked.
+ */
+static int
+is_past_fin(const struct tcp_pcb *pcb, const struct shield_frame *sf)
+{
+	const struct tcp_seg *last = pcb->ooseq;
+
+	if (last == NULL || sf->payload_len == 0)
+		return (0);
+	/* lwIP keeps nothing behind a FIN. */
+	while (last->next != NULL)
+		last = last->next;
+	return ((TCPH_FLAGS(last->tcphdr) & TCP_FIN) != 0 &&
+	    TCP_SEQ_GT(sf->tcp_seq + (uint32_t)sf->payload_len,
+		last->tcphdr->seqno + last->len));
+}
+
+/*
  * What no TCP sends and lwIP takes for impossible: a segment ahead of its
  * turn that runs past the window (it is queued as it comes, and too long when
- * its turn comes), and the answer to a SYN that we have not sent.
+ * its turn comes), data past the guest's end, and the answer to a SYN that we
+ * have not sent.
  */
 static int
 segment_is_bogus(const struct flow *flow, const struct shield_frame *sf)
@@ -121,6 +141,8 @@ segment_is_bogus(const struct flow *flow, const struct shield_frame *sf)
 	if (flow->state == FLOW_ACCEPTING &&
 	    (sf->tcp_flags & SHIELD_TCP_SYN) != 0 &&
 	    (sf->tcp_flags & SHIELD_TCP_ACK) != 0)
+		return (1);
+	if (is_past_fin(pcb, sf))
 		return (1);
 	return (flow->state != FLOW_CONNECTING && ahead > 0 &&
 	    ahead < pcb->rcv_wnd &&

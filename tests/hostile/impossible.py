@@ -49,6 +49,14 @@ class Wire:
         self.car.log.wait("vmm gone", count=self.before + 1)
 
 
+def said(hand, data=b"", at=0, flags=ACK):
+    """As hand says it so far ahead, as it goes on the wire."""
+    frame = frames.segment(hand.sport, hand.dport, flags=flags, data=data,
+                           seq=hand.seq + at, ack=hand.ack,
+                           window=hand.window)
+    return struct.pack("!I", len(frame)) + frame
+
+
 @tap.case("a FIN ahead of its turn, then the bytes before it")
 def _():
     with Wire(CAR) as wire:
@@ -71,6 +79,56 @@ def _():
         tap.equal(traffic.exact(server, 60000), b"a" * 60000, "bytes")
         hand.say(ACK | PSH, b"b" * 20000)
         tap.equal(traffic.exact(server, 20000), b"b" * 20000, "bytes")
+        server.close()
+
+
+@tap.case("data past a FIN that is ahead of its turn")
+def _():
+    with Wire(CAR) as wire:
+        hand = segments.Hand(wire, PORT)
+        _, server = hand.open(LISTENER)
+        # One write, and so one window for all of it.
+        wire.sock.sendall(
+            said(hand, b"a" * 1000)
+            + said(hand, at=1010, flags=ACK | FIN)
+            + said(hand, b"b" * 64535, at=1000))
+        wire.alive()
+        tap.equal(traffic.exact(server, 1000), b"a" * 1000, "bytes")
+        hand.seq += 1000
+        hand.say(ACK | PSH, b"0123456789")
+        tap.equal(traffic.receive(server)[0], 10, "bytes before the end")
+        server.close()
+
+
+@tap.case("the same, in pieces that wait for their turn themselves")
+def _():
+    with Wire(CAR) as wire:
+        hand = segments.Hand(wire, PORT)
+        _, server = hand.open(LISTENER)
+        wire.sock.sendall(
+            said(hand, at=65000, flags=ACK | FIN)
+            + said(hand, b"c" * 1000, at=64535)
+            + b"".join(said(hand, b"d" * min(1400, 64535 - at), at=at)
+                       for at in range(0, 64535, 1400)))
+        wire.alive()
+        tap.equal(len(traffic.exact(server, 64535)), 64535, "bytes")
+        hand.reset()
+        server.close()
+
+
+@tap.case("a FIN ahead of its turn: what is acknowledged after it counts")
+def _():
+    with Wire(CAR) as wire:
+        hand = segments.Hand(wire, PORT, window=10)
+        _, server = hand.open(LISTENER)
+        server.sendall(b"x" * 10)
+        tap.equal(hand.read(10, acknowledge=False)[0], b"x" * 10, "bytes")
+        hand.say(ACK | FIN, seq=hand.seq + 10, ack=hand.ack - 10)
+        hand.say(seq=hand.seq + 11)
+        server.sendall(b"y" * 10)
+        tap.equal(hand.read(10)[0], b"y" * 10, "bytes")
+        hand.say(ACK | PSH, b"0123456789")
+        tap.equal(traffic.receive(server)[0], 10, "bytes before the end")
         server.close()
 
 
