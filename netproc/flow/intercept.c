@@ -144,6 +144,14 @@ segment_is_bogus(const struct flow *flow, const struct shield_frame *sf)
 		return (1);
 	if (is_past_fin(pcb, sf))
 		return (1);
+	/*
+	 * The last of the handshake finds lwIP's first window, and flow_up()
+	 * makes it smaller: a SYN promises 64 KiB, which it keeps.
+	 */
+	if (flow->state == FLOW_ACCEPTING && ahead > 0 &&
+	    ahead < pcb->rcv_wnd &&
+	    (size_t)ahead + sf->payload_len + (size_t)fin > UINT16_MAX)
+		return (1);
 	return (flow->state != FLOW_CONNECTING && ahead > 0 &&
 	    ahead < pcb->rcv_wnd &&
 	    sf->payload_len + (size_t)fin > pcb->rcv_wnd - ahead);

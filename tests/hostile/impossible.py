@@ -13,6 +13,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
 
 import frames  # noqa: E402
+import inject  # noqa: E402
 import segments  # noqa: E402
 import sidecar  # noqa: E402
 import tap  # noqa: E402
@@ -22,6 +23,8 @@ import world as rig  # noqa: E402
 sidecar.need()
 ACK, FIN, SYN, PSH = frames.ACK, frames.FIN, frames.SYN, frames.PSH
 PORT, INSIDE, CLIENT_PORT = 7000, 80, 5555
+SCALED = b"\1\3\3\7"  # NOP, a window scale of 7
+SO_SNDBUFFORCE = 32
 RATE = 2  # connects a second, and twice that at once
 DISCOVER, REQUEST = 1, 3
 
@@ -129,6 +132,33 @@ def _():
         tap.equal(hand.read(10)[0], b"y" * 10, "bytes")
         hand.say(ACK | PSH, b"0123456789")
         tap.equal(traffic.receive(server)[0], 10, "bytes before the end")
+        server.close()
+
+
+@tap.case("the handshake's end comes ahead of its turn, past the window to be")
+def _():
+    with Wire(CAR) as wire:
+        hand = segments.Hand(wire, PORT)
+        hand.say(SYN, ack=0, options=segments.mss(1460) + SCALED)
+        reply = hand.hear(lambda p: p.flags & SYN)
+        tap.ok(reply, "no SYN-ACK")
+        hand.ack = reply.seq + 1
+        first = (64 - 32) * 1024 * 1024 // 128  # pump.c's, of an empty pool
+        netproc = CAR.children()["netproc"]
+        inject.stop(netproc)  # one read brings all of it
+        try:
+            wire.sock.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 4 << 20)
+            wire.sock.sendall(
+                said(hand, b"z" * 1000, at=first - 100)
+                + b"".join(said(hand, bytes(min(60000, first - 100 - at)),
+                                at=at)
+                           for at in range(0, first - 100, 60000)))
+        finally:
+            inject.go_on(netproc)
+        wire.alive()
+        tap.equal(CAR.children()["netproc"], netproc, "netproc")
+        server = LISTENER.accept()[0]
+        hand.reset()
         server.close()
 
 
