@@ -10,6 +10,12 @@
 #include "netproc/flow/lwip_addr.h"
 #include "netproc/siphash.h"
 
+/*
+ * How often our FIN after the guest's is sent again: for a minute.  Then
+ * nobody is there.
+ */
+#define LAST_ACK_MAXRTX 6
+
 int
 demux_init(struct demux *demux, uint32_t nbuckets)
 {
@@ -147,12 +153,29 @@ split_all(struct demux *demux, const uint8_t *key)
 	demux->depth--;
 }
 
+/*
+ * lwIP counts the time in LAST_ACK from the guest's last segment, and drops
+ * the connection after 1 s: that may be before our FIN has gone out, let alone
+ * again.  It ends by its retransmissions, as those in CLOSING do.
+ */
+static void
+last_acks_keep(void)
+{
+	struct tcp_pcb *pcb;
+
+	for (pcb = tcp_active_pcbs; pcb != NULL; pcb = pcb->next) {
+		if (pcb->state == LAST_ACK && pcb->nrtx < LAST_ACK_MAXRTX)
+			pcb->tmr = tcp_ticks;
+	}
+}
+
 int
 demux_tick(struct demux *demux, const uint8_t *key)
 {
 	int left;
 
 	join_all(demux);
+	last_acks_keep();
 	tcp_tmr();
 	left = tcp_active_pcbs != NULL || tcp_tw_pcbs != NULL;
 	split_all(demux, key);

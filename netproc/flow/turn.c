@@ -56,8 +56,9 @@ pass_ends(struct flow *flow)
 			    &empty, sizeof(empty));
 	}
 	/*
-	 * After the guest's FIN ours leads to LAST_ACK, which lwIP leaves
-	 * after 1 s of silence, data or no data: all of it goes first.
+	 * After the guest's FIN ours leads to LAST_ACK, which lasts as long as
+	 * retransmissions do (demux_tick()), and a closed window makes none:
+	 * all data goes first.
 	 *
 	 * In a segment of its own: lwIP 2.2.1 cuts one that a small window
 	 * does not take (tcp_split_unsent_seg), and leaves the FIN on both

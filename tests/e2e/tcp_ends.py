@@ -1,0 +1,112 @@
+#!/usr/bin/python3
+"""The ends of a TCP connection that a guest's kernel rarely causes: each end is
+told to the other side, and nothing that was acknowledged is lost."""
+
+import os
+import socket
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
+
+import frames  # noqa: E402
+import segments  # noqa: E402
+import sidecar  # noqa: E402
+import tap  # noqa: E402
+import traffic  # noqa: E402
+import world as rig  # noqa: E402
+
+sidecar.need()
+ACK, FIN, SYN, RST, PSH = \
+    frames.ACK, frames.FIN, frames.SYN, frames.RST, frames.PSH
+PORT = 7000
+SCALED = segments.mss(1460) + b"\1\3\3\7"  # NOP, a window scale of 7
+
+WORLD = rig.World()
+CAR = sidecar.Sidecar(WORLD, "--connect-rate", "10000")
+LISTENER = WORLD.server.listen(rig.SERVER, PORT)
+
+
+class Wire:
+    """A VMM of a case's own: what one does not read, none after it finds."""
+
+    def __enter__(self):
+        self.before = len(CAR.log.find("vmm gone"))
+        self.wire = frames.Wire(CAR.path)
+        return self.wire
+
+    def __exit__(self, *_):
+        self.wire.close()
+        CAR.log.wait("vmm gone", count=self.before + 1)
+
+
+def opened(wire, options=segments.mss(1460)):
+    hand = segments.Hand(wire, PORT)
+    _, server = hand.open(LISTENER, options)
+    server.settimeout(5 * tap.scale())
+    return hand, server
+
+
+def host_ends(hand, server):
+    server.shutdown(socket.SHUT_WR)
+    fin = hand.hear(lambda p: p.flags & FIN)
+    tap.ok(fin, "no FIN")
+    hand.ack = fin.seq + 1
+    hand.say()
+
+
+def guest_ends(hand):
+    hand.say(ACK | FIN)
+    tap.ok(hand.hear(lambda p: p.ack == hand.seq), "FIN not acknowledged")
+
+
+def fill(wire):
+    """The VMM does not read: bulk data takes its half of the queue towards
+    it, answers to ARP the other."""
+    hand, server = opened(wire, SCALED)
+    hand.say(window=65535)  # 8 MiB
+    server.setblocking(False)
+    last = time.monotonic()
+    while time.monotonic() - last < 0.3 * tap.scale():
+        try:
+            server.send(bytes(1 << 16))
+            last = time.monotonic()
+        except BlockingIOError:
+            time.sleep(0.01)
+    for _ in range(1200):
+        wire.send(frames.arp(rig.GATEWAY))
+    return server
+
+
+@tap.case("an end that the guest has not acknowledged is said again")
+def _():
+    with Wire() as wire:
+        hand, server = opened(wire)
+        guest_ends(hand)
+        time.sleep(2)  # the guest's last word is older than lwIP's patience
+        server.close()
+        for _ in range(3):  # after 0.5 to 1 s, and 2 s
+            tap.ok(hand.hear(lambda p: p.flags & FIN), "no FIN")
+        hand.ack += 1
+        hand.say()
+        tap.equal(hand.hear(timeout_s=0.5), None, "answer")
+
+
+@tap.case("an end that found the link full gets to the guest")
+def _():
+    with Wire() as wire:
+        hand, server = opened(wire)
+        guest_ends(hand)
+        server.sendall(b"0123456789")
+        tap.ok(hand.hear(lambda p: len(p.data) == 10), "no data")
+        server.close()
+        bulk = fill(wire)
+        hand.ack += 10
+        hand.say()  # and now its FIN, in LAST_ACK
+        time.sleep(2)
+        tap.ok(hand.hear(lambda p: p.flags & FIN, 10), "no FIN")
+        bulk.close()
+
+
+tap.run(sidecar.tell(CAR))
