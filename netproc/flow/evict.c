@@ -1,8 +1,8 @@
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/tcp.h"
 
-#include "netproc/flow/end.h"
 #include "netproc/flow/evict.h"
+#include "netproc/flow/turn.h"
 #include "netproc/netproc.h"
 
 /* Less idle than this is in use; then there is no slot. */
@@ -45,7 +45,7 @@ evict_idle(struct netproc *np)
 		tcp_keepalive(flow->pcb);
 		demux_leave(&np->demux);
 	} else if (np->now_ms - flow->asked_ms >= EVICT_ANSWER_MS) {
-		COUNT(np, FLOWS_EVICTED);
-		end_reset(flow);
+		if (turn_reset(flow))
+			COUNT(np, FLOWS_EVICTED);
 	}
 }

@@ -75,6 +75,18 @@ pass_ends(struct flow *flow)
 	}
 }
 
+int
+turn_reset(struct flow *flow)
+{
+	const struct netproc *np = flow->np;
+
+	/* A RST is said once, and who finds the link full drops it. */
+	if (np->frame_fd != -1 && !link_has_room(np))
+		return (0);
+	end_reset(flow);
+	return (1);
+}
+
 static void
 flow_turn(struct flow *flow)
 {
@@ -88,7 +100,7 @@ flow_turn(struct flow *flow)
 		pump_down(flow);
 	}
 	if (flow->broken != 0) {
-		end_reset(flow);
+		turn_reset(flow);
 		return;
 	}
 	pass_ends(flow);
@@ -119,8 +131,9 @@ turn_link_drained(struct netproc *np)
 	struct flow *flow;
 
 	TAILQ_FOREACH(flow, &np->flows.active, entry) {
-		if (flow->pcb != NULL &&
-		    (flow->readable || flow->pcb->unsent != NULL))
+		if (flow->broken != 0 ||
+		    (flow->pcb != NULL &&
+			(flow->readable || flow->pcb->unsent != NULL)))
 			turn_touch(flow);
 	}
 }
@@ -148,8 +161,11 @@ flow_look_again(struct netproc *np, struct flow *flow)
 static void
 flow_expired(struct flow *flow)
 {
-	COUNT(flow->np, FLOWS_TIMEOUT);
-	end_reset(flow);
+	struct netproc *np = flow->np;
+
+	/* Else the next tick finds it again. */
+	if (turn_reset(flow))
+		COUNT(np, FLOWS_TIMEOUT);
 }
 
 void

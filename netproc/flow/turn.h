@@ -10,6 +10,12 @@ void turn_touch(struct flow *flow);
 /* It has nothing to do any more. */
 void turn_untouch(struct flow *flow);
 
+/*
+ * Resets the flow, the guest too, if the link has room for that.  1, or 0 if it
+ * has none: then the caller must come again.
+ */
+int turn_reset(struct flow *flow);
+
 /* Ends the turn: bytes on, acknowledgments out, ends told. */
 void turn_flush(struct netproc *np);
 

@@ -109,4 +109,25 @@ def _():
         bulk.close()
 
 
+@tap.case("a reset that found the link full gets to the guest")
+def _():
+    with Wire() as wire:
+        idle = [opened(wire) for _ in range(40)]
+        bulk = fill(wire)
+        time.sleep(0.3)
+        for _, server in idle:
+            server.sendall(b"data")  # which waits, as the reset must not
+        time.sleep(0.3)
+        for _, server in idle:
+            rig.reset(server)
+        time.sleep(0.5)
+        missing, told = {hand.sport for hand, _ in idle}, None
+        while missing:
+            told = wire.expect(lambda p: p.proto == frames.TCP
+                               and p.flags & RST and p.dport in missing)
+            tap.ok(told, "%d of 40 were not told" % len(missing))
+            missing.remove(told.dport)
+        bulk.close()
+
+
 tap.run(sidecar.tell(CAR))
