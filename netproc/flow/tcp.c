@@ -96,8 +96,11 @@ on_host_event(evutil_socket_t fd, short what, void *arg)
 		flow->readable = 1;
 	if ((what & EV_WRITE) != 0)
 		flow->writable = 1;
-	/* It may be a reset, which must not wait for room. */
-	if (flow->starved)
+	/*
+	 * It may be a reset, which must not wait for room, and which no read
+	 * will find after the host's end.
+	 */
+	if (flow->starved || flow->host_fin)
 		pump_probe(flow);
 	turn_touch(flow);
 }

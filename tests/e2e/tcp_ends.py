@@ -130,4 +130,14 @@ def _():
         bulk.close()
 
 
+@tap.case("a server that has ended and then resets: the guest is told")
+def _():
+    with Wire() as wire:
+        hand, server = opened(wire)
+        host_ends(hand, server)
+        time.sleep(0.3)  # the end is read, and nothing waits
+        rig.reset(server)
+        tap.ok(hand.hear(lambda p: p.flags & RST), "no RST")
+
+
 tap.run(sidecar.tell(CAR))
