@@ -217,6 +217,7 @@ pump_up_flush(struct flow *flow)
 			break;
 		}
 		up_advance(flow, (size_t)n);
+		flow->used_ms = flow->np->now_ms;
 		pump_window_open(flow, (size_t)n);
 	}
 	if (flow->nturn > 0)
@@ -471,4 +472,5 @@ pump_down_release(struct flow *flow)
 	    np->writer.nsent);
 	flow->down_written -= n;
 	flow->down_seq += (uint32_t)n;
+	flow->used_ms = np->now_ms;
 }

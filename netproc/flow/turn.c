@@ -75,6 +75,18 @@ pass_ends(struct flow *flow)
 	}
 }
 
+/* From the first end on, or the last byte: a turn without one is no life. */
+static void
+half_closed_expect(struct flow *flow)
+{
+	if (!flow->guest_fin && !flow->host_fin)
+		flow->deadline_ms = 0;
+	else if (flow->deadline_ms == 0)
+		flow->deadline_ms = flow->np->now_ms + FLOW_HALF_CLOSED_MS;
+	else if (flow->deadline_ms < flow->used_ms + FLOW_HALF_CLOSED_MS)
+		flow->deadline_ms = flow->used_ms + FLOW_HALF_CLOSED_MS;
+}
+
 int
 turn_reset(struct flow *flow)
 {
@@ -90,8 +102,6 @@ turn_reset(struct flow *flow)
 static void
 flow_turn(struct flow *flow)
 {
-	struct netproc *np = flow->np;
-
 	if (flow->state != FLOW_ESTABLISHED)
 		return;
 	pump_up_flush(flow);
@@ -105,9 +115,7 @@ flow_turn(struct flow *flow)
 	}
 	pass_ends(flow);
 	ack_turn(flow);
-	flow->deadline_ms = 0;
-	if (flow->guest_fin || flow->host_fin)
-		flow->deadline_ms = np->now_ms + FLOW_HALF_CLOSED_MS;
+	half_closed_expect(flow);
 	if (flow->shut_wr && flow->down.bytes == 0 &&
 	    (flow->fin_sent || flow->pcb == NULL))
 		end_flow(flow, FLOW_CLOSE_DONE);

@@ -11,7 +11,8 @@ netproc_tests = \
 	tests/unit/test_journal_kills \
 	tests/unit/test_lwip_faults \
 	tests/unit/test_offload \
-	tests/unit/test_pump
+	tests/unit/test_pump \
+	tests/unit/test_turn
 check_PROGRAMS += $(netproc_tests)
 TESTS += $(netproc_tests)
 
@@ -32,6 +33,8 @@ tests_unit_test_datagram_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
 tests_unit_test_datagram_LDADD = $(netproc_test_libs)
 tests_unit_test_pump_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
 tests_unit_test_pump_LDADD = $(netproc_test_libs)
+tests_unit_test_turn_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
+tests_unit_test_turn_LDADD = $(netproc_test_libs)
 tests_unit_test_flow_LDADD = $(netproc_test_libs)
 tests_unit_test_frame_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
 tests_unit_test_frame_LDADD = $(netproc_test_libs)

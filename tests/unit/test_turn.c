@@ -1,0 +1,155 @@
+/*
+ * What the end of a turn means for a flow that is half closed, and what a tick
+ * finds to do.
+ */
+
+#include <sys/socket.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <event2/event.h>
+
+#include "lwip/init.h"
+#include "lwip/priv/tcp_priv.h"
+#include "lwip/tcp.h"
+
+#include "netproc/flow/ack.h"
+#include "netproc/flow/turn.h"
+#include "netproc/netproc.h"
+
+#define NOW_MS	 100000
+#define LATER_MS 1000
+#define WINDOW	 (256 * 1024)
+#define NBYTES	 100
+
+static struct netproc np;
+static struct flow *flow;
+static struct tcp_pcb pcb;
+static const uint8_t bytes[NBYTES];
+static int host = -1;
+
+static int
+setup(void **state)
+{
+	static const struct flow_tuple tuple;
+	int fds[2];
+
+	(void)state;
+	memset(&np, 0, sizeof(np));
+	memset(&pcb, 0, sizeof(pcb));
+	np.now_ms = NOW_MS;
+	np.frame_fd = -1;
+	TAILQ_INIT(&np.touched);
+	TAILQ_INIT(&np.again);
+	np.base = event_base_new();
+	if (np.base == NULL || acks_init(&np) == -1 ||
+	    flows_init(&np.flows, 1, 0, &np) == -1 ||
+	    demux_init(&np.demux, 1) == -1 ||
+	    blocks_init(&np.blocks, BLOCK_POOL_BYTES) == -1 ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == -1)
+		return (-1);
+	np.tick_armed = 1;
+	flow = flow_alloc(&np.flows, &tuple, 0);
+	flow->state = FLOW_ESTABLISHED;
+	flow->pcb = &pcb;
+	flow->fd = fds[0];
+	host = fds[1];
+	flow->writable = 1;
+	flow->window = WINDOW;
+	pcb.state = FIN_WAIT_2;
+	pcb.rcv_ann_right_edge = WINDOW;
+	return (0);
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	close(flow->fd);
+	close(host);
+	acks_free(&np);
+	event_base_free(np.base);
+	return (0);
+}
+
+/* A turn, so much later, in which the flow has something to do. */
+static void
+turn(uint64_t ms)
+{
+	np.now_ms += ms;
+	turn_touch(flow);
+	turn_flush(&np);
+}
+
+static void
+host_ends(void)
+{
+	flow->host_fin = 1;
+	flow->fin_sent = 1;
+	turn(0);
+	assert_int_equal(flow->deadline_ms, NOW_MS + FLOW_HALF_CLOSED_MS);
+}
+
+static void
+a_half_closed_flow_ends_though_it_has_turns(void **state)
+{
+	(void)state;
+	turn(0);
+	assert_int_equal(flow->deadline_ms, 0);
+	host_ends();
+	turn(LATER_MS);
+	assert_int_equal(flow->deadline_ms, NOW_MS + FLOW_HALF_CLOSED_MS);
+}
+
+static void
+it_lives_on_where_its_host_takes_bytes(void **state)
+{
+	(void)state;
+	host_ends();
+	assert_int_equal(block_queue_append(&np.blocks, &flow->up, bytes,
+			     NBYTES),
+	    0);
+	turn(LATER_MS);
+	assert_int_equal(flow->up.bytes, 0);
+	assert_int_equal(flow->deadline_ms,
+	    NOW_MS + LATER_MS + FLOW_HALF_CLOSED_MS);
+}
+
+static void
+it_lives_on_where_its_guest_takes_bytes(void **state)
+{
+	(void)state;
+	host_ends();
+	assert_int_equal(block_queue_append(&np.blocks, &flow->down, bytes,
+			     NBYTES),
+	    0);
+	flow->down_written = NBYTES;
+	turn(LATER_MS);
+	assert_int_equal(flow->deadline_ms, NOW_MS + FLOW_HALF_CLOSED_MS);
+	pcb.snd_lbb += NBYTES; /* and nothing is unacknowledged */
+	turn(LATER_MS);
+	assert_int_equal(flow->down.bytes, 0);
+	assert_int_equal(flow->deadline_ms,
+	    NOW_MS + 2 * LATER_MS + FLOW_HALF_CLOSED_MS);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_half_closed_flow_ends_though_it_has_turns),
+		TEST(it_lives_on_where_its_host_takes_bytes),
+		TEST(it_lives_on_where_its_guest_takes_bytes),
+	};
+
+	lwip_init();
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}
