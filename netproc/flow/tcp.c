@@ -78,6 +78,8 @@ on_err(void *arg, err_t err)
 		block_queue_clear(&np->blocks, &flow->down, np->writer.nqueued,
 		    np->writer.nsent);
 		flow->down_written = 0;
+		/* As after TIME_WAIT. */
+		flow_unhash(&np->flows, flow);
 		turn_touch(flow);
 		return;
 	}
@@ -441,6 +443,12 @@ tcp_after_input(struct flow *flow)
 	if (pcb->state == TIME_WAIT) {
 		pump_down_release(flow);
 		end_detach(flow);
+		/*
+		 * Nor does the guest believe in it any more, nor need we end
+		 * it for a successor: the guest may use its port again while
+		 * the server takes the last of what was acknowledged.
+		 */
+		flow_unhash(&flow->np->flows, flow);
 		turn_touch(flow);
 	}
 }

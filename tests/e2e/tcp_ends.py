@@ -140,4 +140,47 @@ def _():
         tap.ok(hand.hear(lambda p: p.flags & RST), "no RST")
 
 
+def fill_server(hand, server):
+    """Sends until its window is closed; returns how many bytes were taken."""
+    window, sent = hand.window, 0
+    while window > 3000:
+        size = min(1460, window)
+        hand.say(ACK, bytes(size))
+        sent += size
+        packet = hand.hear(lambda p: p.ack == hand.seq)
+        tap.ok(packet, "%d bytes: no acknowledgment" % sent)
+        window = packet.window
+    return sent
+
+
+def small_listener():
+    listener = WORLD.server.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    listener.bind((rig.SERVER, 0))
+    listener.listen()
+    return listener
+
+
+@tap.case("a guest's port used again: what was acknowledged before arrives")
+def _():
+    for guest_first in (False, True):
+        with Wire() as wire, small_listener() as listener:
+            port = rig.port_of(listener)
+            hand = segments.Hand(wire, port)
+            _, server = hand.open(listener)
+            sent = fill_server(hand, server)
+            if guest_first:
+                guest_ends(hand)
+                host_ends(hand, server)
+            else:
+                host_ends(hand, server)
+                guest_ends(hand)
+            again = segments.Hand(wire, port, hand.sport, isn=1 << 30)
+            again.open()
+            server.settimeout(5 * tap.scale())
+            tap.equal(len(traffic.exact(server, sent)), sent, "bytes")
+            tap.equal(server.recv(1), b"", "what comes after them")
+            server.close()
+
+
 tap.run(sidecar.tell(CAR))
