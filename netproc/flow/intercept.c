@@ -173,8 +173,13 @@ segment_to_lwip(struct netproc *np, struct flow *flow, uint64_t hash,
 			return;
 		}
 		copy = sf->tcp_seq != flow->pcb->rcv_nxt;
-		/* lwIP acknowledges every second one at once, if it may. */
-		if (flow->ack_owed && sf->payload_len > 0)
+		/*
+		 * lwIP acknowledges every second one at once, if it may.  Of a
+		 * RST it takes no data, though it may carry some (RFC 9293
+		 * 3.5.3).
+		 */
+		if (flow->ack_owed && sf->payload_len > 0 &&
+		    (sf->tcp_flags & SHIELD_TCP_RST) == 0)
 			tcp_clear_flags(flow->pcb, TF_ACK_DELAY);
 	}
 	demux_enter(&np->demux, hash);

@@ -58,6 +58,20 @@ def _():
         hand.reset()
 
 
+@tap.case("data is acknowledged, though a stray RST with a text came right after")
+def _():
+    hand, server = opened()
+    with server:
+        data = segment(hand, b"d" * 100)
+        hand.seq += 100
+        stray = frames.segment(hand.sport, PORT, flags=frames.RST,
+                               data=b"why", seq=hand.seq + (1 << 30))
+        WIRE.sock.sendall(b"".join(len(frame).to_bytes(4, "big") + frame
+                                   for frame in (data, stray)))
+        tap.ok(acknowledged(hand), "no acknowledgment")
+        hand.reset()
+
+
 @tap.case("a short request to a near server is acknowledged by its answer")
 def _():
     hand, server = opened()
