@@ -190,14 +190,30 @@ segment_to_lwip(struct netproc *np, struct flow *flow, uint64_t hash,
 		tcp_after_input(flow);
 }
 
+/*
+ * lwIP answers the SYN as it was first (of another it would believe the MSS),
+ * and takes that for a retransmission of its own, of which the twelfth ends the
+ * connection.
+ */
+static void
+syn_answer_again(struct flow *flow)
+{
+	u8_t nrtx;
+
+	if (flow->state != FLOW_ACCEPTING || flow->pcb == NULL)
+		return;
+	nrtx = flow->pcb->nrtx;
+	intercept_replay(flow);
+	if (flow->pcb != NULL)
+		flow->pcb->nrtx = nrtx;
+}
+
 static void
 input_syn(struct netproc *np, struct flow *flow, const struct flow_tuple *tuple,
     uint64_t hash, uint8_t *frame, const struct shield_frame *sf)
 {
 	if (flow != NULL && syn_is_duplicate(np, flow, sf)) {
-		/* The SYN as it was first: lwIP would believe another MSS. */
-		if (flow->state == FLOW_ACCEPTING && flow->pcb != NULL)
-			intercept_replay(flow);
+		syn_answer_again(flow);
 		return;
 	}
 	if (flow != NULL && flow->state == FLOW_CONNECTING) {

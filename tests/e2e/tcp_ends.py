@@ -183,4 +183,20 @@ def _():
             server.close()
 
 
+@tap.case("a SYN that comes many times does not end what it begins")
+def _():
+    with Wire() as wire:
+        hand = segments.Hand(wire, PORT)
+        for _ in range(20):
+            hand.say(SYN, seq=100000, ack=0, options=segments.mss(1460))
+            reply = hand.hear(lambda p: p.flags & SYN)
+            tap.ok(reply, "no SYN-ACK")
+        time.sleep(1.2)  # lwIP's timer has looked
+        hand.seq, hand.ack = 100001, reply.seq + 1
+        hand.say(ACK | PSH, b"x")
+        with LISTENER.accept()[0] as server:
+            server.settimeout(5 * tap.scale())
+            tap.equal(server.recv(1), b"x", "byte")
+
+
 tap.run(sidecar.tell(CAR))
