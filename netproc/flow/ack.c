@@ -118,6 +118,28 @@ wait_begin(struct flow *flow)
 	TAILQ_INSERT_TAIL(&np->acks, flow, ack_entry);
 }
 
+/*
+ * lwIP tries once more within 250 ms, and then forgets it: a guest that was
+ * told of no window would ask for one, each time more seldom.
+ */
+void
+ack_look(struct flow *flow)
+{
+	if ((flow->pcb->flags & TF_ACK_NOW) != 0)
+		flow->ack_refused = 1;
+}
+
+void
+ack_again(struct flow *flow)
+{
+	if (flow->pcb == NULL || !flow->ack_refused)
+		return;
+	flow->ack_refused = 0;
+	tcp_ack_now(flow->pcb);
+	tcp_output(flow->pcb);
+	ack_look(flow);
+}
+
 void
 ack_turn(struct flow *flow)
 {
@@ -130,6 +152,7 @@ ack_turn(struct flow *flow)
 		}
 		tcp_ack_now(pcb);
 		tcp_output(pcb);
+		ack_look(flow);
 	} else if (flow->ack_waits && flow->ack_patience < PATIENCE_MAX) {
 		flow->ack_patience++; /* an answer has taken it along */
 	}

@@ -30,6 +30,12 @@ void ack_begin(struct flow *flow);
 /* The end of a turn: acknowledges what is owed, or lets it wait. */
 void ack_turn(struct flow *flow);
 
+/* After lwIP has sent, or tried to. */
+void ack_look(struct flow *flow);
+
+/* The link has room again: says what it had none for. */
+void ack_again(struct flow *flow);
+
 /* The flow ends. */
 void ack_end(struct flow *flow);
 

@@ -137,6 +137,7 @@ struct flow {
 	int ack_owed;	       /* and all that follows is of ack.c */
 	int ack_waits;	       /* for an answer: it is in netproc.acks */
 	int ack_is_late;       /* none came */
+	int ack_refused;       /* the link had no room for it */
 	unsigned int ack_patience;
 	uint32_t acked; /* the guest's sequence number that it was told */
 	uint64_t ack_due_ms;

@@ -436,6 +436,7 @@ tcp_after_input(struct flow *flow)
 	 */
 	if (pcb->unsent == NULL)
 		pcb->persist_backoff = 0;
+	ack_look(flow);
 	/* Its window may let some of this go now, or of what is unread. */
 	if (pcb->unsent != NULL || flow->readable)
 		turn_touch(flow);

@@ -139,6 +139,7 @@ turn_link_drained(struct netproc *np)
 	struct flow *flow;
 
 	TAILQ_FOREACH(flow, &np->flows.active, entry) {
+		ack_again(flow);
 		if (flow->broken != 0 ||
 		    (flow->pcb != NULL &&
 			(flow->readable || flow->pcb->unsent != NULL)))

@@ -199,4 +199,18 @@ def _():
             tap.equal(server.recv(1), b"x", "byte")
 
 
+@tap.case("an acknowledgment that found the link full gets to the guest")
+def _():
+    with Wire() as wire:
+        hand, server = opened(wire)
+        bulk = fill(wire)
+        time.sleep(0.3)
+        hand.say(ACK | PSH, b"x")
+        tap.equal(server.recv(1), b"x", "byte")
+        time.sleep(1)  # and lwIP has tried again
+        tap.ok(hand.hear(lambda p: p.ack == hand.seq), "no acknowledgment")
+        bulk.close()
+        server.close()
+
+
 tap.run(sidecar.tell(CAR))
