@@ -95,9 +95,12 @@ window_share(const struct flow *flow, size_t divisor)
 	const size_t free_bytes = blocks_free_bytes(&flow->np->blocks);
 	size_t share = 0, least = WINDOW_MIN;
 
-	/* A guest stops where its segment does not fit. */
-	if (least < flow->guest_mss)
-		least = flow->guest_mss;
+	/*
+	 * A guest stops where its segment does not fit, and is told of its
+	 * window when half of that is open: this must take one.
+	 */
+	if (least < 2 * (size_t)flow->guest_mss)
+		least = 2 * (size_t)flow->guest_mss;
 	if (free_bytes > BLOCK_POOL_BYTES / 2)
 		share = (free_bytes - BLOCK_POOL_BYTES / 2) / divisor;
 	if (share < least)

@@ -130,7 +130,7 @@ a_window_grows_while_the_pool_is_empty_and_shrinks_as_it_fills(void **state)
 }
 
 static void
-no_window_is_less_than_a_segment_of_the_guest(void **state)
+no_window_is_less_than_two_segments_of_the_guest(void **state)
 {
 	int i;
 
@@ -140,7 +140,14 @@ no_window_is_less_than_a_segment_of_the_guest(void **state)
 	leave_free(0);
 	for (i = 0; i < 100; i++)
 		pass(10000);
-	assert_int_equal(flow.window, 65480);
+	assert_int_equal(flow.window, 2 * 65480);
+	/* So that one may be sent whenever the guest is told of it. */
+	begin(flow.window);
+	pcb.rcv_wnd -= 2 * 65480;
+	pcb.rcv_nxt += 2 * 65480;
+	pump_window_open(&flow, 65480);
+	assert_int_equal(pcb.rcv_ann_wnd, 65480);
+	assert_int_equal(flow.ack_owed, 1);
 }
 
 /* What is left of it would be too short for the guest's next segment. */
@@ -266,7 +273,7 @@ main(void)
 		    a_window_grows_while_the_pool_is_empty_and_shrinks_as_it_fills,
 		    setup, teardown),
 		cmocka_unit_test_setup_teardown(
-		    no_window_is_less_than_a_segment_of_the_guest, setup,
+		    no_window_is_less_than_two_segments_of_the_guest, setup,
 		    teardown),
 		cmocka_unit_test_setup_teardown(
 		    a_small_window_is_told_of_when_half_of_it_is_open, setup,
