@@ -189,7 +189,9 @@ turn_tick(struct netproc *np)
 			flow_expired(flow);
 		else if (flow->recheck || flow->readable)
 			flow_look_again(np, flow);
-		else if (flow->pcb != NULL && flow->pcb->unsent != NULL)
+		else if (flow->pcb != NULL &&
+		    (flow->pcb->unsent != NULL ||
+			flow->down_written < flow->down.bytes))
 			turn_touch(flow); /* to be sent again, or stuck */
 	}
 	if (demux_tick(&np->demux, np->hash_key) || np->flows.nactive > 0)

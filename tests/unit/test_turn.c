@@ -139,6 +139,20 @@ it_lives_on_where_its_guest_takes_bytes(void **state)
 	    NOW_MS + 2 * LATER_MS + FLOW_HALF_CLOSED_MS);
 }
 
+/* lwIP had no memory, and no acknowledgment will come. */
+static void
+what_lwip_has_refused_is_offered_again_at_the_next_tick(void **state)
+{
+	(void)state;
+	turn_tick(&np);
+	assert_false(flow->is_touched);
+	assert_int_equal(block_queue_append(&np.blocks, &flow->down, bytes,
+			     NBYTES),
+	    0);
+	turn_tick(&np);
+	assert_true(flow->is_touched);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -148,6 +162,7 @@ main(void)
 		TEST(a_half_closed_flow_ends_though_it_has_turns),
 		TEST(it_lives_on_where_its_host_takes_bytes),
 		TEST(it_lives_on_where_its_guest_takes_bytes),
+		TEST(what_lwip_has_refused_is_offered_again_at_the_next_tick),
 	};
 
 	lwip_init();
