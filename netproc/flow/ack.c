@@ -140,6 +140,21 @@ ack_again(struct flow *flow)
 	ack_look(flow);
 }
 
+/*
+ * tcp_keepalive() leaves the options out.  So do lwIP's own probes, after
+ * KEEPALIVE_IDLE_MS and of a window too small for its segment, which are no
+ * business of ours: guests take either.
+ */
+void
+ack_ask(struct flow *flow)
+{
+	struct tcp_pcb *pcb = flow->pcb;
+
+	pcb->snd_nxt--;
+	tcp_send_empty_ack(pcb);
+	pcb->snd_nxt++;
+}
+
 void
 ack_turn(struct flow *flow)
 {

@@ -36,6 +36,12 @@ void ack_look(struct flow *flow);
 /* The link has room again: says what it had none for. */
 void ack_again(struct flow *flow);
 
+/*
+ * Asks for an acknowledgment, of a byte that was acknowledged (RFC 9293 3.8.4):
+ * with timestamps, where the connection has them (RFC 7323 3.2).
+ */
+void ack_ask(struct flow *flow);
+
 /* The flow ends. */
 void ack_end(struct flow *flow);
 

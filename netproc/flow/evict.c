@@ -1,6 +1,4 @@
-#include "lwip/priv/tcp_priv.h"
-#include "lwip/tcp.h"
-
+#include "netproc/flow/ack.h"
 #include "netproc/flow/evict.h"
 #include "netproc/flow/turn.h"
 #include "netproc/netproc.h"
@@ -41,9 +39,7 @@ evict_idle(struct netproc *np)
 		return;
 	if (flow->asked_ms <= flow->used_ms) {
 		flow->asked_ms = np->now_ms;
-		demux_enter(&np->demux, flow->hash);
-		tcp_keepalive(flow->pcb);
-		demux_leave(&np->demux);
+		ack_ask(flow);
 	} else if (np->now_ms - flow->asked_ms >= EVICT_ANSWER_MS) {
 		if (turn_reset(flow))
 			COUNT(np, FLOWS_EVICTED);

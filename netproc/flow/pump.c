@@ -7,6 +7,7 @@
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/tcp.h"
 
+#include "netproc/flow/ack.h"
 #include "netproc/flow/dns_flow.h"
 #include "netproc/flow/pump.h"
 #include "netproc/link/link.h"
@@ -425,7 +426,7 @@ pump_ask_window(struct flow *flow)
 	} else if (flow->probe_ms > np->now_ms) {
 		return;
 	} else {
-		tcp_keepalive(flow->pcb);
+		ack_ask(flow);
 		if (flow->probe_gap_ms < PROBE_MAX_MS)
 			flow->probe_gap_ms *= 2;
 	}

@@ -152,15 +152,12 @@ turn_link_drained(struct netproc *np)
  * there is nothing.
  */
 static void
-flow_look_again(struct netproc *np, struct flow *flow)
+flow_look_again(struct flow *flow)
 {
 	if (flow->pcb == NULL)
 		return;
-	if (flow->readable) {
-		demux_enter(&np->demux, flow->hash);
+	if (flow->readable)
 		pump_ask_window(flow);
-		demux_leave(&np->demux);
-	}
 	flow->recheck = 0;
 	flow->readable = 1;
 	flow->hung_up = 1;
@@ -188,7 +185,7 @@ turn_tick(struct netproc *np)
 		if (flow->deadline_ms != 0 && flow->deadline_ms <= np->now_ms)
 			flow_expired(flow);
 		else if (flow->recheck || flow->readable)
-			flow_look_again(np, flow);
+			flow_look_again(flow);
 		else if (flow->pcb != NULL &&
 		    (flow->pcb->unsent != NULL ||
 			flow->down_written < flow->down.bytes))

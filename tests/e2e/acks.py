@@ -105,4 +105,26 @@ def _():
         hand.reset()
 
 
+@tap.case("a guest is asked for its window with timestamps, if it has them")
+def _():
+    stamps = b"\1\1\x08\x0a\0\0\0\1\0\0\0\0"
+    hand = segments.Hand(WIRE, PORT, window=10)
+    hand.say(frames.SYN, ack=0, options=segments.mss(1460) + stamps)
+    hand.ack = hand.hear(lambda p: p.flags & frames.SYN).seq + 1
+    hand.say(options=stamps)
+    with LISTENER.accept()[0] as server:
+        server.sendall(b"d" * 10)
+        data, _ = hand.read(10, acknowledge=False)
+        tap.equal(len(data), 10, "bytes")
+        hand.window = 0
+        hand.say(options=stamps)
+        server.sendall(b"d" * 10)
+        for _ in range(2):
+            probe = hand.hear()
+            tap.equal(probe and probe.seq, hand.ack - 1, "number")
+            tap.ok(segments.STAMP in segments.options_of(probe), "no stamp")
+            hand.say(options=stamps)
+        hand.reset()
+
+
 tap.run(sidecar.tell(CAR))
