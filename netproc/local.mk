@@ -43,6 +43,7 @@ netproc_libnetproc_a_SOURCES = \
 	netproc/gateway/packet.c netproc/gateway/packet.h \
 	netproc/gateway/ra.c netproc/gateway/ra.h \
 	netproc/flow/ack.c netproc/flow/ack.h \
+	netproc/flow/ahead.c netproc/flow/ahead.h \
 	netproc/flow/assoc.c netproc/flow/assoc.h \
 	netproc/flow/blocks.c netproc/flow/blocks.h \
 	netproc/flow/client.c netproc/flow/client.h \

@@ -96,6 +96,7 @@ struct netproc {
 				     the end of the data */
 	struct flow_list acks;	  /* that wait, the first due first */
 	struct event *ev_ack;
+	size_t ahead_bytes; /* those of all flows */
 	uint8_t hash_key[SIPHASH_KEY_LEN];
 	uint64_t evict_ms;  /* when an idle flow was last looked for */
 	uint16_t next_port; /* the gateway's end of an inbound flow */

@@ -8,6 +8,7 @@
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/tcp.h"
 
+#include "netproc/flow/ahead.h"
 #include "netproc/flow/dns_flow.h"
 #include "netproc/flow/end.h"
 #include "netproc/flow/intercept.h"
@@ -38,6 +39,7 @@ end_flow(struct flow *flow, enum flow_close_reason reason)
 	const uint32_t wire = flow_wire_slot(&np->flows, flow);
 
 	end_detach(flow);
+	ahead_count(flow);
 	turn_untouch(flow);
 	if (flow->fd != -1) {
 		/* Before close: relayproc's dup keeps the entry alive. */

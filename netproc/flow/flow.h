@@ -142,6 +142,7 @@ struct flow {
 	uint32_t acked; /* the guest's sequence number that it was told */
 	uint64_t ack_due_ms;
 	TAILQ_ENTRY(flow) ack_entry;
+	size_t ahead_bytes;   /* of memory, wait for their turn */
 	uint32_t window;      /* bytes granted to the guest's window */
 	uint32_t window_used; /* consumed since the grant grew */
 

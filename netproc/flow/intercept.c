@@ -10,6 +10,7 @@
 
 #include "ipc/addr.h"
 #include "ipc/log.h"
+#include "netproc/flow/ahead.h"
 #include "netproc/flow/coalesce.h"
 #include "netproc/flow/dns_flow.h"
 #include "netproc/flow/end.h"
@@ -157,6 +158,16 @@ segment_is_bogus(const struct flow *flow, const struct shield_frame *sf)
 	    sf->payload_len + (size_t)fin > pcb->rcv_wnd - ahead);
 }
 
+/* 1 if lwIP would keep it, and may not. */
+static int
+is_too_early(const struct netproc *np, const struct flow *flow,
+    const struct shield_frame *sf)
+{
+	return (ahead_is_full(np) &&
+	    TCP_SEQ_GT(sf->tcp_seq, flow->pcb->rcv_nxt) &&
+	    (sf->payload_len > 0 || (sf->tcp_flags & SHIELD_TCP_FIN) != 0));
+}
+
 static void
 segment_to_lwip(struct netproc *np, struct flow *flow, uint64_t hash,
     uint8_t *frame, const struct shield_frame *sf)
@@ -170,6 +181,10 @@ segment_to_lwip(struct netproc *np, struct flow *flow, uint64_t hash,
 	if (flow != NULL && flow->pcb != NULL) {
 		if (segment_is_bogus(flow, sf)) {
 			COUNT(np, SEGMENT_BOGUS);
+			return;
+		}
+		if (is_too_early(np, flow, sf)) {
+			COUNT(np, SEGMENT_NO_ROOM);
 			return;
 		}
 		copy = sf->tcp_seq != flow->pcb->rcv_nxt;

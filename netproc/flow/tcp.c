@@ -14,6 +14,7 @@
 #include "lwip/tcp.h"
 
 #include "netproc/flow/ack.h"
+#include "netproc/flow/ahead.h"
 #include "netproc/flow/client.h"
 #include "netproc/flow/dns_flow.h"
 #include "netproc/flow/end.h"
@@ -428,6 +429,7 @@ tcp_after_input(struct flow *flow)
 {
 	struct tcp_pcb *pcb = flow->pcb;
 
+	ahead_count(flow);
 	if (pcb == NULL)
 		return;
 	/*

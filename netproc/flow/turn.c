@@ -11,6 +11,7 @@
 #include "lwip/tcp.h"
 
 #include "netproc/flow/ack.h"
+#include "netproc/flow/ahead.h"
 #include "netproc/flow/end.h"
 #include "netproc/flow/pump.h"
 #include "netproc/flow/turn.h"
@@ -182,6 +183,8 @@ turn_tick(struct netproc *np)
 	if (np->frame_fd != -1 && !np->shield.guest_mac_known)
 		netif_ask_mac(np);
 	TAILQ_FOREACH_SAFE(flow, &np->flows.active, entry, next) {
+		if (flow->ahead_bytes > 0)
+			ahead_count(flow); /* lwIP drops it after a while */
 		if (flow->deadline_ms != 0 && flow->deadline_ms <= np->now_ms)
 			flow_expired(flow);
 		else if (flow->recheck || flow->readable)

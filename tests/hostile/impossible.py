@@ -25,6 +25,7 @@ ACK, FIN, SYN, PSH = frames.ACK, frames.FIN, frames.SYN, frames.PSH
 PORT, INSIDE, CLIENT_PORT = 7000, 80, 5555
 SCALED = b"\1\3\3\7"  # NOP, a window scale of 7
 SO_SNDBUFFORCE = 32
+AHEAD_KIB = 3 * 8 * 1024  # thrice the limit: the heap, and what was read
 RATE = 2  # connects a second, and twice that at once
 DISCOVER, REQUEST = 1, 3
 
@@ -197,6 +198,31 @@ def _():
         server.sendall(b"z")
         tap.equal(hand.read(1)[0], b"z", "byte")
         server.close()
+
+
+@tap.case("what waits for its turn is bounded, however it is cut")
+def _():
+    with Wire(CAR) as wire:
+        netproc = CAR.children()["netproc"]
+        before, servers = sidecar.rss_kib(netproc), []
+        for _ in range(20):
+            hand = segments.Hand(wire, PORT)
+            _, server = hand.open(LISTENER, segments.mss(1460) + SCALED)
+            servers.append(server)
+            for at in range(1, 101):  # each leaves one byte of the last
+                wire.sock.sendall(said(hand, bytes(60000), at))
+        wire.alive()
+        grown = sidecar.rss_kib(netproc) - before
+        tap.ok(grown < AHEAD_KIB, "%d KiB" % grown)
+        hand = segments.Hand(wire, PORT)
+        _, server = hand.open(LISTENER)
+        servers.append(server)
+        hand.say(ACK | PSH, b"y" * 1000, seq=hand.seq + 1000)  # as if lost
+        for data in (b"x" * 1000, b"y" * 1000):
+            hand.say(ACK | PSH, data)
+            tap.equal(traffic.exact(server, 1000), data, "in its turn")
+        for server in servers:
+            rig.reset(server)
 
 
 def reusable():

@@ -1,0 +1,28 @@
+#include <malloc.h>
+
+#include "lwip/priv/tcp_priv.h"
+#include "lwip/tcp.h"
+
+#include "netproc/flow/ahead.h"
+#include "netproc/netproc.h"
+
+void
+ahead_count(struct flow *flow)
+{
+	struct netproc *np = flow->np;
+	const struct tcp_seg *seg;
+
+	np->ahead_bytes -= flow->ahead_bytes;
+	flow->ahead_bytes = 0;
+	if (flow->pcb == NULL)
+		return;
+	for (seg = flow->pcb->ooseq; seg != NULL; seg = seg->next)
+		flow->ahead_bytes += sizeof(*seg) + malloc_usable_size(seg->p);
+	np->ahead_bytes += flow->ahead_bytes;
+}
+
+int
+ahead_is_full(const struct netproc *np)
+{
+	return (np->ahead_bytes >= AHEAD_BYTES_MAX);
+}

@@ -1,0 +1,23 @@
+#ifndef NETPROC_FLOW_AHEAD_H
+#define NETPROC_FLOW_AHEAD_H
+
+struct flow;
+struct netproc;
+
+/*
+ * Segments ahead of their turn wait in lwIP, in memory of malloc(3)'s: a flow's
+ * bound there (lwipopts.h) counts their bytes, and one that another overlaps is
+ * cut to what is left of it but keeps its memory.  So what all flows hold is
+ * counted as it lies in memory.  Beyond the limit such a segment is dropped,
+ * and comes again when its turn is nearer.  Test: "what waits for its turn is
+ * bounded, however it is cut".
+ */
+#define AHEAD_BYTES_MAX (8 * 1024 * 1024)
+
+/* After whatever lwIP may have done to the flow's queue, or its pcb is gone. */
+void ahead_count(struct flow *flow);
+
+/* 1 if no more may wait. */
+int ahead_is_full(const struct netproc *np);
+
+#endif
