@@ -14,7 +14,10 @@ struct netproc;
  */
 #define AHEAD_BYTES_MAX (8 * 1024 * 1024)
 
-/* After whatever lwIP may have done to the flow's queue, or its pcb is gone. */
+/*
+ * Once a turn, as it takes a walk along the queue; after whatever lwIP may have
+ * done to it, or where the pcb is gone.
+ */
 void ahead_count(struct flow *flow);
 
 /* 1 if no more may wait. */

@@ -14,7 +14,6 @@
 #include "lwip/tcp.h"
 
 #include "netproc/flow/ack.h"
-#include "netproc/flow/ahead.h"
 #include "netproc/flow/client.h"
 #include "netproc/flow/dns_flow.h"
 #include "netproc/flow/end.h"
@@ -429,9 +428,11 @@ tcp_after_input(struct flow *flow)
 {
 	struct tcp_pcb *pcb = flow->pcb;
 
-	ahead_count(flow);
 	if (pcb == NULL)
 		return;
+	/* What waits for its turn is counted at the end of ours. */
+	if (pcb->ooseq != NULL || flow->ahead_bytes > 0)
+		turn_touch(flow);
 	/*
 	 * lwIP 2.2.1 stops its persist timer where it sends, and not where what
 	 * has waited was acknowledged: the timer would find nothing to send.

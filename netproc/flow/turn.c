@@ -103,6 +103,7 @@ turn_reset(struct flow *flow)
 static void
 flow_turn(struct flow *flow)
 {
+	ahead_count(flow);
 	if (flow->state != FLOW_ESTABLISHED)
 		return;
 	pump_up_flush(flow);
