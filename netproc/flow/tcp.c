@@ -94,7 +94,7 @@ on_host_event(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	if ((what & EV_CLOSED) != 0)
 		flow->hung_up = 1;
-	/* After its end there is nothing to read, though it says so each time. */
+	/* After its end there is nothing to read, though each event says so. */
 	if ((what & (EV_READ | EV_CLOSED)) != 0 && !flow->host_fin)
 		flow->readable = 1;
 	if ((what & EV_WRITE) != 0)
