@@ -53,8 +53,14 @@ class Behind:
         """Must be rejected at once, with no packet for it on the wire."""
         sniffer = WORLD.server.sniffer("s0")
         start = time.monotonic()
-        tap.raises(REJECTED, WORLD.guest.connect, address, port)
+        try:
+            with WORLD.guest.connect(address, port) as sock:
+                ends = sock.getsockname(), sock.getpeername()
+        except OSError as error:
+            tap.ok(error.errno in REJECTED, repr(error))
+            ends = None
         took = time.monotonic() - start
+        tap.equal(ends, None, "ends of a connection to " + address)
         tap.ok(took < REJECT_LIMIT_S * tap.scale(), "%s: %.1f s"
                % (address, took))
         # What was sent before this is on the wire before it.
