@@ -66,6 +66,13 @@ on_error(cfg_t *cfg, const char *fmt, va_list ap)
 /* More is no configuration: each of its values is bounded by the options. */
 #define FILE_MAX (1024 * 1024)
 
+/* In a value without quotes a slash is a slash: /run//vm1 is a path. */
+static int
+is_in_word(const char *text, size_t i)
+{
+	return (i > 0 && strchr(" \t\n\r={}()+,\"'#*", text[i - 1]) == NULL);
+}
+
 /*
  * Debian's libconfuse counts a comment's line twice: what it reads has none.
  * Line ends stay, and all of what stands in quotes.
@@ -96,9 +103,11 @@ blank_comments(char *text, size_t len)
 			in = QUOTED;
 			quote = c;
 		} else if (in == CODE &&
-		    (c == '#' || (c == '/' && next == '/'))) {
+		    (c == '#' ||
+			(c == '/' && next == '/' && !is_in_word(text, i)))) {
 			in = LINE;
-		} else if (in == CODE && c == '/' && next == '*') {
+		} else if (in == CODE && c == '/' && next == '*' &&
+		    !is_in_word(text, i)) {
 			in = BLOCK;
 			text[i++] = ' ';
 		} else if (in == BLOCK && c == '*' && next == '/') {

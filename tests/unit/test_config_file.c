@@ -119,12 +119,58 @@ comments_of_every_kind_do_not_move_the_lines(void **state)
 }
 
 static void
+two_slashes_within_a_bare_value_are_no_comment(void **state)
+{
+	(void)state;
+	assert_int_equal(read_text("socket = /run//vm1\nmtu = 9000\n"), 0);
+	assert_string_equal(config.socket_path, "/run//vm1");
+	assert_int_equal(config.mtu, 9000);
+	/* Nor one that takes the lines behind it along. */
+	assert_int_equal(read_text("socket = /run/*vm1\n"
+				   "deny = \"8.8.8.8\"\n"),
+	    -1);
+	assert_line(1);
+	assert_int_equal(read_text("allow = {8.8.8.8,//one\n1.1.1.1}\n"), 0);
+	assert_int_equal(config.nrules, 2);
+}
+
+static void
 a_directory_is_no_file(void **state)
 {
 	(void)state;
 	assert_int_equal(config_file_read(&config, "/", &error), -1);
 	assert_int_equal(error.status, EX_CONFIG);
 	assert_non_null(strstr(error.text, "-f /: Is a directory"));
+}
+
+static void
+a_pipe_is_read_as_a_file_is(void **state)
+{
+	static const char text[] = "# a comment\nmtu = 1\n";
+	char name[64];
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(write(fds[1], text, strlen(text)), strlen(text));
+	close(fds[1]);
+	snprintf(name, sizeof(name), "/dev/fd/%d", fds[0]);
+	config_init(&config);
+	assert_int_equal(config_file_read(&config, name, &error), -1);
+	assert_int_equal(error.status, EX_CONFIG);
+	assert_int_equal(strncmp(error.text, name, strlen(name)), 0);
+	assert_int_equal(strncmp(error.text + strlen(name), ":2: ", 4), 0);
+	close(fds[0]);
+}
+
+static void
+a_file_without_end_is_told_with_its_name(void **state)
+{
+	(void)state;
+	config_init(&config);
+	assert_int_equal(config_file_read(&config, "/dev/zero", &error), -1);
+	assert_int_equal(error.status, EX_CONFIG);
+	assert_non_null(strstr(error.text, "-f /dev/zero: File too large"));
 }
 
 static void
@@ -340,7 +386,11 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_sets_what_the_command_line_would),
 		cmocka_unit_test(comments_of_every_kind_do_not_move_the_lines),
+		cmocka_unit_test(
+		    two_slashes_within_a_bare_value_are_no_comment),
 		cmocka_unit_test(a_directory_is_no_file),
+		cmocka_unit_test(a_pipe_is_read_as_a_file_is),
+		cmocka_unit_test(a_file_without_end_is_told_with_its_name),
 		cmocka_unit_test(ipv6_is_left_out_by_yes_and_kept_by_no),
 		cmocka_unit_test(an_empty_file_changes_nothing),
 		cmocka_unit_test(a_wrong_value_is_told_with_file_line_and_mend),
