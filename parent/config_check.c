@@ -42,40 +42,73 @@ is_host_address(uint32_t ip, uint32_t prefix_len)
 	    top < 224);
 }
 
+/* What the guest's and the gateway's addresses of one family are checked by. */
+struct pair {
+	enum option_id address_id, gateway_id;
+	const struct ipc_addr *address, *gateway;
+	uint32_t prefix_len;
+	int is_host;	      /* a host may have the gateway's address */
+	struct ipc_addr hint; /* a gateway that would do */
+};
+
+/* Who gave an address alone does not know the gateway it is at odds with. */
+static int
+check_gateway(const struct config *config, const struct pair *pair,
+    struct config_error *error)
+{
+	const char *name = option_def(pair->gateway_id)->name;
+	const int same = addr_equal(pair->gateway, pair->address);
+	char addr[ADDR_STRLEN], gateway[ADDR_STRLEN], hint[ADDR_STRLEN];
+
+	if (!same && pair->is_host &&
+	    addr_in_prefix(pair->gateway, pair->address, pair->prefix_len))
+		return (0);
+	addr_format(pair->address, addr, sizeof(addr));
+	addr_format(pair->gateway, gateway, sizeof(gateway));
+	addr_format(&pair->hint, hint, sizeof(hint));
+	if (config->origin[pair->gateway_id].where != ORIGIN_DEFAULT)
+		return (wrong(config, error, pair->gateway_id,
+		    "%s: is %s; say --%s %s", gateway,
+		    same ? "the guest's address" :
+			   "no host of the guest's network",
+		    name, hint));
+	return (wrong(config, error, pair->address_id,
+	    "%s/%u: %s the default gateway, %s; say --%s %s, too", addr,
+	    pair->prefix_len,
+	    same ? "is the address of" : "is of another network than", gateway,
+	    name, hint));
+}
+
 static int
 check_addresses(const struct config *config, struct config_error *error)
 {
 	const uint32_t ip = addr_to_ip4(&config->address);
-	const uint32_t host_bits = 0xffffffffu >> config->prefix_len;
-	char addr[ADDR_STRLEN], hint[ADDR_STRLEN];
-	struct ipc_addr first;
+	const uint32_t net = ip & ~(0xffffffffu >> config->prefix_len);
+	const struct pair pair = {
+		.address_id = OPT_ADDRESS,
+		.gateway_id = OPT_GATEWAY,
+		.address = &config->address,
+		.gateway = &config->gateway,
+		.prefix_len = config->prefix_len,
+		.is_host = is_host_address(addr_to_ip4(&config->gateway),
+		    config->prefix_len),
+		.hint = addr_from_ip4(net + (ip == net + 1 ? 2 : 1)),
+	};
+	char text[ADDR_STRLEN];
 
-	addr_format(&config->address, addr, sizeof(addr));
 	if (!is_host_address(ip, config->prefix_len))
 		return (wrong(config, error, OPT_ADDRESS,
 		    "%s/%u: is no address of a host; say one inside its "
 		    "network",
-		    addr, config->prefix_len));
-	first = addr_from_ip4((ip & ~host_bits) + 1);
-	if (addr_equal(&first, &config->address))
-		first = addr_from_ip4((ip & ~host_bits) + 2);
-	addr_format(&first, hint, sizeof(hint));
-	addr_format(&config->gateway, addr, sizeof(addr));
-	if (!addr_in_prefix(&config->gateway, &config->address,
-		config->prefix_len) ||
-	    !is_host_address(addr_to_ip4(&config->gateway), config->prefix_len))
-		return (wrong(config, error, OPT_GATEWAY,
-		    "%s: is no host of the guest's network; say --gateway %s",
-		    addr, hint));
-	if (addr_equal(&config->gateway, &config->address))
-		return (wrong(config, error, OPT_GATEWAY,
-		    "%s: is the guest's address; say --gateway %s", addr,
-		    hint));
+		    addr_format(&config->address, text, sizeof(text)),
+		    config->prefix_len));
+	if (check_gateway(config, &pair, error) == -1)
+		return (-1);
 	if (!config->mac_auto &&
 	    memcmp(config->mac, config->gateway_mac, 6) == 0)
 		return (wrong(config, error, OPT_MAC,
 		    "%s: is the gateway's, too; change one",
-		    spec_format_mac(config->mac, addr, sizeof(addr))));
+		    spec_format_mac(config->mac, text, sizeof(text))));
 	return (0);
 }
 
@@ -97,34 +130,30 @@ is_host_address6(const struct ipc_addr *addr)
 static int
 check_addresses6(const struct config *config, struct config_error *error)
 {
-	char addr[ADDR_STRLEN], hint[ADDR_STRLEN];
-	struct ipc_addr first = config->address6;
+	struct pair pair = {
+		.address_id = OPT_ADDRESS6,
+		.gateway_id = OPT_GATEWAY6,
+		.address = &config->address6,
+		.gateway = &config->gateway6,
+		.prefix_len = config->prefix_len6,
+		.is_host = is_host_address6(&config->gateway6),
+		.hint = config->address6,
+	};
+	char addr[ADDR_STRLEN];
 
 	if (config->no_ipv6)
 		return (0);
-	addr_format(&config->address6, addr, sizeof(addr));
 	if (!is_host_address6(&config->address6))
 		return (wrong(config, error, OPT_ADDRESS6,
 		    "%s/%u: is no unicast address of a host; say one inside "
 		    "its network",
-		    addr, config->prefix_len6));
-	memset(first.bytes + 8, 0, 8);
-	first.bytes[15] = 1;
-	if (addr_equal(&first, &config->address6))
-		first.bytes[15] = 2;
-	addr_format(&first, hint, sizeof(hint));
-	addr_format(&config->gateway6, addr, sizeof(addr));
-	if (!addr_in_prefix(&config->gateway6, &config->address6,
-		config->prefix_len6) ||
-	    !is_host_address6(&config->gateway6))
-		return (wrong(config, error, OPT_GATEWAY6,
-		    "%s: is no host of the guest's network; say --gateway6 %s",
-		    addr, hint));
-	if (addr_equal(&config->gateway6, &config->address6))
-		return (wrong(config, error, OPT_GATEWAY6,
-		    "%s: is the guest's address; say --gateway6 %s", addr,
-		    hint));
-	return (0);
+		    addr_format(&config->address6, addr, sizeof(addr)),
+		    config->prefix_len6));
+	memset(pair.hint.bytes + 8, 0, 8);
+	pair.hint.bytes[15] = 1;
+	if (addr_equal(&pair.hint, &config->address6))
+		pair.hint.bytes[15] = 2;
+	return (check_gateway(config, &pair, error));
 }
 
 /* 1 if both would bind the same address and port. */

@@ -255,6 +255,26 @@ options_at_odds_are_told_with_the_line_of_the_one_to_mend(void **state)
 }
 
 static void
+an_address_beside_the_default_gateway_is_the_one_to_blame(void **state)
+{
+	(void)state;
+	assert_int_equal(read_text("\naddress = \"10.0.0.2/24\"\n"), -1);
+	assert_line(2);
+	assert_non_null(strstr(error.text, ": address 10.0.0.2/24: "));
+	assert_non_null(strstr(error.text, "say --gateway 10.0.0.1, too"));
+	assert_int_equal(read_text("address6 = \"2001:db8::2/64\"\n"), -1);
+	assert_line(1);
+	assert_non_null(strstr(error.text, ": address6 2001:db8::2/64: "));
+	assert_non_null(strstr(error.text, "say --gateway6 2001:db8::1, too"));
+	/* Who gave the gateway is told of that. */
+	config_init(&config);
+	set_argument(OPT_GATEWAY, "10.0.1.1");
+	assert_int_equal(read_more("address = \"10.0.0.2/24\"\n"), -1);
+	assert_int_equal(error.status, EX_USAGE);
+	assert_non_null(strstr(error.text, "--gateway 10.0.1.1: "));
+}
+
+static void
 a_missing_file_is_told_with_its_name(void **state)
 {
 	(void)state;
@@ -402,6 +422,8 @@ main(void)
 		cmocka_unit_test(a_syntax_error_is_told_with_its_line),
 		cmocka_unit_test(
 		    options_at_odds_are_told_with_the_line_of_the_one_to_mend),
+		cmocka_unit_test(
+		    an_address_beside_the_default_gateway_is_the_one_to_blame),
 		cmocka_unit_test(a_missing_file_is_told_with_its_name),
 		cmocka_unit_test(the_command_line_wins_over_the_file),
 		cmocka_unit_test(

@@ -302,7 +302,11 @@ a_gateway_outside_the_network_is_refused_with_a_better_one(void **state)
 	(void)state;
 	assert_int_equal(TAKE("-n", "--address", "10.0.2.15/24"), -1);
 	assert_int_equal(error.status, EX_USAGE);
+	assert_non_null(strstr(error.text, "--address 10.0.2.15/24: "));
 	assert_non_null(strstr(error.text, "say --gateway 10.0.2.1"));
+	assert_int_equal(TAKE("-n", "--address", "100.96.0.1/30"), -1);
+	assert_non_null(strstr(error.text, "--address 100.96.0.1/30: "));
+	assert_non_null(strstr(error.text, "say --gateway 100.96.0.2"));
 	assert_int_equal(TAKE("-n", "--address", "10.0.2.1/24", "--gateway",
 			     "10.0.2.1"),
 	    -1);
