@@ -224,6 +224,11 @@ check_frame_source(const struct config *config, struct config_error *error)
 
 	if (n == 1 || (n == 0 && config->check_only))
 		return (0);
+	/* One of the command line beats the file's: both are in the file. */
+	if (n > 1 && config->origin[OPT_FD].where == ORIGIN_FILE)
+		return (wrong(config, error, OPT_FD,
+		    "%d: the file has a socket as well; leave one of them out",
+		    config->frame_fd));
 	return (config_error(error, EX_USAGE,
 	    "%s: say one of --socket PATH, --fd N, -- COMMAND",
 	    n == 0 ? "no frame source" : "more than one frame source"));

@@ -25,6 +25,23 @@ static struct reading {
 	const char *path;
 } reading;
 
+/*
+ * 1 if the command line has said it already.  The sources of frames exclude
+ * each other, so any of them there stands for all.
+ */
+static int
+is_beaten(const struct config *config, enum option_id id)
+{
+	const struct config_origin *origin = config->origin;
+
+	if (id == OPT_SOCKET || id == OPT_FD)
+		return (config->command != NULL ||
+		    origin[OPT_SOCKET].where == ORIGIN_ARG ||
+		    origin[OPT_FD].where == ORIGIN_ARG);
+	return (origin[id].where == ORIGIN_ARG &&
+	    (option_def(id)->flags & OPTION_REPEAT) == 0);
+}
+
 static int
 on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 {
@@ -34,8 +51,7 @@ on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 	const char *why;
 
 	*(const char **)result = value;
-	if (config->origin[id].where == ORIGIN_ARG &&
-	    (def->flags & OPTION_REPEAT) == 0)
+	if (is_beaten(config, id))
 		return (0);
 	why = def->set(config, value);
 	if (why != NULL)

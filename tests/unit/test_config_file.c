@@ -299,6 +299,40 @@ the_command_line_wins_over_the_file(void **state)
 	assert_int_equal(config.rules[1].action, RULE_DENY);
 }
 
+static void
+a_frame_source_of_the_command_line_replaces_the_one_of_the_file(void **state)
+{
+	static char vmm[] = "vmm";
+	static char *command[] = { vmm, NULL };
+
+	(void)state;
+	config_init(&config);
+	set_argument(OPT_FD, "7");
+	assert_int_equal(read_more("socket = s\nmtu = 9000\n"), 0);
+	assert_string_equal(config.socket_path, "");
+	assert_int_equal(config.frame_fd, 7);
+	assert_int_equal(config.mtu, 9000);
+	config_init(&config);
+	set_argument(OPT_SOCKET, "t");
+	assert_int_equal(read_more("fd = 7\nsocket = s\n"), 0);
+	assert_string_equal(config.socket_path, "t");
+	assert_int_equal(config.frame_fd, -1);
+	config_init(&config);
+	config.command = command;
+	assert_int_equal(read_more("socket = s\nfd = 7\n"), 0);
+	assert_string_equal(config.socket_path, "");
+	assert_int_equal(config.frame_fd, -1);
+}
+
+static void
+two_frame_sources_of_a_file_are_told_with_its_line(void **state)
+{
+	(void)state;
+	assert_int_equal(read_text("socket = s\n\nfd = 7\n"), -1);
+	assert_line(3);
+	assert_non_null(strstr(error.text, ": fd 7: "));
+}
+
 /* Prints config into text. */
 static void
 print_text(char *text, size_t size)
@@ -426,6 +460,10 @@ main(void)
 		    an_address_beside_the_default_gateway_is_the_one_to_blame),
 		cmocka_unit_test(a_missing_file_is_told_with_its_name),
 		cmocka_unit_test(the_command_line_wins_over_the_file),
+		cmocka_unit_test(
+		    a_frame_source_of_the_command_line_replaces_the_one_of_the_file),
+		cmocka_unit_test(
+		    two_frame_sources_of_a_file_are_told_with_its_line),
 		cmocka_unit_test(
 		    the_canonical_form_read_back_is_the_same_configuration),
 		cmocka_unit_test(
