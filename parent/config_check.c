@@ -156,6 +156,26 @@ check_addresses6(const struct config *config, struct config_error *error)
 	return (check_gateway(config, &pair, error));
 }
 
+/* relayproc asks from the host, where the gateway's address is nobody's. */
+static int
+check_resolvers(const struct config *config, struct config_error *error)
+{
+	const struct ipc_addr *addr;
+	char text[ADDR_STRLEN];
+	uint32_t i;
+
+	for (i = 0; i < config->nresolvers; i++) {
+		addr = &config->resolvers[i].addr;
+		if (addr_equal(addr, &config->gateway) ||
+		    (!config->no_ipv6 && addr_equal(addr, &config->gateway6)))
+			return (wrong(config, error, OPT_DNS,
+			    "%s: is the gateway, which would ask itself; name "
+			    "a server of the host's network",
+			    addr_format(addr, text, sizeof(text))));
+	}
+	return (0);
+}
+
 /* 1 if both would bind the same address and port. */
 static int
 publish_overlap(const struct config_publish *a, const struct config_publish *b)
@@ -294,6 +314,7 @@ config_check(struct config *config, struct config_error *error)
 	pick_mtu(config);
 	if (check_addresses(config, error) == -1 ||
 	    check_addresses6(config, error) == -1 ||
+	    check_resolvers(config, error) == -1 ||
 	    check_publish(config, error) == -1 ||
 	    check_host_services(config, error) == -1)
 		return (-1);

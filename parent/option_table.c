@@ -35,6 +35,12 @@ set_control(struct config *config, const char *value)
 static const char *
 set_evidence(struct config *config, const char *value)
 {
+	uint32_t fd;
+
+	if (strncmp(value, "fd:", 3) == 0 &&
+	    spec_number(value + 3, 3, 1048575, &fd) == -1)
+		return ("must be fd: and the number of an open descriptor from "
+			"3 on; a file of that name is ./fd:...");
 	if (value[0] == '\0' ||
 	    strlcpy(config->evidence_path, value,
 		sizeof(config->evidence_path)) >= sizeof(config->evidence_path))

@@ -91,12 +91,38 @@ id_of(int val)
 	return (-1);
 }
 
+/*
+ * "--max" and what it could be short for.  0 if that is nothing; getopt_long(3)
+ * has taken what could be one option alone.
+ */
+static int
+could_be(const char *name, char *buf, size_t size)
+{
+	const size_t len = strcspn(name, "=");
+	unsigned int id;
+	int n = 0;
+
+	buf[0] = '\0';
+	if (len <= 2 || strncmp(name, "--", 2) != 0)
+		return (0);
+	for (id = 0; id < OPT_N; id++) {
+		const char *full = option_def((enum option_id)id)->name;
+
+		if (strncmp(full, name + 2, len - 2) != 0)
+			continue;
+		strlcat(buf, n++ > 0 ? ", --" : "--", size);
+		strlcat(buf, full, size);
+	}
+	return (n);
+}
+
 /* An option that getopt_long(3) refused: optopt is its letter or val. */
 static int
 refuse(char **argv, int why, struct config_error *error)
 {
 	const char *name = argv[optind - 1];
 	int id = optopt != 0 ? id_of(optopt) : -1;
+	char names[LOG_LINE_MAX / 2];
 
 	if (why == ':' && id != -1)
 		return (config_error(error, EX_USAGE,
@@ -109,6 +135,9 @@ refuse(char **argv, int why, struct config_error *error)
 	if (optopt != 0)
 		return (config_error(error, EX_USAGE,
 		    "-%c: no such option; see sallyport --help", optopt));
+	if (could_be(name, names, sizeof(names)) > 0)
+		return (config_error(error, EX_USAGE,
+		    "%s: could be one of %s; say its whole name", name, names));
 	return (config_error(error, EX_USAGE,
 	    "%s: no such option; see sallyport --help", name));
 }

@@ -127,6 +127,21 @@ spec_mac(const char *text, uint8_t mac[6])
 	return (NULL);
 }
 
+static int
+is_multicast_or_beyond(const struct ipc_addr *addr)
+{
+	return (addr->family == 4 ? addr->bytes[0] >= 224 :
+				    addr->bytes[0] == 0xff);
+}
+
+/* fe80::/10: which of the host's links is not said. */
+static int
+is_link_local6(const struct ipc_addr *addr)
+{
+	return (addr->family == 6 && addr->bytes[0] == 0xfe &&
+	    addr->bytes[1] >> 6 == 2);
+}
+
 const char *
 spec_server(const char *text, struct ipc_resolver *server)
 {
@@ -144,9 +159,11 @@ spec_server(const char *text, struct ipc_resolver *server)
 		return ("has a port outside 1 to 65535");
 	if (memcmp(server->addr.bytes, zero, sizeof(zero)) == 0)
 		return ("is no address of a server; " MEND_SERVER);
-	if (server->addr.family == 4 ? server->addr.bytes[0] >= 224 :
-				       server->addr.bytes[0] == 0xff)
+	if (is_multicast_or_beyond(&server->addr))
 		return ("is no unicast address; " MEND_SERVER);
+	if (is_link_local6(&server->addr))
+		return ("is an address of one link, and of which cannot be "
+			"said; name another of the server's");
 	server->port = (uint16_t)number;
 	return (NULL);
 }
@@ -210,6 +227,10 @@ spec_rule(const char *text, uint32_t action, struct ipc_rule *rule)
 		return ("has ports, which ICMP has not");
 	if (parse_ports(ports, 0, &rule->port_low, &rule->port_high) == -1)
 		return ("has bad ports; " MEND_RULE);
+	/* A ping has port 0 where the policy looks. */
+	if (rule->port_low == 0 && rule->port_high != 65535)
+		return ("has port 0, which nobody has; say ports from 1 on, "
+			"or /icmp for pings alone");
 	return (NULL);
 }
 
@@ -259,6 +280,12 @@ spec_publish(const char *text, struct config_publish *publish)
 		return ("has an unknown protocol; " MEND_PUBLISH);
 	if (cut_bind(&rest, &publish->bind) == -1)
 		return ("has a bad bind address; " MEND_PUBLISH);
+	if (is_multicast_or_beyond(&publish->bind))
+		return ("has no unicast address to bind to; say one of the "
+			"host's");
+	if (is_link_local6(&publish->bind))
+		return ("has an address of one link to bind to, and of which "
+			"cannot be said; say another, or [::]");
 	colon = strchr(rest, ':');
 	if (colon == NULL)
 		return (MEND_PUBLISH);

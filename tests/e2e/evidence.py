@@ -223,11 +223,12 @@ def _():
 def _():
     link = WORLD.path("link")
     os.symlink(WORLD.path("elsewhere"), link)
-    for where in ("/nonexistent/evidence", "fd:99", "fd:x", "fd:0", link):
+    for where, status in (("/nonexistent/evidence", 73), ("fd:99", 73),
+                          (link, 73), ("fd:x", 64), ("fd:0", 64)):
         done = subprocess.run(
             [sidecar.SALLYPORT, "--socket", WORLD.path("no.sock"),
              "--evidence", where], capture_output=True, text=True, timeout=20)
-        tap.equal(done.returncode, 73, where)
+        tap.equal(done.returncode, status, where)
         tap.ok("--evidence " + where in done.stderr, done.stderr)
         tap.equal(len(done.stderr.splitlines()), 1, "lines")
         tap.ok(not os.path.exists(WORLD.path("no.sock")), "a socket is left")

@@ -205,6 +205,17 @@ a_wrong_value_is_told_with_file_line_and_mend(void **state)
 }
 
 static void
+a_server_that_is_the_gateway_is_told_with_its_line(void **state)
+{
+	(void)state;
+	assert_int_equal(read_text("gateway6 = \"fd53:4d00::9\"\n"
+				   "dns = \"fd53:4d00::9\"\n"),
+	    -1);
+	assert_line(2);
+	assert_non_null(strstr(error.text, ": dns fd53:4d00::9: "));
+}
+
+static void
 a_wrong_entry_of_a_list_is_told_with_its_own_line(void **state)
 {
 	(void)state;
@@ -448,6 +459,8 @@ main(void)
 		cmocka_unit_test(ipv6_is_left_out_by_yes_and_kept_by_no),
 		cmocka_unit_test(an_empty_file_changes_nothing),
 		cmocka_unit_test(a_wrong_value_is_told_with_file_line_and_mend),
+		cmocka_unit_test(
+		    a_server_that_is_the_gateway_is_told_with_its_line),
 		cmocka_unit_test(
 		    a_wrong_entry_of_a_list_is_told_with_its_own_line),
 		cmocka_unit_test(an_unknown_name_is_told_with_its_line),

@@ -77,11 +77,19 @@ static const struct bad bad_values[] = {
 	{ OPT_MTU, "+1500", "1280 to 65520" },
 	{ OPT_DNS, "dns.example.org", "as in 1.1.1.1:53" },
 	{ OPT_DNS, "1.1.1.1:0", "1 to 65535" },
+	{ OPT_DNS, "224.0.0.251", "no unicast address" },
+	{ OPT_DNS, "fe80::1", "name another of the server's" },
+	{ OPT_DNS, "[febf::1]:5353", "name another of the server's" },
 	{ OPT_SEARCH, "a..b", "as in example.org" },
 	{ OPT_PUBLISH, "80", "as in 8080:80" },
 	{ OPT_PUBLISH, "53:53/sctp", "[/tcp|/udp]" },
+	{ OPT_PUBLISH, "224.0.0.1:8090:80", "say one of the host's" },
+	{ OPT_PUBLISH, "[ff02::1]:8090:80/udp", "say one of the host's" },
+	{ OPT_PUBLISH, "[fe80::1]:8091:80", "say another, or [::]" },
 	{ OPT_PUBLISH_SOURCE, "client", "gateway or preserve" },
 	{ OPT_ALLOW, "10.0.0.0/33", "say CIDR" },
+	{ OPT_ALLOW, "10.0.0.0/8:0", "from 1 on" },
+	{ OPT_ALLOW, "[fd00::/8]:0-443/tcp", "from 1 on" },
 	{ OPT_DENY, "10.0.0.1/8", "bits set beyond" },
 	{ OPT_UNSAFE_ALLOW, "localhost", "say CIDR" },
 	{ OPT_DEFAULT_EGRESS, "yes", "allow or deny" },
@@ -103,6 +111,9 @@ static const struct bad bad_values[] = {
 	{ OPT_READY_FD, "1", "from 3 on" },
 	{ OPT_CONTROL, "", "1 to 107 bytes" },
 	{ OPT_EVIDENCE, "", "1 to 4095 bytes" },
+	{ OPT_EVIDENCE, "fd:", "from 3 on" },
+	{ OPT_EVIDENCE, "fd:x", "from 3 on" },
+	{ OPT_EVIDENCE, "fd:2", "from 3 on" },
 	{ OPT_FILE, "", "path of a file" },
 };
 #define NBAD (sizeof(bad_values) / sizeof(bad_values[0]))
@@ -242,6 +253,34 @@ what_is_no_option_is_refused_by_name(void **state)
 		    0);
 		assert_non_null(strstr(error.text, "no such option"));
 	}
+}
+
+static void
+a_name_cut_too_short_is_told_with_what_it_could_be(void **state)
+{
+	(void)state;
+	assert_int_equal(TAKE("--max"), -1);
+	assert_int_equal(error.status, EX_USAGE);
+	assert_string_equal(error.text,
+	    "--max: could be one of --max-flows, --max-udp, --max-pending, "
+	    "--max-restarts; say its whole name");
+	assert_int_equal(TAKE("--g=10.0.0.1"), -1);
+	assert_non_null(strstr(error.text, "one of --gateway, --gateway6,"));
+	assert_int_equal(TAKE("-n", "--max-f", "7"), 0);
+	assert_int_equal(config.max_flows, 7);
+}
+
+static void
+a_server_that_is_the_gateway_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(TAKE("-n", "--dns", "1.1.1.1", "--dns",
+			     "100.96.0.1:5353"),
+	    -1);
+	assert_int_equal(error.status, EX_USAGE);
+	assert_non_null(strstr(error.text, "--dns 100.96.0.1: is the gateway"));
+	assert_int_equal(TAKE("-n", "--dns", "fd53:4d00::1"), -1);
+	assert_int_equal(TAKE("-n", "--no-ipv6", "--dns", "fd53:4d00::1"), 0);
 }
 
 static void
@@ -493,6 +532,9 @@ main(void)
 		cmocka_unit_test(of_a_single_option_said_twice_the_last_wins),
 		cmocka_unit_test(rules_keep_the_order_of_the_command_line),
 		cmocka_unit_test(what_is_no_option_is_refused_by_name),
+		cmocka_unit_test(
+		    a_name_cut_too_short_is_told_with_what_it_could_be),
+		cmocka_unit_test(a_server_that_is_the_gateway_is_refused),
 		cmocka_unit_test(a_missing_or_needless_argument_is_refused),
 		cmocka_unit_test(
 		    a_command_follows_two_dashes_and_keeps_its_options),
