@@ -70,6 +70,18 @@ lend_later(struct relayproc *rp, int error)
 				     on_lend_retry, rp, &pause) == 0;
 }
 
+static void
+closed_tell(struct relayproc *rp)
+{
+	const struct ipc_empty closed = { 0 };
+	unsigned int i;
+
+	for (i = 0; i < rp->nclosed; i++)
+		relayproc_tell_slot(rp, IPC_FLOW_CLOSED, rp->closed[i].slot,
+		    rp->closed[i].generation, &closed, sizeof(closed));
+	rp->nclosed = 0;
+}
+
 /*
  * netproc is in no hurry to hear FLOW_CLOSED, but for the slot: each wakes it
  * for nothing else.  So they go with the next flow that it is told of, or soon,
@@ -85,19 +97,7 @@ closed_note(struct relayproc *rp, const struct flow *flow, uint64_t now_ms)
 	rp->nclosed++;
 	if (rp->nclosed == LEND_CLOSED_MAX ||
 	    rp->nclosed * LEND_CLOSED_SHARE >= rp->flows.noutbound)
-		lend_closed_tell(rp);
-}
-
-void
-lend_closed_tell(struct relayproc *rp)
-{
-	const struct ipc_empty closed = { 0 };
-	unsigned int i;
-
-	for (i = 0; i < rp->nclosed; i++)
-		relayproc_tell_slot(rp, IPC_FLOW_CLOSED, rp->closed[i].slot,
-		    rp->closed[i].generation, &closed, sizeof(closed));
-	rp->nclosed = 0;
+		closed_tell(rp);
 }
 
 uint64_t
@@ -110,7 +110,7 @@ void
 lend_expire(struct relayproc *rp, uint64_t now_ms)
 {
 	if (lend_deadline_ms(rp) <= now_ms)
-		lend_closed_tell(rp);
+		closed_tell(rp);
 }
 
 void
@@ -132,7 +132,7 @@ lend_pump(struct relayproc *rp)
 			rp->counters.opened++;
 		splice_start(rp, flow);
 	}
-	lend_closed_tell(rp);
+	closed_tell(rp);
 }
 
 void

@@ -17,8 +17,7 @@ void lend_pump(struct relayproc *rp);
 void lend_close(struct relayproc *rp, struct flow *flow,
     enum flow_close_reason reason);
 
-/* FLOW_CLOSED, for the flows that have ended, is said a little later. */
-void lend_closed_tell(struct relayproc *rp);
+/* Once a round: FLOW_CLOSED that nothing has taken along.  When it is due. */
 void lend_expire(struct relayproc *rp, uint64_t now_ms);
 uint64_t lend_deadline_ms(const struct relayproc *rp);
 

@@ -55,6 +55,7 @@ struct relay_counters {
 #undef X
 };
 
+/* How many flows may have ended of which netproc has not been told (lend.c). */
 #define LEND_CLOSED_MAX 16
 
 struct relayproc {

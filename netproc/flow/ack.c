@@ -58,13 +58,6 @@ acks_init(struct netproc *np)
 }
 
 void
-acks_free(struct netproc *np)
-{
-	event_free(np->ev_ack);
-	np->ev_ack = NULL;
-}
-
-void
 ack_host_answered(struct flow *flow)
 {
 	if (flow->np->now_ms - flow->syn_ms <= ACK_NEAR_MS)

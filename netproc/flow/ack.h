@@ -17,9 +17,8 @@ struct netproc;
 /* The handshake with the host took so long at most: the server is near. */
 #define ACK_NEAR_MS 2
 
-/* 0, or -1 with errno.  free is for a test. */
+/* 0, or -1 with errno. */
 int acks_init(struct netproc *np);
-void acks_free(struct netproc *np);
 
 /* The host has answered the connect: now, after flow->syn_ms. */
 void ack_host_answered(struct flow *flow);

@@ -15,10 +15,8 @@
 
 #define MAC_STRLEN sizeof("02:53:4d:00:00:02")
 
-/* Of a frame of IPv4 over Ethernet; ARP: RFC 826. */
-#define ETHERTYPE_OFF	   12
-#define ETHERTYPE_IP4	   0x0800
-#define ETHERTYPE_ARP	   0x0806
+/* Of a frame: IP's version, and who sends, in IPv4 and in ARP (RFC 826). */
+#define IP_VERSION_OFF	   14
 #define IP4_SRC_OFF	   26
 #define ARP_SENDER_IP4_OFF 28
 
@@ -197,22 +195,15 @@ warn_mac(struct netproc *np, const uint8_t mac[6])
 	    text, mac_format(np->shield.guest_mac, guest), text);
 }
 
-/* frame: what the shield called foreign, so its headers are whole. */
+/* src_off: where in the frame, whose headers are whole. */
 static void
-warn_address(struct netproc *np, const uint8_t *frame)
+warn_address(struct netproc *np, const uint8_t *frame, size_t src_off)
 {
-	const unsigned int ethertype = (unsigned int)frame[ETHERTYPE_OFF] << 8 |
-	    frame[ETHERTYPE_OFF + 1];
 	char text[ADDR_STRLEN], guest[ADDR_STRLEN];
 	struct ipc_addr src = { .family = 4 };
 	uint32_t src_ip;
 
-	if (ethertype != ETHERTYPE_IP4 && ethertype != ETHERTYPE_ARP)
-		return;
-	memcpy(src.bytes,
-	    frame +
-		(ethertype == ETHERTYPE_ARP ? ARP_SENDER_IP4_OFF : IP4_SRC_OFF),
-	    4);
+	memcpy(src.bytes, frame + src_off, 4);
 	src_ip = addr_to_ip4(&src);
 	if (src_ip == 0 || src_ip == np->guest_ip || src_ip == np->gateway_ip ||
 	    !netproc_may_warn(np, WARNED_FOREIGN_ADDRESS))
@@ -233,8 +224,11 @@ warn_foreign(struct netproc *np, enum shield_verdict verdict,
 {
 	if (verdict == SHIELD_FOREIGN_MAC)
 		warn_mac(np, sf->src_mac);
-	else if (verdict == SHIELD_FOREIGN_IP || verdict == SHIELD_ARP_FOREIGN)
-		warn_address(np, frame);
+	else if (verdict == SHIELD_ARP_FOREIGN)
+		warn_address(np, frame, ARP_SENDER_IP4_OFF);
+	else if (verdict == SHIELD_FOREIGN_IP &&
+	    frame[IP_VERSION_OFF] >> 4 == 4)
+		warn_address(np, frame, IP4_SRC_OFF);
 }
 
 void

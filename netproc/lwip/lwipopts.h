@@ -97,7 +97,7 @@
 #define TCP_SND_QUEUELEN	   8192 /* pbufs of one flow: 4 MiB / 536 */
 #define TCP_SNDLOWAT		   (64 * 1024)
 #define TCP_SNDQUEUELOWAT	   4096
-/* Said unasked; in tcp_recved(), which has the pcb.  Not all guests scale. */
+/* Said unasked, by pump.c, which has the pcb.  Not all guests scale. */
 #define TCP_WND_UPDATE_THRESHOLD       LWIP_MIN(131072, TCP_WND_MAX(pcb) / 2)
 #define TCP_OVERSIZE		       0 /* tcp_write never copies here */
 #define TCP_QUEUE_OOSEQ		       1

@@ -68,7 +68,7 @@ static int
 teardown(void **state)
 {
 	(void)state;
-	acks_free(&np);
+	event_free(np.ev_ack);
 	event_base_free(np.base);
 	return (0);
 }
