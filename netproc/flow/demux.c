@@ -162,7 +162,12 @@ static void
 last_acks_keep(void)
 {
 	struct tcp_pcb *pcb;
+	unsigned int n = 0;
 
+	for (pcb = tcp_active_pcbs; pcb != NULL; pcb = pcb->next)
+		n += pcb->state == LAST_ACK;
+	if (n > DEMUX_LAST_ACKS_MAX)
+		return;
 	for (pcb = tcp_active_pcbs; pcb != NULL; pcb = pcb->next) {
 		if (pcb->state == LAST_ACK && pcb->nrtx < LAST_ACK_MAXRTX)
 			pcb->tmr = tcp_ticks;

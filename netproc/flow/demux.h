@@ -16,6 +16,14 @@ struct tcp_pcb;
  * tcp_abort.  tcp_tmr() sees all buckets joined.
  */
 
+/*
+ * So many connections may wait for their last acknowledgment as long as our
+ * FIN is sent again.  They have no slot any more, and a guest that acknowledges
+ * nothing makes one of each flow: while there are more, each has the second
+ * that lwIP gives it.  Test: more_than_so_many_have_a_second_each.
+ */
+#define DEMUX_LAST_ACKS_MAX 1024
+
 struct demux_bucket {
 	struct tcp_pcb *active, *time_wait;
 };

@@ -73,7 +73,7 @@ teardown(void **state)
 	(void)state;
 	close(flow->fd);
 	close(host);
-	acks_free(&np);
+	event_free(np.ev_ack);
 	event_base_free(np.base);
 	return (0);
 }
