@@ -189,6 +189,7 @@ all_ended(const struct parent *parent)
 {
 	return (parent->netproc.ev_exit == NULL &&
 	    parent->relayproc.ev_exit == NULL &&
+	    parent->leaving.ev_exit == NULL &&
 	    parent->frame.command.pid == -1);
 }
 
@@ -246,6 +247,7 @@ stop_advance(struct parent *parent)
 		parent->stop_stage = STOP_KILL;
 		peer_lost(&parent->netproc, NULL);
 		peer_lost(&parent->relayproc, NULL);
+		peer_lost(&parent->leaving, NULL);
 	}
 	if (parent->stop_stage == STOP_KILL && spent_ms >= STOP_COMMAND_MS) {
 		parent->stop_stage = STOP_COMMAND;

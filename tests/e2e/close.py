@@ -159,4 +159,10 @@ def _():
         server.close()
 
 
+@tap.case("of all these ends none was said before it had come")
+def _():
+    SETUP.car.terminate()
+    SETUP.car.log.wait("closed_early=0 ")
+
+
 tap.run(sidecar.tell(SETUP.car))

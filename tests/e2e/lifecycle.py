@@ -13,6 +13,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
 
 import frames  # noqa: E402
+import inject  # noqa: E402
 import sidecar  # noqa: E402
 import tap  # noqa: E402
 import traffic  # noqa: E402
@@ -119,7 +120,7 @@ def _():
 def _():
     car = sidecar.Sidecar(WORLD)
     spawner = car.spawner()
-    stop(spawner)
+    inject.stop(spawner)
     status, took = car.terminate()
     tap.equal(status, 0, "status")
     tap.ok(took < STOP_LIMIT_S * tap.scale(), "took %.2f s" % took)
@@ -129,12 +130,6 @@ def _():
 
 # Many ports to open, so that the moment before the children are made lasts.
 SLOW = ["-p", "127.0.0.1:20000-20255:20000-20255"]
-
-
-def stop(pid):
-    os.kill(pid, signal.SIGSTOP)
-    while sidecar.proc_status(pid)["State"][0] != "T":
-        pass
 
 
 def begun():
@@ -151,7 +146,7 @@ def ended_before_children():
     """SIGTERM once the socket has its name; whether no child was there."""
     program = begun()
     path = WORLD.path("early.sock")
-    stop(program.pid)
+    inject.stop(program.pid)
     pids = sidecar.descendants_of(program.pid)
     program.process.send_signal(signal.SIGTERM)
     os.kill(program.pid, signal.SIGCONT)
@@ -174,7 +169,7 @@ def _():
     for _ in range(20):
         program = begun()
         spawner = sidecar.descendants_of(program.pid)[0]
-        stop(spawner)
+        inject.stop(spawner)
         if sidecar.descendants_of(program.pid) == [spawner]:
             break
         os.kill(spawner, signal.SIGCONT)

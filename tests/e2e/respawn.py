@@ -537,6 +537,28 @@ def _():
         world.close()
 
 
+@tap.case("SIGTERM while the old relayproc is leaving still hears what it has "
+          "carried")
+def _():
+    world = rig.World()
+    car = sidecar.Sidecar(world)
+    vmm = sidecar.Vmm(world, car.path)
+    listener = world.server.listen()
+    guest, server = traffic.pair(world.guest, rig.SERVER, listener)
+    traffic.transfer(guest, server, 1000000)
+    old = car.children()
+    inject.stop(old["relayproc"])
+    kill(old["netproc"])
+    car.log.wait("replaced in")
+    os.kill(car.pid, signal.SIGTERM)
+    time.sleep(0.1)  # the new ones have ended
+    inject.go_on(old["relayproc"])
+    tap.equal(car.wait(), 0, "status")
+    car.log.wait("tcp_bytes_out=1000000")
+    vmm.kill()
+    world.close()
+
+
 @tap.case("sallyportctl tells of it, and nothing has leaked")
 def _():
     world = rig.World()

@@ -98,7 +98,12 @@ def held_at(pid, call, path):
 
 
 def stop(pid):
+    """Returns when it has stopped."""
     os.kill(pid, signal.SIGSTOP)
+    while True:
+        with open("/proc/%d/stat" % pid) as file:
+            if file.read().rsplit(")", 1)[1].split()[0] in "TtZX":
+                return
 
 
 def go_on(pid):
