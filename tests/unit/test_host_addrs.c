@@ -7,14 +7,18 @@
 
 #include <sys/socket.h>
 
+#include <netinet/in.h>
+
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "parent/host_addrs.h"
+#include "relayproc/policy.h"
 
 /* A datagram as it is built up. */
 static uint8_t dgram[1024];
@@ -246,6 +250,59 @@ lengths_that_lie_end_the_datagram(void **state)
 }
 
 static void
+ignore(const struct ipc_host_addr *change, void *arg)
+{
+	(void)change;
+	(void)arg;
+}
+
+/* The kernel says that 10.0.0.0 + n is there, or gone. */
+static void
+announce(struct host_addrs *addrs, int sock, uint16_t type, uint32_t n)
+{
+	const uint32_t ip = htonl(0x0a000000 + n);
+	const struct rtattr rta = { sizeof(rta) + sizeof(ip), IFA_LOCAL };
+	size_t start;
+
+	dgram_len = 0;
+	start = begin_message(type, AF_INET);
+	put(&rta, sizeof(rta));
+	put(&ip, sizeof(ip));
+	end_message(start);
+	assert_int_equal(send(sock, dgram, dgram_len, 0), (ssize_t)dgram_len);
+	assert_int_equal(host_addrs_read(addrs, ignore, NULL), 0);
+}
+
+_Static_assert(HOST_ADDRS_FULL > POLICY_HOST_ADDRS_MAX,
+    "a list that is full is too much for the policy, which denies all");
+
+static void
+a_list_that_was_full_stays_more_than_the_policy_takes(void **state)
+{
+	static struct host_addrs addrs;
+	uint32_t i;
+	int fds[2];
+
+	(void)state;
+	assert_return_code(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0,
+			       fds),
+	    errno);
+	addrs.fd = fds[0];
+	for (i = 0; i < 3; i++)
+		announce(&addrs, fds[1], RTM_NEWADDR, i);
+	announce(&addrs, fds[1], RTM_DELADDR, 1);
+	assert_int_equal(addrs.n, 2);
+	for (i = 0; i < HOST_ADDRS_FULL + 10; i++)
+		announce(&addrs, fds[1], RTM_NEWADDR, i);
+	assert_int_equal(addrs.n, HOST_ADDRS_FULL);
+	for (i = 0; i < HOST_ADDRS_FULL; i++)
+		announce(&addrs, fds[1], RTM_DELADDR, i);
+	assert_int_equal(addrs.n, HOST_ADDRS_FULL);
+	host_addrs_close(&addrs);
+	close(fds[1]);
+}
+
+static void
 the_snapshot_of_this_host_has_loopback(void **state)
 {
 	static struct host_addrs addrs;
@@ -279,6 +336,8 @@ main(void)
 		cmocka_unit_test(
 		    every_prefix_is_parsed_without_reading_beyond_it),
 		cmocka_unit_test(lengths_that_lie_end_the_datagram),
+		cmocka_unit_test(
+		    a_list_that_was_full_stays_more_than_the_policy_takes),
 		cmocka_unit_test(the_snapshot_of_this_host_has_loopback),
 	};
 
