@@ -90,53 +90,68 @@ is_in_word(const char *text, size_t i)
 }
 
 /*
- * Debian's libconfuse counts a comment's line twice: what it reads has none.
- * Line ends stay, and all of what stands in quotes.
+ * What begins at text[i]: '#' or '/' for a comment to the line's end, '*' for
+ * one that has an end of its own, a quote, or 0.
  */
-static void
+static char
+begins(const char *text, size_t i, size_t len)
+{
+	const char next = i + 1 < len ? text[i + 1] : '\0';
+
+	if (text[i] == '#' || text[i] == '"' || text[i] == '\'')
+		return (text[i]);
+	if (text[i] != '/' || is_in_word(text, i))
+		return (0);
+	return (next == '/' || next == '*' ? next : 0);
+}
+
+/*
+ * Where what began at i ends: the place behind it.  What has no end goes to
+ * the text's, but for a comment that needs one: 0.
+ */
+static size_t
+end_of(const char *text, size_t i, size_t len, char what)
+{
+	const char *found;
+
+	if (what == '"' || what == '\'') {
+		for (i++; i < len && text[i] != what; i++)
+			i += text[i] == '\\';
+		return (i < len ? i + 1 : len);
+	}
+	if (what == '*') {
+		found = memmem(text + i + 2, len - i - 2, "*/", 2);
+		return (found != NULL ? (size_t)(found - text) + 2 : 0);
+	}
+	found = memchr(text + i, '\n', len - i);
+	return (found != NULL ? (size_t)(found - text) : len);
+}
+
+/*
+ * Debian's libconfuse counts a comment's line twice: what it reads has none.
+ * Line ends stay, and all of what stands in quotes.  0, or the line where a
+ * comment begins that has no end.
+ */
+static unsigned int
 blank_comments(char *text, size_t len)
 {
-	enum {
-		CODE,
-		QUOTED,
-		LINE,
-		BLOCK
-	} in = CODE;
-	char quote = 0, c, next;
-	size_t i;
+	unsigned int line = 1;
+	size_t i = 0, end;
+	char what;
 
-	for (i = 0; i < len; i++) {
-		c = text[i];
-		next = i + 1 < len ? text[i + 1] : '\0';
-		if (in == QUOTED) {
-			if (c == '\\')
-				i++;
-			else if (c == quote)
-				in = CODE;
-			continue;
+	while (i < len) {
+		what = begins(text, i, len);
+		end = what != 0 ? end_of(text, i, len, what) : i + 1;
+		if (end == 0)
+			return (line);
+		for (; i < end; i++) {
+			if (text[i] == '\n')
+				line++;
+			else if (what == '#' || what == '/' || what == '*')
+				text[i] = ' ';
 		}
-		if (in == CODE && (c == '"' || c == '\'')) {
-			in = QUOTED;
-			quote = c;
-		} else if (in == CODE &&
-		    (c == '#' ||
-			(c == '/' && next == '/' && !is_in_word(text, i)))) {
-			in = LINE;
-		} else if (in == CODE && c == '/' && next == '*' &&
-		    !is_in_word(text, i)) {
-			in = BLOCK;
-			text[i++] = ' ';
-		} else if (in == BLOCK && c == '*' && next == '/') {
-			in = CODE;
-			text[i++] = ' ';
-			text[i] = ' ';
-			continue;
-		} else if (in == LINE && c == '\n') {
-			in = CODE;
-		}
-		if (in >= LINE && text[i] != '\n')
-			text[i] = ' ';
 	}
+	return (0);
 }
 
 /* All of the file, which may be a FIFO.  Its length, or -1 with errno. */
@@ -190,11 +205,18 @@ static int
 parse(char *text, size_t len)
 {
 	cfg_opt_t opts[OPT_N + 1];
+	unsigned int line;
 	FILE *file;
 	cfg_t *cfg;
 	int result;
 
-	blank_comments(text, len);
+	/* All that follows would go unsaid, a --deny too. */
+	line = blank_comments(text, len);
+	if (line != 0)
+		return (config_error(reading.error, EX_CONFIG,
+		    "%s:%u: a comment begins that has no end; close it with "
+		    "*/",
+		    reading.path, line));
 	confuse_table(opts);
 	file = fmemopen(text, len, "r");
 	cfg = file != NULL ? cfg_init(opts, CFGF_NONE) : NULL;

@@ -115,7 +115,11 @@ comments_of_every_kind_do_not_move_the_lines(void **state)
 	assert_int_equal(config.mtu, 9000);
 	assert_int_equal(read_text("socket = \"a\\\"#\"\nmtu = 1 # \\\n"), -1);
 	assert_line(2);
-	assert_int_equal(read_text("/* no end\nmtu = 1\n"), 0);
+	assert_int_equal(read_text("mtu = 9000\n/* no end\nmtu = 1\n"), -1);
+	assert_line(2);
+	assert_int_equal(read_text("mtu = 9000\n/*/"), -1);
+	assert_line(2);
+	assert_int_equal(read_text("mtu = 9000 /**/ # /*"), 0);
 }
 
 static void
