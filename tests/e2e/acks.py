@@ -38,7 +38,7 @@ def acknowledged(hand):
 
 
 def segment(hand, data=b""):
-    """As it goes on the wire: several in one write are of one turn."""
+    """What it says next, which does not count as said yet."""
     return frames.segment(hand.sport, PORT, rig.GUEST, rig.SERVER,
                           flags=ACK, data=data, seq=hand.seq, ack=hand.ack,
                           window=65535)
@@ -51,14 +51,13 @@ def _():
         for _ in range(20):
             data = segment(hand, b"d" * 100)
             hand.seq += 100
-            WIRE.sock.sendall(b"".join(
-                len(frame).to_bytes(4, "big") + frame
-                for frame in (data, segment(hand))))
+            WIRE.sock.sendall(frames.framed(data, segment(hand)))
             tap.ok(acknowledged(hand), "no acknowledgment")
         hand.reset()
 
 
-@tap.case("data is acknowledged, though a stray RST with a text came right after")
+@tap.case("data is acknowledged, though a stray RST with a text came right "
+          "after")
 def _():
     hand, server = opened()
     with server:
@@ -66,8 +65,7 @@ def _():
         hand.seq += 100
         stray = frames.segment(hand.sport, PORT, flags=frames.RST,
                                data=b"why", seq=hand.seq + (1 << 30))
-        WIRE.sock.sendall(b"".join(len(frame).to_bytes(4, "big") + frame
-                                   for frame in (data, stray)))
+        WIRE.sock.sendall(frames.framed(data, stray))
         tap.ok(acknowledged(hand), "no acknowledgment")
         hand.reset()
 

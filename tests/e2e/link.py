@@ -171,7 +171,7 @@ def _():
         tap.equal(wire.resolve(piece=1), frames.mac(rig.GATEWAY_MAC),
                   "who answers")
         one = frames.arp(rig.GATEWAY)
-        data = struct.pack("!I", len(one)) + one
+        data = frames.framed(one)
         for cut in range(1, len(data)):
             wire.sock.sendall(data + data[:cut])
             tap.ok(wire.expect(lambda p: p.kind == frames.ETH_ARP),
@@ -311,7 +311,7 @@ def _():
         wire.alive()
         before = sidecar.pss_kib(CAR.children()["netproc"])
         ping = frames.echo(data=bytes(1400))
-        data = (struct.pack("!I", len(ping)) + ping) * 64
+        data = frames.framed(ping) * 64
         for _ in range(1000):
             wire.sock.sendall(data)  # a stuck reader would time out here
         after = sidecar.pss_kib(CAR.children()["netproc"])

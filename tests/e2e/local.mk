@@ -42,7 +42,8 @@ spliced_tests = tests/spliced/e2e-transfer.sh tests/spliced/e2e-flows.sh \
 	tests/spliced/e2e-publish_edges.sh tests/spliced/e2e-limits.sh \
 	tests/spliced/e2e-lifecycle.sh tests/spliced/e2e-jail.sh \
 	tests/spliced/e2e-idle.sh tests/spliced/e2e-ipv6.sh \
-	tests/spliced/e2e-tcp_fidelity.sh tests/spliced/e2e-dns_tcp.sh \
+	tests/spliced/e2e-tcp_fidelity.sh tests/spliced/e2e-tcp_ends.sh \
+	tests/spliced/e2e-dns_tcp.sh \
 	tests/spliced/e2e-guest_life.sh tests/spliced/e2e-peers_files.sh \
 	tests/spliced/e2e-respawn.sh tests/spliced/hostile-faults.sh \
 	tests/spliced/hostile-stops.sh \

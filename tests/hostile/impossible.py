@@ -55,10 +55,9 @@ class Wire:
 
 def said(hand, data=b"", at=0, flags=ACK):
     """As hand says it so far ahead, as it goes on the wire."""
-    frame = frames.segment(hand.sport, hand.dport, flags=flags, data=data,
-                           seq=hand.seq + at, ack=hand.ack,
-                           window=hand.window)
-    return struct.pack("!I", len(frame)) + frame
+    return frames.framed(frames.segment(
+        hand.sport, hand.dport, flags=flags, data=data, seq=hand.seq + at,
+        ack=hand.ack, window=hand.window))
 
 
 @tap.case("a FIN ahead of its turn, then the bytes before it")
@@ -298,8 +297,7 @@ def _():
     car = sidecar.Sidecar(WORLD)
     wire = frames.Wire(car.path)
     wire.alive()
-    reboot = b"".join(struct.pack("!I", len(frame)) + frame
-                      for frame in (dhcp(DISCOVER), dhcp(REQUEST)))
+    reboot = frames.framed(dhcp(DISCOVER), dhcp(REQUEST))
     netproc = "/proc/%d/fd" % car.children()["netproc"]
     held = len(os.listdir(netproc))
     os.kill(car.pid, signal.SIGSTOP)  # as one whose log does not flow

@@ -198,6 +198,12 @@ class Packet:
             self.data = body[8:]
 
 
+def framed(*several):
+    """As frames go on a stream: what one write brings is of one turn."""
+    return b"".join(struct.pack("!I", len(frame)) + frame
+                    for frame in several)
+
+
 class Wire:
     """A VMM's end of the frame stream."""
 
@@ -210,7 +216,7 @@ class Wire:
         self.sock.close()
 
     def send(self, frame, piece=None):
-        data = struct.pack("!I", len(frame)) + frame
+        data = framed(frame)
         for start in range(0, len(data), piece or len(data)):
             self.sock.sendall(data[start:start + (piece or len(data))])
 

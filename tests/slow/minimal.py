@@ -48,6 +48,7 @@ NEEDED_BY = [
     ("parent: pidfd_send_signal", "e2e/lifecycle.py", ["is passed"]),
     ("parent: (newfstatat|unlinkat)", "e2e/lifecycle.py", []),
     ("netproc: write arg0 >= FD", "e2e/backpressure.py", ["reset in a stall"]),
+    ("parent: shutdown", "hostile/netproc_taken.py", ["has its link cut"]),
     ("netproc: shutdown", "e2e/close.py", []),
     ("netproc: .*FD_DGRAM", "e2e/dns.py", []),
     ("(net|relay)proc: exit_group", "e2e/lifecycle.py", ["SIGTERM ends"]),
