@@ -189,8 +189,7 @@ all_ended(const struct parent *parent)
 {
 	return (parent->netproc.ev_exit == NULL &&
 	    parent->relayproc.ev_exit == NULL &&
-	    parent->leaving.ev_exit == NULL &&
-	    parent->frame.command.pid == -1);
+	    parent->leaving.ev_exit == NULL && parent->frame.command.pid == -1);
 }
 
 /* A loop cannot be broken before it has begun. */
