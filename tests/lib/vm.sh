@@ -86,7 +86,7 @@ vm_possible()
 
 	for tool in qemu-system-x86_64 cpio dnsmasq curl ip unshare nsenter; do
 		command -v "$tool" >/dev/null || {
-			vm_reason="there is no $tool (tools/deps check)"
+			vm_reason="there is no $tool (tools/deps vm)"
 			return 1
 		}
 	done
