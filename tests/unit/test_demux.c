@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -32,6 +33,7 @@ teardown(void **state)
 {
 	(void)state;
 	demux_abandon_all(&demux);
+	free(demux.buckets);
 	return (0);
 }
 

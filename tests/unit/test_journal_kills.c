@@ -65,11 +65,25 @@ struct vmm {
 	int lost; /* a length that cannot be */
 };
 
-/* Of which nothing but the length had been written. */
+static int
+is_a_size(size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < NSIZES; i++)
+		if (sizes[i] == len)
+			return (1);
+	return (0);
+}
+
+/*
+ * Of which nothing but the length had been written: what follows is filler,
+ * whose first byte, zero or a length's, is always 0.
+ */
 static int
 frame_is_empty(const uint8_t *frame, size_t len)
 {
-	return (frame[0] == 0 && memcmp(frame, frame + 1, len - 1) == 0);
+	return (frame[0] == 0 && is_a_size(len));
 }
 
 static void
@@ -132,7 +146,7 @@ a_writer_may_be_lost_in_any_write(void **state)
 	(void)state;
 	make_pair(fds);
 	journal_reset(journal);
-	for (round = 0; round < 3000; round++) {
+	for (round = 0; round < 6000; round++) {
 		assert_int_equal(frame_writer_init(&w, journal, chunk), 0);
 		assert_int_equal(frame_writer_resume(&w, mac), 0);
 		if (!w.fills || random() % 2 == 0)
