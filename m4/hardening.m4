@@ -39,8 +39,13 @@ AC_DEFUN([SP_UNSAFE_BUILDS], [
 	    [ASan and UBSan; UNSAFE, for tests alone])],
 	    [], [enable_sanitizers=no])
 	AC_ARG_ENABLE([fuzzers], [AS_HELP_STRING([--enable-fuzzers],
-	    [libFuzzer targets (clang); UNSAFE, for tests alone])],
+	    [libFuzzer targets (clang), with ASan and UBSan, or =memory: with
+	    MSan; UNSAFE, for tests alone])],
 	    [], [enable_fuzzers=no])
+	AS_CASE([$enable_fuzzers], [yes|no|memory], [],
+	    [AC_MSG_ERROR([--enable-fuzzers=$enable_fuzzers: yes or memory])])
+	AS_IF([test "$enable_fuzzers" = memory],
+	    [sp_sanitizer=memory], [sp_sanitizer=address,undefined])
 	unsafe_build=no
 	SANITIZER_CFLAGS=
 	SANITIZER_CPPFLAGS=
@@ -48,8 +53,8 @@ AC_DEFUN([SP_UNSAFE_BUILDS], [
 	AS_IF([test "$enable_sanitizers" != no || test "$enable_fuzzers" != no], [
 		unsafe_build=yes
 		SANITIZER_CPPFLAGS=-DSALLYPORT_SANITIZERS=1
-		SP_TRY_CFLAG([SANITIZER_CFLAGS], [-fsanitize=address,undefined], [],
-		    [AC_MSG_ERROR([$CC has no -fsanitize=address,undefined])])
+		SP_TRY_CFLAG([SANITIZER_CFLAGS], [-fsanitize=$sp_sanitizer], [],
+		    [AC_MSG_ERROR([$CC has no -fsanitize=$sp_sanitizer])])
 		SP_TRY_CFLAG([SANITIZER_CFLAGS], [-fno-sanitize-recover=all])
 		SP_TRY_CFLAG([SANITIZER_CFLAGS], [-fno-omit-frame-pointer])
 	])

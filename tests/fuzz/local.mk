@@ -123,7 +123,13 @@ fuzz-short:
 	    FUZZ_SECONDS='$(FUZZ_SECONDS)' FUZZ_TARGETS='$(FUZZ_TARGETS)' \
 	    $(SHELL) $(srcdir)/tests/fuzz/run.sh
 
-clean-local:
-	rm -rf fuzz-build
+# Each corpus once, where MSan knows which bytes were written.
+fuzz-memory:
+	srcdir='$(abs_srcdir)' LWIP_DIR='$(LWIP_DIR)' FUZZ_SANITIZER=memory \
+	    FUZZ_SECONDS=0 FUZZ_TARGETS='$(FUZZ_TARGETS)' \
+	    $(SHELL) $(srcdir)/tests/fuzz/run.sh
 
-.PHONY: fuzz-short
+clean-local:
+	rm -rf fuzz-build fuzz-memory
+
+.PHONY: fuzz-short fuzz-memory

@@ -28,6 +28,13 @@
 #include "sandbox/isolate.h"
 #include "tests/fuzz/whole.h"
 
+#ifdef __has_feature
+#if __has_feature(memory_sanitizer)
+#include <sanitizer/msan_interface.h>
+#define WITH_MSAN 1
+#endif
+#endif
+
 #define CHOICE_BIG_MTU	  0x01
 #define CHOICE_IP6	  0x02
 #define CHOICE_OPEN	  0x04 /* relayproc connects at once */
@@ -364,6 +371,17 @@ set_mtu(struct netproc *np, uint32_t mtu)
 	netif_default->mtu = (u16_t)mtu;
 }
 
+/* What is in it must not be seen: a pattern, or MSan's mark of the unwritten. */
+static void
+make_stale(void *bytes, size_t len)
+{
+#ifdef WITH_MSAN
+	__msan_allocated_memory(bytes, len);
+#else
+	memset(bytes, WHOLE_CANARY, len);
+#endif
+}
+
 /* Buffers that are used again hold what nobody may see. */
 static void
 fill_canary(struct netproc *np)
@@ -371,10 +389,10 @@ fill_canary(struct netproc *np)
 	const struct block *block;
 	int n = 0;
 
-	memset(np->scratch, WHOLE_CANARY, GATEWAY_FRAME_MAX);
-	memset(np->scratch_fragment, WHOLE_CANARY, GATEWAY_FRAME_MAX);
+	make_stale(np->scratch, GATEWAY_FRAME_MAX);
+	make_stale(np->scratch_fragment, GATEWAY_FRAME_MAX);
 	STAILQ_FOREACH(block, &np->blocks.free, entry) {
-		memset(block->data, WHOLE_CANARY, BLOCK_SIZE);
+		make_stale(block->data, BLOCK_SIZE);
 		if (++n == CANARY_BLOCKS)
 			break;
 	}
