@@ -371,7 +371,7 @@ set_mtu(struct netproc *np, uint32_t mtu)
 	netif_default->mtu = (u16_t)mtu;
 }
 
-/* What is in it must not be seen: a pattern, or MSan's mark of the unwritten. */
+/* What is in it must not be seen: a pattern, or what MSan calls unwritten. */
 static void
 make_stale(void *bytes, size_t len)
 {
