@@ -92,8 +92,8 @@ run_child(char **argv, int frame_fd, int report, const struct command_env *env)
 		_exit(EX_OSERR);
 	report = COMMAND_FRAME_FD + 1;
 	close_range(COMMAND_FRAME_FD + 2, ~0U, 0);
-	signal(SIGPIPE, SIG_DFL);
-	signal(SIGHUP, SIG_DFL);
+	signal(SIGPIPE, env->on_pipe);
+	signal(SIGCHLD, env->on_child);
 	setrlimit(RLIMIT_NOFILE, &env->nofile);
 	sigprocmask(SIG_SETMASK, &env->mask, NULL);
 	execvp(argv[0], argv);

@@ -181,7 +181,7 @@ int vmm_start_command(struct parent *parent, struct config_error *error);
 
 /*
  * run.c: from now on a signal ends nothing, but waits for the event loop.
- * COMMAND gets the mask of before.  0, or -1 with errno.
+ * COMMAND gets what was before.  0, or -1 with errno.
  */
 int run_hold_signals(struct parent *parent);
 

@@ -151,13 +151,16 @@ signals_taken(sigset_t *mask)
 int
 run_hold_signals(struct parent *parent)
 {
+	struct command_env *env = &parent->env;
 	sigset_t mask;
 
 	signals_taken(&mask);
-	if (sigprocmask(SIG_BLOCK, &mask, &parent->env.mask) == -1 ||
-	    signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+	if (sigprocmask(SIG_BLOCK, &mask, &env->mask) == -1)
 		return (-1);
-	return (0);
+	env->on_pipe = signal(SIGPIPE, SIG_IGN);
+	/* Who starts us may ignore it; then nobody's status could be had. */
+	env->on_child = signal(SIGCHLD, SIG_DFL);
+	return (env->on_pipe == SIG_ERR || env->on_child == SIG_ERR ? -1 : 0);
 }
 
 int

@@ -330,16 +330,27 @@ def _():
           "started with")
 def _():
     words = ["grep", "^Sig[BIC]", "/proc/self/status"]
-    for blocked in ((), (signal.SIGTERM, signal.SIGUSR1)):
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
-        try:
-            plain, ours = (
-                WORLD.host.run(argv, timeout=20).stdout
-                for argv in (words, [sidecar.SALLYPORT, "--", *words]))
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    for env in (["env"], ["env", "--block-signal=TERM,USR1"],
+                ["env", "--ignore-signal=HUP,PIPE,CHLD,TERM"]):
+        plain, ours = (
+            WORLD.host.run([*env, *argv], timeout=20).stdout
+            for argv in (words, [sidecar.SALLYPORT, "--", *words]))
         tap.ok("SigBlk" in plain, "nothing to compare with")
         tap.equal(ours, plain, "masks")
+
+
+@tap.case("who starts it may ignore SIGCHLD: ends are noticed all the same")
+def _():
+    ours = ["env", "--ignore-signal=CHLD", sidecar.SALLYPORT]
+    done = WORLD.host.run([*ours, "--", "/bin/sh", "-c", "exit 7"],
+                          timeout=20)
+    tap.equal(done.returncode, 7, "status: %s" % done.stderr)
+    car = sidecar.Program(WORLD, [*ours, "--max-restarts", "0", "--socket",
+                                  WORLD.path("ignores.sock")])
+    car.log.wait("ready: ")
+    os.kill(sidecar.children_of(car.pid)["netproc"], signal.SIGKILL)
+    tap.equal(car.wait(), 70, "status")
+    car.log.wait(r"lost netproc: killed by signal 9 \(SIGKILL\)")
 
 
 @tap.case("-- COMMAND is passed SIGTERM, SIGINT and SIGQUIT, each as it came")
