@@ -94,6 +94,7 @@ run_child(char **argv, int frame_fd, int report, const struct command_env *env)
 	close_range(COMMAND_FRAME_FD + 2, ~0U, 0);
 	signal(SIGPIPE, env->on_pipe);
 	signal(SIGCHLD, env->on_child);
+	signal(SIGXFSZ, env->on_fsize);
 	setrlimit(RLIMIT_NOFILE, &env->nofile);
 	sigprocmask(SIG_SETMASK, &env->mask, NULL);
 	execvp(argv[0], argv);

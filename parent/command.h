@@ -19,7 +19,7 @@ struct command {
 struct command_env {
 	sigset_t mask;
 	struct rlimit nofile;
-	sighandler_t on_pipe, on_child; /* SIG_DFL, SIG_IGN */
+	sighandler_t on_pipe, on_child, on_fsize; /* SIG_DFL, SIG_IGN */
 };
 
 /* The descriptor of the frame socket in COMMAND. */

@@ -149,8 +149,11 @@ frame_open_journal(const struct config *config, struct frame_source *source,
 	source->journal_fd = journal_create(config->max_flows +
 	    config_max_inbound(config));
 	if (source->journal_fd == -1)
-		return (config_error(error, EX_OSERR, "memfd_create: %s",
-		    strerror(errno)));
+		return (config_error(error, EX_OSERR, "memfd_create: %s%s",
+		    strerror(errno),
+		    errno == EFBIG ? "; raise the limit of a file's size "
+				     "(ulimit -f)" :
+				     ""));
 	return (0);
 }
 

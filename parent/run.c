@@ -160,7 +160,12 @@ run_hold_signals(struct parent *parent)
 	env->on_pipe = signal(SIGPIPE, SIG_IGN);
 	/* Who starts us may ignore it; then nobody's status could be had. */
 	env->on_child = signal(SIGCHLD, SIG_DFL);
-	return (env->on_pipe == SIG_ERR || env->on_child == SIG_ERR ? -1 : 0);
+	/* A log file that has grown to RLIMIT_FSIZE is no reason to end. */
+	env->on_fsize = signal(SIGXFSZ, SIG_IGN);
+	return (env->on_pipe == SIG_ERR || env->on_child == SIG_ERR ||
+		    env->on_fsize == SIG_ERR ?
+		-1 :
+		0);
 }
 
 int

@@ -331,7 +331,7 @@ def _():
 def _():
     words = ["grep", "^Sig[BIC]", "/proc/self/status"]
     for env in (["env"], ["env", "--block-signal=TERM,USR1"],
-                ["env", "--ignore-signal=HUP,PIPE,CHLD,TERM"]):
+                ["env", "--ignore-signal=HUP,PIPE,CHLD,XFSZ,TERM"]):
         plain, ours = (
             WORLD.host.run([*env, *argv], timeout=20).stdout
             for argv in (words, [sidecar.SALLYPORT, "--", *words]))
@@ -460,6 +460,35 @@ def _():
     os.close(stderr)
     with os.fdopen(reader, "rb") as file:
         tap.ok(b"vmm gone" not in file.read(), "it was not full")
+
+
+@tap.case("a log file that has grown as large as it may ends nothing; too "
+          "low a limit of a file's size is one line, and nothing is left")
+def _():
+    path, limit = WORLD.path("full.log"), 64 << 20  # the journal needs less
+
+    def start(limit, log, *options, **popen):
+        process = WORLD.host.popen(
+            ["prlimit", "--fsize=%d" % limit, sidecar.SALLYPORT, "--socket",
+             WORLD.path("full.sock"), *options], stderr=log, **popen)
+        WORLD.closing(process.kill)
+        return process
+
+    ready, ready_write = os.pipe()
+    with open(path, "ab") as log, os.fdopen(ready, "rb") as said:
+        os.truncate(path, limit - 10)
+        process = start(limit, log, "--ready-fd", str(ready_write),
+                        pass_fds=[ready_write])
+        os.close(ready_write)
+        tap.equal(said.read(), b"READY=1\n", "word")
+    tap.equal(os.stat(path).st_size, limit, "bytes of the log")
+    process.terminate()
+    tap.equal(process.wait(10), 0, "status")
+    process = start(1024, subprocess.PIPE)
+    lines = process.communicate(timeout=20)[1].splitlines()
+    tap.equal((process.returncode, len(lines)), (71, 1), "end: %s" % lines)
+    tap.ok(b"ulimit -f" in lines[0], lines[0])
+    tap.ok(not os.path.exists(WORLD.path("full.sock")), "a name is left")
 
 
 @tap.case("sallyportctl tells how it stands")
