@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <limits.h>
+#include <poll.h>
 #include <sha2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -193,15 +195,39 @@ object_text(const struct parent *parent, int refused)
 	return (text);
 }
 
+/*
+ * Nobody may read a pipe, and who waits for that watches nothing: what has
+ * room for anything takes PIPE_BUF bytes at once (pipe(7)).  0, or -1.
+ */
+static int
+write_now(int fd, char *bytes, size_t len)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
+	struct iovec iov;
+	ssize_t n;
+
+	for (; len > 0; bytes += n, len -= (size_t)n) {
+		if (poll(&pfd, 1, 0) == 0)
+			return (-1);
+		/* The filter knows write(2) to stderr, writev(2) to all. */
+		iov.iov_base = bytes;
+		iov.iov_len = len < PIPE_BUF ? len : PIPE_BUF;
+		n = writev(fd, &iov, 1);
+		if (n <= 0)
+			return (-1);
+	}
+	return (0);
+}
+
 void
-evidence_write(const struct parent *parent, int refused)
+evidence_write(struct parent *parent, int refused)
 {
 	static char newline[] = "\n";
+	struct evidence *evidence = &parent->evidence;
 	char hex[65], *text;
-	struct iovec iov[2];
 	size_t len;
 
-	if (parent->evidence.fd == -1)
+	if (evidence->fd == -1)
 		return;
 	text = object_text(parent, refused);
 	if (text == NULL) {
@@ -210,12 +236,11 @@ evidence_write(const struct parent *parent, int refused)
 	}
 	len = strlen(text);
 	digest_text(text, len, hex);
-	/* The parent's filter knows write(2) to stderr, writev(2) to all. */
-	iov[0].iov_base = text;
-	iov[0].iov_len = len;
-	iov[1].iov_base = newline;
-	iov[1].iov_len = 1;
-	if (writev(parent->evidence.fd, iov, 2) != (ssize_t)len + 1)
+	if (!evidence->cut || write_now(evidence->fd, newline, 1) == 0) {
+		evidence->cut = write_now(evidence->fd, text, len) == -1 ||
+		    write_now(evidence->fd, newline, 1) == -1;
+	}
+	if (evidence->cut)
 		log_warn("--evidence: the object was not written whole");
 	log_info("evidence: sha256 %s", hex);
 	free(text);

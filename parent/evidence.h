@@ -26,7 +26,8 @@
  * child alone: it cannot be seen from outside) or "missing".
  */
 struct evidence {
-	int fd; /* -1 without --evidence */
+	int fd;	 /* -1 without --evidence */
+	int cut; /* its last line has no end */
 	char kernel[65];
 	char policy[65]; /* SHA-256, hexadecimal */
 };
@@ -40,10 +41,11 @@ int evidence_open(const struct config *config, struct evidence *evidence,
     struct config_error *error);
 
 /*
- * Writes a line and logs its digest.  What cannot be written is warned of.
+ * Writes a line and logs its digest.  What cannot be written, or has no reader
+ * who makes room, is warned of; the next line begins as one.
  * Nothing without --evidence.
  */
-void evidence_write(const struct parent *parent, int refused);
+void evidence_write(struct parent *parent, int refused);
 
 void evidence_close(struct evidence *evidence);
 

@@ -219,6 +219,31 @@ def _():
         tap.equal(program.wait(), 0, "status")
 
 
+@tap.case("a pipe that nobody reads holds up nothing, and what comes after a "
+          "line that was cut is a line again")
+def _():
+    reader, writer = os.pipe()
+    with open(reader, "rb", 0) as file:
+        car = sidecar.Sidecar(WORLD, "--evidence", "fd:%d" % writer,
+                              "--max-restarts", "1000", fds=[writer])
+        os.close(writer)
+        restarts = 0
+
+        def lose():
+            nonlocal restarts
+            restarts += 1
+            os.kill(car.children()["netproc"], signal.SIGKILL)
+            car.log.wait("replaced in", count=restarts)
+        while not car.log.find("not written whole"):
+            lose()
+        file.read(1 << 20)
+        lose()
+        *_, cut, whole, end = file.read(1 << 20).split(b"\n")
+        tap.equal((cut, end), (b"", b""), "the ends of both")
+        tap.equal(json.loads(whole)["restarts"], restarts, "restarts")
+    tap.equal(car.terminate()[0], 0, "status")
+
+
 @tap.case("what cannot be written to is named, and nothing starts")
 def _():
     link = WORLD.path("link")

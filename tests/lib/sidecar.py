@@ -105,15 +105,17 @@ class Program:
 
 
 class Sidecar(Program):
-    """sallyport, ready.  `how` is "socket" or the fd it inherits."""
+    """sallyport, ready.  `how` is "socket" or the fd it inherits;
+    fds are inherited as well."""
 
     latest = None
 
-    def __init__(self, world, *options, how="socket", binary=None, **popen):
+    def __init__(self, world, *options, how="socket", binary=None, fds=(),
+                 **popen):
         self.world = world
         self.path = None
         ready, ready_write = os.pipe()
-        fds = [ready_write]
+        fds = [ready_write, *fds]
         argv = [binary or SALLYPORT, "--ready-fd", str(ready_write)]
         if RELAY:
             argv += ["--relay", RELAY]
