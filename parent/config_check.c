@@ -254,6 +254,24 @@ check_frame_source(const struct config *config, struct config_error *error)
 	    n == 0 ? "no frame source" : "more than one frame source"));
 }
 
+/* One that is closed after its use would soon be a VMM's under its number. */
+static int
+check_descriptors(const struct config *config, struct config_error *error)
+{
+	const int frame = config->frame_fd, ready = config->ready_fd;
+	const int evidence = config->evidence_fd;
+
+	if (ready != -1 && ready == frame)
+		return (wrong(config, error, OPT_READY_FD,
+		    "%d: is the frame socket; pass another descriptor", ready));
+	if (evidence != -1 && (evidence == frame || evidence == ready))
+		return (wrong(config, error, OPT_EVIDENCE,
+		    "fd:%d: is %s; pass another descriptor", evidence,
+		    evidence == frame ? "the frame socket" :
+					"that of --ready-fd"));
+	return (0);
+}
+
 /* QEMU takes frames of any size, so nothing is lost by the largest MTU. */
 static void
 pick_mtu(struct config *config)
@@ -307,12 +325,9 @@ config_check(struct config *config, struct config_error *error)
 		return (config_error(error, EX_USAGE,
 		    "-v: goes with -n; for more log lines say --log-level "
 		    "debug"));
-	if (config->frame_fd != -1 && config->frame_fd == config->ready_fd)
-		return (wrong(config, error, OPT_READY_FD,
-		    "%d: is the frame socket; pass another descriptor",
-		    config->ready_fd));
 	pick_mtu(config);
-	if (check_addresses(config, error) == -1 ||
+	if (check_descriptors(config, error) == -1 ||
+	    check_addresses(config, error) == -1 ||
 	    check_addresses6(config, error) == -1 ||
 	    check_resolvers(config, error) == -1 ||
 	    check_publish(config, error) == -1 ||

@@ -105,6 +105,7 @@ struct config {
 	int ready_fd; /* -1 unless --ready-fd */
 	char control_path[CONFIG_SUN_PATH_MAX + 1];
 	char evidence_path[CONFIG_PATH_MAX + 1];
+	int evidence_fd; /* which a path of fd:N names, or -1 */
 };
 
 /* One line for the operator, and the status to exit with (sysexits). */

@@ -22,9 +22,6 @@
 #include "sandbox/rules.h"
 #include "sandbox/stages.h"
 
-/* "fd:N" names a descriptor that is open already. */
-#define FD_PREFIX "fd:"
-
 static void
 digest_text(const void *bytes, size_t len, char hex[65])
 {
@@ -65,26 +62,23 @@ policy_digest(int splice, char hex[65])
 }
 
 static int
-file_open(const char *path)
+file_open(const struct config *config)
 {
-	char *end;
-	unsigned long fd;
+	const int fd = config->evidence_fd;
 	int flags;
 
-	if (strncmp(path, FD_PREFIX, strlen(FD_PREFIX)) != 0)
-		return (open(path,
+	if (fd == -1)
+		return (open(config->evidence_path,
 		    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
 		    0644));
-	fd = strtoul(path + strlen(FD_PREFIX), &end, 10);
-	flags = *end != '\0' || fd > INT32_MAX ? -1 : fcntl((int)fd, F_GETFL);
-	if (flags == -1 || fd <= STDERR_FILENO ||
-	    (flags & O_ACCMODE) == O_RDONLY) {
+	flags = fcntl(fd, F_GETFL);
+	if (flags == -1)
+		return (-1);
+	if ((flags & O_ACCMODE) == O_RDONLY) {
 		errno = EBADF;
 		return (-1);
 	}
-	if (fcntl((int)fd, F_SETFD, FD_CLOEXEC) == -1)
-		return (-1);
-	return ((int)fd);
+	return (fcntl(fd, F_SETFD, FD_CLOEXEC) == -1 ? -1 : fd);
 }
 
 int
@@ -101,7 +95,7 @@ evidence_open(const struct config *config, struct evidence *evidence,
 		    strerror(errno)));
 	strlcpy(evidence->kernel, name.release, sizeof(evidence->kernel));
 	json_object_seed(0); /* from a file, which the lock would refuse */
-	evidence->fd = file_open(config->evidence_path);
+	evidence->fd = file_open(config);
 	if (evidence->fd == -1)
 		return (config_error(error, EX_CANTCREAT,
 		    "--evidence %s: %s; name a file that can be written, or "

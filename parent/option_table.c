@@ -35,12 +35,13 @@ set_control(struct config *config, const char *value)
 static const char *
 set_evidence(struct config *config, const char *value)
 {
+	const int is_fd = strncmp(value, "fd:", 3) == 0;
 	uint32_t fd;
 
-	if (strncmp(value, "fd:", 3) == 0 &&
-	    spec_number(value + 3, 3, 1048575, &fd) == -1)
+	if (is_fd && spec_number(value + 3, 3, 1048575, &fd) == -1)
 		return ("must be fd: and the number of an open descriptor from "
 			"3 on; a file of that name is ./fd:...");
+	config->evidence_fd = is_fd ? (int)fd : -1;
 	if (value[0] == '\0' ||
 	    strlcpy(config->evidence_path, value,
 		sizeof(config->evidence_path)) >= sizeof(config->evidence_path))
@@ -510,6 +511,7 @@ config_init(struct config *config)
 	memset(config, 0, sizeof(*config));
 	config->frame_fd = -1;
 	config->ready_fd = -1;
+	config->evidence_fd = -1;
 	for (id = 0; id < OPT_N; id++) {
 		if (table[id].def == NULL ||
 		    (table[id].flags & OPTION_DEF_SHOWN) != 0)

@@ -248,6 +248,9 @@ def _():
     got, lines = attempt()
     tap.equal((got, len(lines)), (EX_USAGE, 1), "no frame source: %r" % lines)
     refused(EX_USAGE, "fd", "--fd", "5")
+    for fd, evidence in (("7", "fd:07"), ("6", "fd:8")):
+        refused(EX_USAGE, "--evidence fd:%s: is" % evidence[-1], "--fd", fd,
+                "--ready-fd", "8", "--evidence", evidence)
 
 
 @tap.case("a file that is missing is named, a wrong one is named with the "
