@@ -115,6 +115,33 @@ read_options(struct config *config, int argc, char **argv)
 	print_and_end(config);
 }
 
+/*
+ * Before we open any of our own, which might have the number of one that was
+ * to be passed and was not.
+ */
+static int
+check_passed(const struct config *config, struct config_error *error)
+{
+	const struct {
+		int fd, status;
+		const char *option;
+	} passed[] = {
+		{ config->frame_fd, EX_USAGE, "--fd " },
+		{ config->ready_fd, EX_USAGE, "--ready-fd " },
+		{ config->evidence_fd, EX_CANTCREAT, "--evidence fd:" },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(passed) / sizeof(passed[0]); i++) {
+		if (passed[i].fd != -1 && fcntl(passed[i].fd, F_GETFD) == -1)
+			return (config_error(error, passed[i].status,
+			    "%s%d: is not open; pass that descriptor, not "
+			    "opened close-on-exec",
+			    passed[i].option, passed[i].fd));
+	}
+	return (0);
+}
+
 /* Everything that needs rights, while there are some. */
 static int
 open_all(struct parent *parent, struct config_error *error)
@@ -357,7 +384,8 @@ main(int argc, char **argv)
 
 	/* 3. Fork the process that makes the children, now and later. */
 	close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
-	if (start_spawner(&parent, &error) == -1)
+	if (check_passed(&parent.config, &error) == -1 ||
+	    start_spawner(&parent, &error) == -1)
 		return (end(&parent, &error));
 
 	/* 4. Open what needs rights; COMMAND and children get none of it. */

@@ -20,7 +20,7 @@ import traffic  # noqa: E402
 import world as rig  # noqa: E402
 
 sidecar.need()
-EX_USAGE, EX_UNAVAILABLE, EX_CONFIG = 64, 69, 78
+EX_USAGE, EX_UNAVAILABLE, EX_CANTCREAT, EX_CONFIG = 64, 69, 73, 78
 ORPHAN_LIMIT_S = 0.1
 STOP_LIMIT_S = 1
 
@@ -251,6 +251,15 @@ def _():
     for fd, evidence in (("7", "fd:07"), ("6", "fd:8")):
         refused(EX_USAGE, "--evidence fd:%s: is" % evidence[-1], "--fd", fd,
                 "--ready-fd", "8", "--evidence", evidence)
+
+
+@tap.case("a descriptor that was not passed is named, whatever its number")
+def _():
+    for fd in map(str, range(3, 12)):
+        refused(EX_USAGE, "--ready-fd %s: is not open" % fd,
+                "--ready-fd", fd)
+        refused(EX_CANTCREAT, "--evidence fd:%s: is not open" % fd,
+                "--evidence", "fd:" + fd)
 
 
 @tap.case("a file that is missing is named, a wrong one is named with the "
