@@ -176,12 +176,13 @@ launch_clone(struct launch *launch, struct child *child)
 								0;
 
 	pid = clone_process(launch->flags | parent, &child->pidfd);
-	if (pid != -1)
-		return (pid);
-	if (namespaces_choose(&launch->flags, launch->config->strict,
-		&child->missed) == -1)
-		return (-1);
-	pid = clone_process(launch->flags | parent, &child->pidfd);
+	/* No process is to be had with EAGAIN: that is no namespace's fault. */
+	if (pid == -1 && errno != EAGAIN) {
+		if (namespaces_choose(&launch->flags, launch->config->strict,
+			&child->missed) == -1)
+			return (-1);
+		pid = clone_process(launch->flags | parent, &child->pidfd);
+	}
 	if (pid == -1)
 		log_error("cannot start %s: clone3: %s; mend: allow more "
 			  "processes (ulimit -u, pids.max)",

@@ -469,6 +469,36 @@ a_refused_namespace_stops_strict_and_is_recorded_in_best_effort(void **state)
 	assert_true(FORKED_EXITED(forked(refuse_user_namespace, NULL), 0));
 }
 
+static int
+be_out_of_processes(const void *arg)
+{
+	const struct rlimit one = { .rlim_cur = 1, .rlim_max = 1 };
+	struct spawn_config config = config_make(1);
+	struct child child[2];
+
+	(void)arg;
+	become_plain_user();
+	assert_int_equal(setrlimit(RLIMIT_NPROC, &one), 0);
+	for (; config.strict >= 0; config.strict--) {
+		assert_int_equal(spawn_children(&config, &child[0], &child[1]),
+		    -1);
+		assert_non_null(strstr(last_error, "allow more processes"));
+		assert_int_equal(child[0].missed & STAGE_BIT(STAGE_USERNS), 0);
+	}
+	return (0);
+}
+
+static void
+too_few_processes_are_no_namespaces_fault(void **state)
+{
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("# SKIP: needs root\n");
+		skip();
+	}
+	assert_true(FORKED_EXITED(forked(be_out_of_processes, NULL), 0));
+}
+
 static void
 the_channels_pass_no_descriptor_to_us(void **state)
 {
@@ -507,6 +537,7 @@ main(int argc, char **argv)
 		    a_child_is_not_waited_for_where_the_parent_has_hung_up),
 		cmocka_unit_test(
 		    a_refused_namespace_stops_strict_and_is_recorded_in_best_effort),
+		cmocka_unit_test(too_few_processes_are_no_namespaces_fault),
 		cmocka_unit_test(the_channels_pass_no_descriptor_to_us),
 	};
 
