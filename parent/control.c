@@ -130,6 +130,17 @@ client_free_slot(struct control *control)
 }
 
 static void
+on_accept_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct control *control = arg;
+
+	(void)fd;
+	(void)what;
+	if (control->ev != NULL)
+		event_add(control->ev, NULL);
+}
+
+static void
 on_client(evutil_socket_t fd, short what, void *arg)
 {
 	static const struct timeval idle = { .tv_sec = CONTROL_IDLE_S };
@@ -144,8 +155,12 @@ on_client(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	client->fd = unix_listener_accept(&control->listener, &peer);
-	if (client->fd == -1)
+	if (client->fd == -1) {
+		if (errno != EAGAIN && errno != ECONNABORTED)
+			run_accept_later(event_get_base(control->ev),
+			    control->ev, on_accept_again, control);
 		return;
+	}
 	if (peer.uid != 0 && peer.uid != control->parent->uid) {
 		log_warn("refused pid %d uid %u on the control socket",
 		    (int)peer.pid, (unsigned int)peer.uid);

@@ -214,6 +214,13 @@ struct event *run_event_watch(struct parent *parent, int fd,
 /* run.c: the timer fires once, after so long. */
 void run_timer_set(struct event *timer, uint64_t ms);
 
+/*
+ * run.c: accepting failed on the listener of ev, which stays readable: it is
+ * left alone for a second.  Then fn is called, to add it again.
+ */
+void run_accept_later(struct event_base *base, struct event *ev,
+    void (*fn)(int, short, void *), void *arg);
+
 /* run.c: frees an event, if there is one, and forgets it. */
 void run_event_drop(struct event **ev);
 

@@ -31,6 +31,9 @@
 /* Both children must be ready by then; a machine under load takes 100 ms. */
 #define SETUP_S 5
 
+/* Who waits to be accepted without a descriptor for it waits so long. */
+#define ACCEPT_LATER_S 1
+
 #define STOP_NETPROC_MS 250
 #define STOP_ALL_MS	500
 #define STOP_COMMAND_MS 2000
@@ -303,6 +306,16 @@ run_stop(struct parent *parent, int status)
 	command_signal(&parent->frame.command, SIGTERM);
 	peer_say_stop(&parent->netproc);
 	run_someone_ended(parent);
+}
+
+void
+run_accept_later(struct event_base *base, struct event *ev,
+    event_callback_fn fn, void *arg)
+{
+	static const struct timeval later = { .tv_sec = ACCEPT_LATER_S };
+
+	if (event_base_once(base, -1, EV_TIMEOUT, fn, arg, &later) == 0)
+		event_del(ev);
 }
 
 void

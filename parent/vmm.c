@@ -75,6 +75,17 @@ hung_up(const struct frame_source *source)
 }
 
 static void
+on_accept_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct parent *parent = arg;
+
+	(void)fd;
+	(void)what;
+	if (parent->state == PARENT_RUN)
+		event_add(parent->ev_vmm, NULL);
+}
+
+static void
 on_connect(evutil_socket_t fd, short what, void *arg)
 {
 	struct parent *parent = arg;
@@ -92,8 +103,11 @@ on_connect(evutil_socket_t fd, short what, void *arg)
 	}
 	conn = unix_listener_accept(&source->listener, &peer);
 	if (conn == -1) {
-		if (errno != EAGAIN && errno != ECONNABORTED)
-			log_warn("accepting a vmm: %s", strerror(errno));
+		if (errno == EAGAIN || errno == ECONNABORTED)
+			return;
+		log_warn("accepting a vmm: %s", strerror(errno));
+		run_accept_later(parent->base, parent->ev_vmm, on_accept_again,
+		    parent);
 		return;
 	}
 	if (source->fd != -1) {

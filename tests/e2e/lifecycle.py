@@ -3,6 +3,7 @@
 
 import os
 import pwd
+import resource
 import signal
 import socket
 import subprocess
@@ -501,6 +502,26 @@ def _():
     tap.equal((process.returncode, len(lines)), (71, 1), "end: %s" % lines)
     tap.ok(b"ulimit -f" in lines[0], lines[0])
     tap.ok(not os.path.exists(WORLD.path("full.sock")), "a name is left")
+
+
+@tap.case("who cannot be accepted for want of a descriptor costs no processor "
+          "and one line a second, and is accepted when there is one")
+def _():
+    control = WORLD.path("want.sock")
+    car = sidecar.Sidecar(WORLD, "--control", control)
+    soft, hard = resource.prlimit(car.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(car.pid, resource.RLIMIT_NOFILE, (3, hard))
+    ctl = subprocess.Popen([os.path.join(sidecar.BUILD, "sallyportctl"), "-s",
+                            control, "status"], stdout=subprocess.PIPE)
+    WORLD.closing(ctl.kill)
+    with sidecar.unix_connect(car.path):
+        car.log.wait("accepting a vmm: Too many open files")
+        sidecar.idle_for(1, {"parent": car.pid})
+        tap.ok(len(car.log.find("accepting a vmm")) < 10, "too many lines")
+        resource.prlimit(car.pid, resource.RLIMIT_NOFILE, (soft, hard))
+        car.log.wait("vmm attached")
+        tap.ok(b"running" in ctl.communicate(timeout=10)[0], "no status")
+    tap.equal(car.terminate()[0], 0, "status")
 
 
 @tap.case("sallyportctl tells how it stands")
