@@ -37,12 +37,15 @@ struct flow {
 	int shut_wr;	       /* netproc has sent the guest's FIN on */
 	struct ipc_addr peer;  /* whom the socket talks to */
 	uint16_t peer_port;
-	uint16_t guest_port;	 /* inbound: what the guest listens on */
-	uint32_t preserve;	 /* inbound: said to netproc */
-	struct ipc_addr charged; /* outbound: whose place in the budget */
-	int counted;		 /* what it carried is among the counters */
-	int answered;		 /* outbound: the connect was, at once */
-	int to_resolver;	 /* outbound: any configured server will do */
+	uint16_t guest_port; /* inbound: what the guest listens on */
+	uint32_t preserve;   /* inbound: said to netproc */
+	struct ipc_addr dst; /* outbound: whom the guest has asked for */
+	uint16_t dst_port;
+	uint32_t policy_generation; /* ... that was judged then */
+	struct ipc_addr charged;    /* outbound: whose place in the budget */
+	int counted;		    /* what it carried is among the counters */
+	int answered;		    /* outbound: the connect was, at once */
+	int to_resolver; /* outbound: any configured server will do */
 	unsigned int server, tried;
 	uint16_t mss;	      /* of the guest, bytes */
 	uint64_t deadline_ms; /* of WAITING and CONNECTING */

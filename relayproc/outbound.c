@@ -55,6 +55,37 @@ outbound_refused(struct relayproc *rp, struct flow *flow, int error)
 	outbound_fail(rp, flow, tcp_connect_verdict(error), error);
 }
 
+static void
+outbound_denied(struct relayproc *rp, struct flow *flow,
+    const struct policy_answer *answer, uint64_t now_ms)
+{
+	denial_log(rp, "tcp", &flow->dst, flow->dst_port, answer, now_ms);
+	rp->counters.denied++;
+	outbound_fail(rp, flow, answer->verdict, EACCES);
+}
+
+/*
+ * Between request, connect and answer pass seconds, in which the host may have
+ * got the address that was asked for: the kernel then sends the next SYN to
+ * the host itself.  1, or 0: the flow has failed.
+ */
+static int
+outbound_judge_again(struct relayproc *rp, struct flow *flow)
+{
+	struct policy_answer answer;
+
+	if (flow->to_resolver ||
+	    flow->policy_generation == rp->policy.generation)
+		return (1);
+	flow->policy_generation = rp->policy.generation;
+	policy_check(&rp->policy, IPPROTO_TCP, &flow->dst, flow->dst_port,
+	    &answer);
+	if (answer.kind == POLICY_ALLOWED)
+		return (1);
+	outbound_denied(rp, flow, &answer, clock_now_ms());
+	return (0);
+}
+
 static void on_writable(evutil_socket_t fd, short what, void *arg);
 
 /* Starts the connect to flow->peer.  0, or an errno value. */
@@ -122,6 +153,8 @@ outbound_answered(struct relayproc *rp, struct flow *flow)
 		if (!flow->answered)
 			return;
 	}
+	if (error == 0 && !outbound_judge_again(rp, flow))
+		return;
 	if (error == 0 && splice_open(rp, flow) == -1)
 		error = errno;
 	if (error != 0) {
@@ -152,6 +185,8 @@ outbound_dial(struct relayproc *rp, struct flow *flow, uint64_t now_ms)
 
 	flow_move(&rp->flows, flow, FLOW_CONNECTING,
 	    now_ms + rp->config.connect_timeout_ms);
+	if (!outbound_judge_again(rp, flow))
+		return;
 	if (flow->to_resolver)
 		error = resolver_dial(rp, flow);
 	else
@@ -188,6 +223,9 @@ outbound_open(struct relayproc *rp, uint32_t slot, uint32_t generation,
 		return (error);
 	policy_check(&rp->policy, IPPROTO_TCP, &req->dst, req->dst_port,
 	    &answer);
+	flow->dst = req->dst;
+	flow->dst_port = req->dst_port;
+	flow->policy_generation = rp->policy.generation;
 	flow->peer = answer.dial;
 	flow->peer_port = answer.dial_port;
 	flow->charged = answer.dial;
@@ -195,10 +233,7 @@ outbound_open(struct relayproc *rp, uint32_t slot, uint32_t generation,
 	flow->tried = 0;
 	flow->to_resolver = is_to_resolver(rp, req, &answer);
 	if (answer.kind != POLICY_ALLOWED && !flow->to_resolver) {
-		denial_log(rp, "tcp", &req->dst, req->dst_port, &answer,
-		    now_ms);
-		rp->counters.denied++;
-		outbound_fail(rp, flow, answer.verdict, EACCES);
+		outbound_denied(rp, flow, &answer, now_ms);
 		return (IPC_OK);
 	}
 	outbound_admit(rp, now_ms);

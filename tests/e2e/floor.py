@@ -126,6 +126,23 @@ def _():
         WORLD.host.ip("addr del %s/32 dev h0" % later)
 
 
+@tap.case("an address that the host gets while the guest connects to it is "
+          "refused")
+def _():
+    with Behind("--log-level", "debug") as guest:
+        with WORLD.server.sniffer("s0") as sniffer:
+            connect = rig.thread(WORLD.guest.connect, rig.FILTERED, PORT)
+            packet = frames.Packet(sniffer.recv(65535))
+            while packet.proto != frames.TCP or packet.ip_dst != rig.FILTERED:
+                packet = frames.Packet(sniffer.recv(65535))
+        WORLD.host.ip("addr add %s/32 dev h0" % rig.FILTERED)
+        try:
+            tap.raises(REJECTED, connect.join, 10 * tap.scale())
+        finally:
+            WORLD.host.ip("addr del %s/32 dev h0" % rig.FILTERED)
+        guest.car.log.wait("denied tcp %s" % rig.FILTERED.replace(".", r"\."))
+
+
 @tap.case("who takes a lost child's place knows what the host has got since, "
           "and what it has not any more")
 def _():
