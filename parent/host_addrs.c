@@ -84,23 +84,30 @@ host_addrs_parse(const void *bytes, size_t len, host_addr_fn *fn, void *arg)
 	return (rtnetlink_parse(bytes, len, tell, &telling));
 }
 
-static void
-list_apply(const struct ipc_host_addr *change, void *arg)
+/* 1 if the list is another now. */
+static int
+list_change(struct host_addrs *addrs, const struct ipc_host_addr *change)
 {
-	struct host_addrs *addrs = arg;
 	uint32_t i;
 
 	if (addrs->n == HOST_ADDRS_FULL)
-		return;
+		return (0);
 	for (i = 0; i < addrs->n; i++) {
 		if (!addr_equal(&addrs->list[i], &change->addr))
 			continue;
 		if (!change->present)
 			addrs->list[i] = addrs->list[--addrs->n];
-		return;
+		return (!change->present);
 	}
 	if (change->present)
 		addrs->list[addrs->n++] = change->addr;
+	return (change->present != 0);
+}
+
+static void
+list_apply(const struct ipc_host_addr *change, void *arg)
+{
+	list_change(arg, change);
 }
 
 static int
@@ -132,7 +139,10 @@ host_addrs_open(struct host_addrs *addrs)
 	return (0);
 }
 
-/* Somebody who wants to hear of a change, after the list has it. */
+/*
+ * Somebody who wants to hear of a change, after the list has it.  A dump's
+ * answers are hundreds that the list had before, on some hosts.
+ */
 struct listener {
 	struct host_addrs *addrs;
 	host_addr_fn *fn;
@@ -144,8 +154,8 @@ list_and_tell(const struct ipc_host_addr *change, void *arg)
 {
 	const struct listener *listener = arg;
 
-	list_apply(change, listener->addrs);
-	listener->fn(change, listener->arg);
+	if (list_change(listener->addrs, change))
+		listener->fn(change, listener->arg);
 }
 
 int

@@ -41,9 +41,9 @@ enum rtnetlink_result host_addrs_parse(const void *bytes, size_t len,
 int host_addrs_open(struct host_addrs *addrs);
 
 /*
- * Takes what has arrived since, into the list and to fn.  0; or -1 with errno
- * ENOBUFS when the kernel had to drop announcements: a new dump has been asked
- * for, and its answers come here.
+ * Takes what has arrived since, into the list and, if that changed, to fn.  0;
+ * or -1 with errno ENOBUFS when the kernel had to drop announcements: a new
+ * dump has been asked for, and its answers come here.
  */
 int host_addrs_read(struct host_addrs *addrs, host_addr_fn *fn, void *arg);
 

@@ -17,8 +17,11 @@
 #include "ipc/clock.h"
 #include "parent/parent.h"
 
-/* Records that wait for a child at run time: FRAME, STOP, host addresses. */
-#define PEER_RING 256
+/*
+ * Records that wait for a child at run time: FRAME, STOP, and each address of
+ * the host's, as a link with all of them may come or go at once.
+ */
+#define PEER_RING (256 + HOST_ADDRS_FULL)
 
 /* Lines that a child may log; beyond, they are counted. */
 #define PEER_LOG_LINES_PER_S 200

@@ -22,6 +22,7 @@ REJECTED = [errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.EACCES]
 PORT = 7000  # of every listener; the namespaces are new
 MARKER_PORT = 6999
 REJECT_LIMIT_S = 0.5
+MANY = 900  # addresses; 1024 are too many
 
 WORLD = rig.World()
 for namespace in (WORLD.server, WORLD.host):
@@ -162,6 +163,27 @@ def _():
         guest.reached(sooner)
         WORLD.server.ip("addr del %s/32 dev lo" % sooner)
         WORLD.host.ip("addr del %s/32 dev h0" % later)
+
+
+@tap.case("a host of %d addresses may lose and get one, and nobody is lost"
+          % MANY)
+def _():
+    many = ["203.0.%d.%d/32" % (114 + n // 250, n % 250 + 1)
+            for n in range(MANY)]
+    WORLD.host.ip("link add many type veth peer name peer",
+                  *("addr add %s dev many" % address for address in many))
+    with Behind("--log-level", "debug") as guest:
+        for address in many[:2]:
+            for verb in ("del", "add"):
+                WORLD.host.ip("addr %s %s dev many" % (verb, address))
+        later = "198.51.100.9"
+        WORLD.host.ip("addr add %s/32 dev h0" % later)
+        guest.car.log.wait("host address %s" % later.replace(".", r"\."))
+        guest.denied(later)
+        guest.denied(many[0].split("/")[0])
+        tap.equal(guest.car.log.find("lost relayproc"), [], "lost")
+        WORLD.host.ip("addr del %s/32 dev h0" % later)
+    WORLD.host.ip("link del many")
 
 
 @tap.case("frames to addresses that no guest's kernel would send to are "

@@ -249,11 +249,14 @@ lengths_that_lie_end_the_datagram(void **state)
 	}
 }
 
+static unsigned int ntold;
+
 static void
-ignore(const struct ipc_host_addr *change, void *arg)
+count(const struct ipc_host_addr *change, void *arg)
 {
 	(void)change;
 	(void)arg;
+	ntold++;
 }
 
 /* The kernel says that 10.0.0.0 + n is there, or gone. */
@@ -270,11 +273,37 @@ announce(struct host_addrs *addrs, int sock, uint16_t type, uint32_t n)
 	put(&ip, sizeof(ip));
 	end_message(start);
 	assert_int_equal(send(sock, dgram, dgram_len, 0), (ssize_t)dgram_len);
-	assert_int_equal(host_addrs_read(addrs, ignore, NULL), 0);
+	assert_int_equal(host_addrs_read(addrs, count, NULL), 0);
 }
 
 _Static_assert(HOST_ADDRS_FULL > POLICY_HOST_ADDRS_MAX,
     "a list that is full is too much for the policy, which denies all");
+
+/* After each removal the kernel is asked for all of them. */
+static void
+what_the_list_has_already_is_not_told_again(void **state)
+{
+	static struct host_addrs addrs;
+	uint32_t i;
+	int fds[2];
+
+	(void)state;
+	assert_return_code(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0,
+			       fds),
+	    errno);
+	addrs.fd = fds[0];
+	ntold = 0;
+	for (i = 0; i < 6; i++)
+		announce(&addrs, fds[1], RTM_NEWADDR, i % 3);
+	assert_int_equal(ntold, 3);
+	announce(&addrs, fds[1], RTM_DELADDR, 1);
+	assert_int_equal(ntold, 4);
+	for (i = 0; i < 3; i++)
+		announce(&addrs, fds[1], RTM_NEWADDR, i);
+	assert_int_equal(ntold, 5);
+	host_addrs_close(&addrs);
+	close(fds[1]);
+}
 
 static void
 a_list_that_was_full_stays_more_than_the_policy_takes(void **state)
@@ -336,6 +365,7 @@ main(void)
 		cmocka_unit_test(
 		    every_prefix_is_parsed_without_reading_beyond_it),
 		cmocka_unit_test(lengths_that_lie_end_the_datagram),
+		cmocka_unit_test(what_the_list_has_already_is_not_told_again),
 		cmocka_unit_test(
 		    a_list_that_was_full_stays_more_than_the_policy_takes),
 		cmocka_unit_test(the_snapshot_of_this_host_has_loopback),
