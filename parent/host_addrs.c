@@ -1,6 +1,11 @@
 /*
  * Subscribing comes before the dump: an address that appears in between is
  * told twice, none is missed.
+ *
+ * That one has gone from an interface does not say that the host has it no
+ * more: another may have the same.  And where many go at once the kernel drops
+ * announcements.  So an address leaves the list when a whole dump has not told
+ * it, and is denied until then.
  */
 
 #include <sys/socket.h>
@@ -56,7 +61,7 @@ parse_address(const uint8_t *at, size_t len, struct ipc_addr *addr)
 struct telling {
 	host_addr_fn *fn;
 	void *arg;
-	int deleted; /* an RTM_DELADDR was among them */
+	int interrupted; /* a dump says that it is not whole */
 };
 
 static void
@@ -69,11 +74,10 @@ tell(const struct nlmsghdr *hdr, const uint8_t *at, size_t len, void *arg)
 		return;
 	memset(&change, 0, sizeof(change));
 	change.present = hdr->nlmsg_type == RTM_NEWADDR;
-	if (!parse_address(at, len, &change.addr))
-		return;
-	if (!change.present)
-		telling->deleted = 1;
-	telling->fn(&change, telling->arg);
+	if ((hdr->nlmsg_flags & NLM_F_DUMP_INTR) != 0)
+		telling->interrupted = 1;
+	if (parse_address(at, len, &change.addr))
+		telling->fn(&change, telling->arg);
 }
 
 enum rtnetlink_result
@@ -84,36 +88,73 @@ host_addrs_parse(const void *bytes, size_t len, host_addr_fn *fn, void *arg)
 	return (rtnetlink_parse(bytes, len, tell, &telling));
 }
 
-/* 1 if the list is another now. */
-static int
-list_change(struct host_addrs *addrs, const struct ipc_host_addr *change)
+/* Somebody who wants to hear of a change, after the list has it. */
+struct listener {
+	struct host_addrs *addrs;
+	host_addr_fn *fn;
+	void *arg;
+};
+
+/* A dump's answers are hundreds that the list had before, on some hosts. */
+static void
+list_take(const struct ipc_host_addr *change, void *arg)
 {
+	const struct listener *listener = arg;
+	struct host_addrs *addrs = listener->addrs;
 	uint32_t i;
 
-	if (addrs->n == HOST_ADDRS_FULL)
-		return (0);
-	for (i = 0; i < addrs->n; i++) {
-		if (!addr_equal(&addrs->list[i], &change->addr))
-			continue;
-		if (!change->present)
-			addrs->list[i] = addrs->list[--addrs->n];
-		return (!change->present);
+	if (!change->present) {
+		addrs->stale = 1;
+		return;
 	}
-	if (change->present)
-		addrs->list[addrs->n++] = change->addr;
-	return (change->present != 0);
+	for (i = 0; i < addrs->n; i++) {
+		if (addr_equal(&addrs->list[i], &change->addr))
+			break;
+	}
+	if (i == HOST_ADDRS_FULL)
+		return;
+	addrs->seen[i] = 1;
+	if (i < addrs->n)
+		return;
+	addrs->list[addrs->n++] = change->addr;
+	listener->fn(change, listener->arg);
+}
+
+/* The dump is whole: what it has not told has gone. */
+static void
+list_sweep(const struct listener *listener)
+{
+	struct ipc_host_addr change = { .present = 0 };
+	struct host_addrs *addrs = listener->addrs;
+	uint32_t i = 0;
+
+	if (addrs->n == HOST_ADDRS_FULL)
+		return;
+	while (i < addrs->n) {
+		if (addrs->seen[i]) {
+			i++;
+			continue;
+		}
+		change.addr = addrs->list[i];
+		addrs->n--;
+		addrs->list[i] = addrs->list[addrs->n];
+		addrs->seen[i] = addrs->seen[addrs->n];
+		listener->fn(&change, listener->arg);
+	}
 }
 
 static void
-list_apply(const struct ipc_host_addr *change, void *arg)
+ignore(const struct ipc_host_addr *change, void *arg)
 {
-	list_change(arg, change);
+	(void)change;
+	(void)arg;
 }
 
 static int
 snapshot(struct host_addrs *addrs)
 {
-	struct telling telling = { .fn = list_apply, .arg = addrs };
+	struct listener listener = { addrs, ignore, NULL };
+	struct telling telling = { .fn = list_take, .arg = &listener };
 
 	if (rtnetlink_snapshot(addrs->fd, RTM_GETADDR, AF_UNSPEC, tell,
 		&telling) == -1)
@@ -125,10 +166,39 @@ snapshot(struct host_addrs *addrs)
 	return (0);
 }
 
+/* While one is under way its end comes back to us. */
+static void
+dump_if_stale(struct host_addrs *addrs)
+{
+	if (!addrs->stale || addrs->dumping ||
+	    rtnetlink_ask_dump(addrs->fd, RTM_GETADDR, AF_UNSPEC) == -1)
+		return;
+	addrs->stale = 0;
+	addrs->dumping = 1;
+	addrs->interrupted = 0;
+	memset(addrs->seen, 0, sizeof(addrs->seen));
+}
+
+/*
+ * An error is one of the request's.  To ask again at once would turn in
+ * circles; the next address that goes will.
+ */
+static void
+dump_end(const struct listener *listener, enum rtnetlink_result result)
+{
+	struct host_addrs *addrs = listener->addrs;
+
+	addrs->dumping = 0;
+	if (addrs->interrupted)
+		addrs->stale = 1;
+	else if (result == RTNETLINK_DONE)
+		list_sweep(listener);
+}
+
 int
 host_addrs_open(struct host_addrs *addrs)
 {
-	addrs->n = 0;
+	memset(addrs, 0, sizeof(*addrs));
 	addrs->fd = rtnetlink_open(RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR);
 	if (addrs->fd == -1)
 		return (-1);
@@ -136,26 +206,8 @@ host_addrs_open(struct host_addrs *addrs)
 		host_addrs_close(addrs);
 		return (-1);
 	}
+	dump_if_stale(addrs);
 	return (0);
-}
-
-/*
- * Somebody who wants to hear of a change, after the list has it.  A dump's
- * answers are hundreds that the list had before, on some hosts.
- */
-struct listener {
-	struct host_addrs *addrs;
-	host_addr_fn *fn;
-	void *arg;
-};
-
-static void
-list_and_tell(const struct ipc_host_addr *change, void *arg)
-{
-	const struct listener *listener = arg;
-
-	if (list_change(listener->addrs, change))
-		listener->fn(change, listener->arg);
 }
 
 int
@@ -163,27 +215,28 @@ host_addrs_read(struct host_addrs *addrs, host_addr_fn *fn, void *arg)
 {
 	static _Alignas(8) uint8_t buf[RTNETLINK_BYTES];
 	struct listener listener = { addrs, fn, arg };
-	struct telling telling = { .fn = list_and_tell, .arg = &listener };
+	struct telling telling = { .fn = list_take, .arg = &listener };
+	enum rtnetlink_result result;
+	int dropped = 0;
 	ssize_t n;
 
-	for (;;) {
-		n = rtnetlink_receive(addrs->fd, buf, sizeof(buf));
-		if (n == -1 && errno == EAGAIN) {
-			/* Another interface may have the same address. */
-			if (telling.deleted)
-				rtnetlink_ask_dump(addrs->fd, RTM_GETADDR,
-				    AF_UNSPEC);
-			return (0);
+	while ((n = rtnetlink_receive(addrs->fd, buf, sizeof(buf))) > 0 ||
+	    (n == -1 && errno == ENOBUFS)) {
+		if (n == -1) {
+			addrs->stale = addrs->interrupted = dropped = 1;
+			continue;
 		}
-		if (n == -1 && errno == ENOBUFS) {
-			rtnetlink_ask_dump(addrs->fd, RTM_GETADDR, AF_UNSPEC);
-			errno = ENOBUFS;
-			return (-1);
-		}
-		if (n <= 0)
-			return (0);
-		rtnetlink_parse(buf, (size_t)n, tell, &telling);
+		telling.interrupted = 0;
+		result = rtnetlink_parse(buf, (size_t)n, tell, &telling);
+		addrs->interrupted |= telling.interrupted;
+		if (result != RTNETLINK_MORE && addrs->dumping)
+			dump_end(&listener, result);
 	}
+	dump_if_stale(addrs);
+	if (!dropped)
+		return (0);
+	errno = ENOBUFS;
+	return (-1);
 }
 
 void

@@ -26,6 +26,10 @@ struct host_addrs {
 	int fd; /* NETLINK_ROUTE, subscribed, non-blocking */
 	uint32_t n;
 	struct ipc_addr list[HOST_ADDRS_FULL];
+	uint8_t seen[HOST_ADDRS_FULL]; /* told since the dump was asked for */
+	int stale;		       /* some may have gone: a dump is due */
+	int dumping;		       /* one is under way */
+	int interrupted; /* ... and says less than the whole truth */
 };
 
 typedef void host_addr_fn(const struct ipc_host_addr *change, void *arg);
@@ -43,7 +47,8 @@ int host_addrs_open(struct host_addrs *addrs);
 /*
  * Takes what has arrived since, into the list and, if that changed, to fn.  0;
  * or -1 with errno ENOBUFS when the kernel had to drop announcements: a new
- * dump has been asked for, and its answers come here.
+ * dump has been asked for, and its answers come here.  That an address has
+ * gone is told after such a dump in any case.
  */
 int host_addrs_read(struct host_addrs *addrs, host_addr_fn *fn, void *arg);
 

@@ -182,8 +182,9 @@ def _():
         guest.denied(later)
         guest.denied(many[0].split("/")[0])
         tap.equal(guest.car.log.find("lost relayproc"), [], "lost")
-        WORLD.host.ip("addr del %s/32 dev h0" % later)
-    WORLD.host.ip("link del many")
+        WORLD.host.ip("addr del %s/32 dev h0" % later, "link del many")
+        # More than the kernel has room to announce.
+        guest.car.log.wait("host address 203.* gone", count=MANY)
 
 
 @tap.case("frames to addresses that no guest's kernel would send to are "

@@ -259,9 +259,17 @@ count(const struct ipc_host_addr *change, void *arg)
 	ntold++;
 }
 
+static void
+deliver(struct host_addrs *addrs, int sock)
+{
+	assert_int_equal(send(sock, dgram, dgram_len, 0), (ssize_t)dgram_len);
+	assert_int_equal(host_addrs_read(addrs, count, NULL), 0);
+}
+
 /* The kernel says that 10.0.0.0 + n is there, or gone. */
 static void
-announce(struct host_addrs *addrs, int sock, uint16_t type, uint32_t n)
+announce_flagged(struct host_addrs *addrs, int sock, uint16_t type,
+    uint16_t flags, uint32_t n)
 {
 	const uint32_t ip = htonl(0x0a000000 + n);
 	const struct rtattr rta = { sizeof(rta) + sizeof(ip), IFA_LOCAL };
@@ -272,63 +280,111 @@ announce(struct host_addrs *addrs, int sock, uint16_t type, uint32_t n)
 	put(&rta, sizeof(rta));
 	put(&ip, sizeof(ip));
 	end_message(start);
-	assert_int_equal(send(sock, dgram, dgram_len, 0), (ssize_t)dgram_len);
-	assert_int_equal(host_addrs_read(addrs, count, NULL), 0);
+	memcpy(dgram + start + offsetof(struct nlmsghdr, nlmsg_flags), &flags,
+	    sizeof(flags));
+	deliver(addrs, sock);
+}
+
+static void
+announce(struct host_addrs *addrs, int sock, uint16_t type, uint32_t n)
+{
+	announce_flagged(addrs, sock, type, 0, n);
+}
+
+/* The kernel was asked for a dump, all of which has been told. */
+static void
+end_dump(struct host_addrs *addrs, int sock)
+{
+	const struct nlmsghdr done = { .nlmsg_len = sizeof(done),
+		.nlmsg_type = NLMSG_DONE };
+	char request[128];
+
+	assert_true(recv(sock, request, sizeof(request), 0) > 0);
+	dgram_len = 0;
+	put(&done, sizeof(done));
+	deliver(addrs, sock);
+}
+
+/* Returns the kernel's end of what addrs reads. */
+static int
+begin_following(struct host_addrs *addrs)
+{
+	int fds[2];
+
+	assert_return_code(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0,
+			       fds),
+	    errno);
+	memset(addrs, 0, sizeof(*addrs));
+	addrs->fd = fds[0];
+	ntold = 0;
+	return (fds[1]);
+}
+
+static void
+what_the_list_has_already_is_not_told_again(void **state)
+{
+	static struct host_addrs addrs;
+	int sock = begin_following(&addrs);
+	uint32_t i;
+
+	(void)state;
+	for (i = 0; i < 6; i++)
+		announce(&addrs, sock, RTM_NEWADDR, i % 3);
+	assert_int_equal(ntold, 3);
+	assert_int_equal(addrs.n, 3);
+	host_addrs_close(&addrs);
+	close(sock);
+}
+
+static void
+an_address_has_gone_when_a_whole_dump_has_not_told_it(void **state)
+{
+	static struct host_addrs addrs;
+	int sock = begin_following(&addrs);
+	uint32_t i;
+
+	(void)state;
+	for (i = 0; i < 3; i++)
+		announce(&addrs, sock, RTM_NEWADDR, i);
+	announce(&addrs, sock, RTM_DELADDR, 0);
+	announce(&addrs, sock, RTM_NEWADDR, 0); /* another interface's */
+	announce(&addrs, sock, RTM_NEWADDR, 2);
+	assert_int_equal(ntold, 3);
+	end_dump(&addrs, sock);
+	assert_int_equal(ntold, 4);
+	assert_int_equal(addrs.n, 2);
+	announce(&addrs, sock, RTM_DELADDR, 2);
+	announce_flagged(&addrs, sock, RTM_NEWADDR, NLM_F_DUMP_INTR, 2);
+	end_dump(&addrs, sock);
+	assert_int_equal(addrs.n, 2);
+	announce(&addrs, sock, RTM_NEWADDR, 0);
+	end_dump(&addrs, sock);
+	assert_int_equal(addrs.n, 1);
+	assert_int_equal(addr_to_ip4(&addrs.list[0]), 0x0a000000);
+	host_addrs_close(&addrs);
+	close(sock);
 }
 
 _Static_assert(HOST_ADDRS_FULL > POLICY_HOST_ADDRS_MAX,
     "a list that is full is too much for the policy, which denies all");
 
-/* After each removal the kernel is asked for all of them. */
-static void
-what_the_list_has_already_is_not_told_again(void **state)
-{
-	static struct host_addrs addrs;
-	uint32_t i;
-	int fds[2];
-
-	(void)state;
-	assert_return_code(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0,
-			       fds),
-	    errno);
-	addrs.fd = fds[0];
-	ntold = 0;
-	for (i = 0; i < 6; i++)
-		announce(&addrs, fds[1], RTM_NEWADDR, i % 3);
-	assert_int_equal(ntold, 3);
-	announce(&addrs, fds[1], RTM_DELADDR, 1);
-	assert_int_equal(ntold, 4);
-	for (i = 0; i < 3; i++)
-		announce(&addrs, fds[1], RTM_NEWADDR, i);
-	assert_int_equal(ntold, 5);
-	host_addrs_close(&addrs);
-	close(fds[1]);
-}
-
 static void
 a_list_that_was_full_stays_more_than_the_policy_takes(void **state)
 {
 	static struct host_addrs addrs;
+	int sock = begin_following(&addrs);
 	uint32_t i;
-	int fds[2];
 
 	(void)state;
-	assert_return_code(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0,
-			       fds),
-	    errno);
-	addrs.fd = fds[0];
-	for (i = 0; i < 3; i++)
-		announce(&addrs, fds[1], RTM_NEWADDR, i);
-	announce(&addrs, fds[1], RTM_DELADDR, 1);
-	assert_int_equal(addrs.n, 2);
 	for (i = 0; i < HOST_ADDRS_FULL + 10; i++)
-		announce(&addrs, fds[1], RTM_NEWADDR, i);
+		announce(&addrs, sock, RTM_NEWADDR, i);
 	assert_int_equal(addrs.n, HOST_ADDRS_FULL);
 	for (i = 0; i < HOST_ADDRS_FULL; i++)
-		announce(&addrs, fds[1], RTM_DELADDR, i);
+		announce(&addrs, sock, RTM_DELADDR, i);
+	end_dump(&addrs, sock);
 	assert_int_equal(addrs.n, HOST_ADDRS_FULL);
 	host_addrs_close(&addrs);
-	close(fds[1]);
+	close(sock);
 }
 
 static void
@@ -366,6 +422,8 @@ main(void)
 		    every_prefix_is_parsed_without_reading_beyond_it),
 		cmocka_unit_test(lengths_that_lie_end_the_datagram),
 		cmocka_unit_test(what_the_list_has_already_is_not_told_again),
+		cmocka_unit_test(
+		    an_address_has_gone_when_a_whole_dump_has_not_told_it),
 		cmocka_unit_test(
 		    a_list_that_was_full_stays_more_than_the_policy_takes),
 		cmocka_unit_test(the_snapshot_of_this_host_has_loopback),
