@@ -16,6 +16,9 @@
 
 #include "parent/host_addrs.h"
 
+/* A link of two addresses has no third (RFC 6164). */
+#define ANYCAST_PREFIX_END 127
+
 /* The address of one message; family 0 until there is one. */
 struct found {
 	size_t want; /* bytes of the family's addresses */
@@ -40,7 +43,8 @@ take_attr(unsigned int type, const uint8_t *at, size_t len, void *arg)
 }
 
 static int
-parse_address(const uint8_t *at, size_t len, struct ipc_addr *addr)
+parse_address(const uint8_t *at, size_t len, struct ipc_addr *addr,
+    unsigned int *prefix_len)
 {
 	struct found found;
 	struct ifaddrmsg ifa;
@@ -55,7 +59,28 @@ parse_address(const uint8_t *at, size_t len, struct ipc_addr *addr)
 	found.addr.family = ifa.ifa_family == AF_INET ? 4 : 6;
 	rtnetlink_attrs(at, len, sizeof(ifa), take_attr, &found);
 	*addr = found.addr;
+	*prefix_len = ifa.ifa_prefixlen;
 	return (found.any);
+}
+
+/*
+ * The anycast address of a link's routers (RFC 4291 2.6.1), of whom this host
+ * is one if it forwards: its UDP services hear what is sent there.  1, or 0 on
+ * a link without one.
+ */
+static int
+anycast_of(const struct ipc_addr *addr, unsigned int prefix_len,
+    struct ipc_addr *anycast)
+{
+	unsigned int bit;
+
+	if (addr->family != 6 || prefix_len == 0 ||
+	    prefix_len >= ANYCAST_PREFIX_END)
+		return (0);
+	*anycast = *addr;
+	for (bit = prefix_len; bit < 128; bit++)
+		anycast->bytes[bit / 8] &= (uint8_t) ~(0x80u >> (bit % 8));
+	return (1);
 }
 
 struct telling {
@@ -69,6 +94,7 @@ tell(const struct nlmsghdr *hdr, const uint8_t *at, size_t len, void *arg)
 {
 	struct telling *telling = arg;
 	struct ipc_host_addr change;
+	unsigned int prefix_len;
 
 	if (hdr->nlmsg_type != RTM_NEWADDR && hdr->nlmsg_type != RTM_DELADDR)
 		return;
@@ -76,7 +102,10 @@ tell(const struct nlmsghdr *hdr, const uint8_t *at, size_t len, void *arg)
 	change.present = hdr->nlmsg_type == RTM_NEWADDR;
 	if ((hdr->nlmsg_flags & NLM_F_DUMP_INTR) != 0)
 		telling->interrupted = 1;
-	if (parse_address(at, len, &change.addr))
+	if (!parse_address(at, len, &change.addr, &prefix_len))
+		return;
+	telling->fn(&change, telling->arg);
+	if (anycast_of(&change.addr, prefix_len, &change.addr))
 		telling->fn(&change, telling->arg);
 }
 

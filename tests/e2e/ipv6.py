@@ -24,6 +24,7 @@ REJECTED = [errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.EACCES]
 MTU = 1480
 ANSWER_LIMIT_S = 0.1
 SLAAC = rig.PREFIX6 + "53:4dff:fe00:2"
+ANYCAST = "2001:db8:1::"  # of the routers of the host's link
 
 WORLD = rig.World(ip6=True)
 WORLD.host.sysctl("ipv4/ping_group_range", "0 2147483647")
@@ -495,6 +496,21 @@ def _():
                               "the host's own": rig.HOST6}.items():
             tap.note("%s: %s" % (name, address))
             denied(address)
+
+
+@tap.case("a host that forwards is not reached by its link's anycast address")
+def _():
+    HOST.sysctl("ipv6/conf/all/forwarding", 1)
+    with Guest(), HOST.udp("::", timeout_s=0.3) as service:
+        port = rig.port_of(service)
+        with datagrams.connected(GUEST, ANYCAST, port, errors=True) as sock:
+            sock.send(b"x")
+            tap.equal(datagrams.error_of(sock)[0], errno.EACCES, "errno")
+        tap.raises([None], service.recv, 100)
+        with HOST.udp("::") as sock:
+            sock.sendto(b"x", (ANYCAST, port))
+        tap.equal(service.recv(100), b"x", "what the host sends itself")
+    HOST.sysctl("ipv6/conf/all/forwarding", 0)
 
 
 @tap.case("forms that only a hostile guest sends are denied as well")

@@ -146,6 +146,37 @@ an_ipv6_address_has_no_local_attribute(void **state)
 }
 
 static void
+an_ipv6_link_of_the_hosts_has_its_routers_anycast_address(void **state)
+{
+	static const uint8_t addr[16] = { 0xfd, [6] = 0xff, [7] = 0xff, 0xab };
+	static const struct {
+		uint8_t prefix_len, last; /* byte of the prefix that stays */
+	} rows[] = { { 0, 0 }, { 127, 0 }, { 128, 0 }, { 64, 0xff },
+		{ 63, 0xfe }, { 60, 0xf0 } };
+	size_t i, start;
+	uint8_t *prefix_len;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		reset(state);
+		start = begin_message(RTM_NEWADDR, AF_INET6);
+		prefix_len = dgram + sizeof(struct nlmsghdr) +
+		    offsetof(struct ifaddrmsg, ifa_prefixlen);
+		*prefix_len = rows[i].prefix_len;
+		put_attribute(IFA_ADDRESS, addr, 16);
+		end_message(start);
+		parse();
+		assert_memory_equal(seen[0].addr.bytes, addr, 16);
+		assert_int_equal(nseen, rows[i].last != 0 ? 2 : 1);
+		if (nseen == 1)
+			continue;
+		assert_int_equal(seen[1].present, 1);
+		assert_memory_equal(seen[1].addr.bytes, addr, 7);
+		assert_int_equal(seen[1].addr.bytes[7], rows[i].last);
+		assert_int_equal(seen[1].addr.bytes[8], 0);
+	}
+}
+
+static void
 an_attribute_of_the_wrong_size_is_passed_over(void **state)
 {
 	size_t start;
@@ -414,6 +445,8 @@ main(void)
 		cmocka_unit_test(
 		    on_a_point_to_point_link_the_local_address_counts),
 		cmocka_unit_test(an_ipv6_address_has_no_local_attribute),
+		cmocka_unit_test(
+		    an_ipv6_link_of_the_hosts_has_its_routers_anycast_address),
 		cmocka_unit_test(an_attribute_of_the_wrong_size_is_passed_over),
 		cmocka_unit_test(other_messages_and_families_are_passed_over),
 		cmocka_unit_test(the_end_of_a_dump_is_told),
