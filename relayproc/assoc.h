@@ -51,6 +51,7 @@ struct assoc_client {
 	struct ipc_addr addr;
 	uint16_t port;
 	struct ipc_addr local; /* to which address of the host's it sends */
+	uint32_t link;	       /* ... and by which link, as in struct dgram */
 	uint16_t sent_len;     /* the last answer's payload, bytes */
 	uint64_t used_ms;
 };

@@ -167,9 +167,14 @@ to_sockaddr(const struct dgram_sock *sock, const struct dgram_to *to,
     struct sockaddr_storage *ss)
 {
 	struct ipc_addr mapped = { .family = 6 };
+	socklen_t len;
 
-	if (sock->family == AF_INET || to->addr.family == 6)
-		return (addr_to_sockaddr(&to->addr, to->port, ss));
+	if (sock->family == AF_INET || to->addr.family == 6) {
+		len = addr_to_sockaddr(&to->addr, to->port, ss);
+		if (to->addr.family == 6)
+			((struct sockaddr_in6 *)ss)->sin6_scope_id = to->link;
+		return (len);
+	}
 	mapped.bytes[10] = mapped.bytes[11] = 0xff;
 	memcpy(mapped.bytes + 12, to->addr.bytes, 4);
 	return (addr_to_sockaddr(&mapped, to->port, ss));
@@ -394,16 +399,17 @@ cmsg_read(const struct cmsghdr *cmsg, struct dgram *dgram)
 }
 
 static void
-name_read(const struct sockaddr_storage *ss, struct ipc_addr *addr,
-    uint16_t *port)
+name_read(const struct sockaddr_storage *ss, struct dgram *dgram)
 {
 	struct addr_forms forms;
 
-	*port = 0;
-	if (addr_from_sockaddr((const struct sockaddr *)ss, addr, port) == -1)
+	if (addr_from_sockaddr((const struct sockaddr *)ss, &dgram->peer,
+		&dgram->peer_port) == -1)
 		return;
-	addr_canonicalise(addr, &forms);
-	*addr = forms.dial;
+	addr_canonicalise(&dgram->peer, &forms);
+	dgram->peer = forms.dial;
+	if (ss->ss_family == AF_INET6)
+		dgram->link = ((const struct sockaddr_in6 *)ss)->sin6_scope_id;
 }
 
 void
@@ -415,7 +421,7 @@ dgram_get(const struct dgram_batch *batch, unsigned int i, struct dgram *dgram)
 	memset(dgram, 0, sizeof(*dgram));
 	dgram->len = batch->msgs[i].msg_len;
 	dgram->data = batch->data[i];
-	name_read(&batch->names[i], &dgram->peer, &dgram->peer_port);
+	name_read(&batch->names[i], dgram);
 	for (cmsg = CMSG_FIRSTHDR(&hdr); cmsg != NULL;
 	     cmsg = CMSG_NXTHDR(&hdr, cmsg))
 		cmsg_read(cmsg, dgram);

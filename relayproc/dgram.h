@@ -48,6 +48,7 @@ struct dgram_to {
 	struct ipc_addr addr;
 	uint16_t port;
 	struct ipc_addr local; /* send from here; family 0: as routed */
+	uint32_t link;	       /* as in struct dgram */
 };
 
 /*
@@ -67,6 +68,7 @@ struct dgram {
 	uint16_t peer_port;
 	uint16_t segment_len;  /* 0: one datagram */
 	struct ipc_addr local; /* family 0 unless any_local */
+	uint32_t link; /* of a link-local peer: the host's interface; or 0 */
 	size_t len;
 	const uint8_t *data;
 };

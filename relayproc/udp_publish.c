@@ -106,6 +106,7 @@ label_fill(struct relayproc *rp, struct udp_listener *listener, unsigned int i,
 		return;
 	}
 	client->local = dgram.local;
+	client->link = dgram.link;
 	label->slot = client->slot;
 	label->generation = client->generation;
 	label->data.peer = client->addr;
@@ -190,6 +191,7 @@ udp_publish_answer(struct relayproc *rp, const struct ipc_msg *msg,
 	to.addr = client->addr;
 	to.port = client->port;
 	to.local = client->local;
+	to.link = client->link;
 	result = dgram_send(&listener->source.sock, &to, msg->tail,
 	    msg->tail_len, data->segment_len, data->flags & ASSOC_DF, &sent);
 	/* It may have met the error of an earlier datagram. */

@@ -3,6 +3,7 @@
 
 import errno
 import os
+import socket
 import sys
 import time
 
@@ -16,7 +17,8 @@ import traffic  # noqa: E402
 import world as rig  # noqa: E402
 
 sidecar.need()
-LOCAL, OUTSIDE, OUTSIDE6, CLOSED, INSIDE = 5000, 5001, 5002, 5003, 53
+LOCAL, OUTSIDE, OUTSIDE6, CLOSED, ANYWHERE6 = 5000, 5001, 5002, 5003, 5004
+INSIDE = 53
 CLIENTS = 200
 CONNECTIONS = 1000
 WORLD = rig.World(ip6=True)
@@ -25,6 +27,7 @@ PUBLISHED = ("-p", "%d:%d/udp" % (LOCAL, INSIDE),
              "-p", "%s:%d:%d/udp" % (rig.HOST, OUTSIDE, INSIDE),
              "-p", "[%s]:%d:%d/udp" % (rig.HOST6, OUTSIDE6, INSIDE),
              "-p", "%d:9/udp" % CLOSED,
+             "-p", "[::]:%d:%d/udp" % (ANYWHERE6, INSIDE),
              "-p", "6000-6009:6100-6109/udp",
              "-p", "7000-7009:7100-7109/tcp")
 CAR = sidecar.Sidecar(WORLD, "--connect-rate", "10000", "--max-flows", "1100",
@@ -67,6 +70,24 @@ def _():
         with client(namespace, address, port) as sock:
             for size in (1, 512, 1472, 1473, 9000, 65507):
                 round_trip(sock, os.urandom(size))
+
+
+def link_local(namespace, device):
+    line = namespace.run(["ip", "-6", "-o", "address", "show", "dev", device,
+                          "scope", "link"]).stdout
+    return line.split()[3].split("/")[0]
+
+
+@tap.case("a client whose address is of its link alone gets its answer")
+def _():
+    with SERVER:
+        link = socket.if_nametoindex("s0")
+    for address in (link_local(HOST, "h0"), rig.HOST6):
+        with SERVER.socket(socket.SOCK_DGRAM, socket.AF_INET6) as sock:
+            sock.settimeout(5 * tap.scale())
+            sock.bind((link_local(SERVER, "s0"), 0, 0, link))
+            sock.sendto(b"ping", (address, ANYWHERE6, 0, link))
+            tap.equal(sock.recvfrom(100)[0], b"ping", "by " + address)
 
 
 @tap.case("the guest sees the gateway, a port for each client")
