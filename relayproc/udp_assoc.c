@@ -29,7 +29,9 @@
 
 /*
  * A send meets what earlier datagrams caused: an ICMP error that waits, a
- * port that is taken.  So often it is tried.
+ * port that is taken.  So often it is tried; twice where the queue explains
+ * nothing, for one that a flood has filled leaves the error without a reason,
+ * and it need not be this peer's.
  */
 #define SEND_TRIES 3
 
@@ -359,6 +361,7 @@ datagrams_send(struct relayproc *rp, struct assoc *assoc,
 	};
 	struct dgram_sock *sock = &assoc->source.sock;
 	int error = 0, is_local = 0, tries;
+	unsigned int taken;
 	size_t sent = 0;
 
 	for (tries = 0; tries < SEND_TRIES; tries++) {
@@ -368,9 +371,11 @@ datagrams_send(struct relayproc *rp, struct assoc *assoc,
 			break;
 		if (error == EAGAIN && !assoc->has_sent)
 			dgram_want_port(sock, 0);
-		else if (errors_take(rp, assoc, peer, &is_local, now_ms) == 0 ||
-		    is_local)
-			break;
+		else {
+			taken = errors_take(rp, assoc, peer, &is_local, now_ms);
+			if (is_local || (taken == 0 && tries > 0))
+				break;
+		}
 		assoc->has_sent = 1;
 	}
 	assoc->has_sent = 1;

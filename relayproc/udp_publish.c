@@ -194,13 +194,14 @@ udp_publish_answer(struct relayproc *rp, const struct ipc_msg *msg,
 	to.link = client->link;
 	result = dgram_send(&listener->source.sock, &to, msg->tail,
 	    msg->tail_len, data->segment_len, data->flags & ASSOC_DF, &sent);
-	/* It may have met the error of an earlier datagram. */
-	if (result != 0 &&
-	    errors_take(rp, listener, client, &is_local, now_ms) > 0 &&
-	    !is_local)
-		result = dgram_send(&listener->source.sock, &to, msg->tail,
-		    msg->tail_len, data->segment_len, data->flags & ASSOC_DF,
-		    &sent);
+	/* It may have met an earlier datagram's error, in the queue or not. */
+	if (result != 0) {
+		errors_take(rp, listener, client, &is_local, now_ms);
+		if (!is_local)
+			result = dgram_send(&listener->source.sock, &to,
+			    msg->tail, msg->tail_len, data->segment_len,
+			    data->flags & ASSOC_DF, &sent);
+	}
 	if (result == 0)
 		rp->counters.dgrams_out += data->segment_len == 0 ?
 		    1 :

@@ -4,7 +4,9 @@
 import errno
 import os
 import select
+import signal
 import socket
+import struct
 import sys
 import time
 
@@ -191,6 +193,37 @@ def _():
             tap.note("%s: %r" % (address, got))
             tap.equal((got[0], got[4]), (want, router), "error")
             tap.equal(got[1:3], kinds, "type and code")
+
+
+def unreachable_says(mapped, port):
+    """ICMP of the server's: the host cannot get there from mapped."""
+    about = frames.ipv4(frames.udp(b"x", mapped[1], port, *mapped[:1],
+                                   rig.SERVER), frames.UDP, mapped[0])
+    message = struct.pack("!BBHI", 3, 1, 0, 0) + about
+    value = struct.pack("!H", frames.checksum(message))
+    with SERVER.socket(socket.SOCK_RAW, proto=socket.IPPROTO_ICMP) as raw:
+        raw.sendto(message[:2] + value + message[4:], (mapped[0], 0))
+
+
+@tap.case("an error about one peer spoils nothing for another, even where a "
+          "flood has left no room for its reason")
+def _():
+    relayproc = CAR.children()["relayproc"]
+    with SERVER.udp(rig.SERVER) as hostile, \
+            SERVER.udp(rig.SERVER2) as other, GUEST.udp() as sock:
+        sock.setsockopt(socket.IPPROTO_IP, datagrams.IP_RECVERR, 1)
+        sock.sendto(b"x", (rig.SERVER, rig.port_of(hostile)))
+        mapped = hostile.recvfrom(100)[1]
+        os.kill(relayproc, signal.SIGSTOP)
+        try:
+            sock.sendto(b"wanted", (rig.SERVER2, rig.port_of(other)))
+            time.sleep(0.1 * tap.scale())  # netproc has passed it on
+            for _ in range(3000):
+                hostile.sendto(bytes(1400), mapped)
+            unreachable_says(mapped, rig.port_of(hostile))
+        finally:
+            os.kill(relayproc, signal.SIGCONT)
+        tap.equal(other.recv(100), b"wanted", "what came")
 
 
 @tap.case("a host that does not exist is told to the guest")
