@@ -232,15 +232,19 @@ void
 assoc_record_error(struct relayproc *rp, uint32_t slot, uint32_t generation,
     const struct ipc_assoc_error *error, uint64_t now_ms)
 {
+	struct ipc_assoc_error msg = *error;
 	uint64_t suppressed;
 
+	/* What this host says itself the gateway says: no address of its leaks. */
+	if (policy_is_host_addr(&rp->policy, &msg.router))
+		memset(&msg.router, 0, sizeof(msg.router));
 	rp->assoc_error_limit.lines_per_s = ERRORS_PER_S;
 	if (rp->peer_lost)
 		return;
 	if (!log_limit_ok(&rp->assoc_error_limit, now_ms, &suppressed) ||
 	    rp->dgram.count >= ERRORS_WAITING_MAX ||
-	    channel_send(&rp->dgram, IPC_ASSOC_ERROR, slot, generation, error,
-		sizeof(*error)) == -1) {
+	    channel_send(&rp->dgram, IPC_ASSOC_ERROR, slot, generation, &msg,
+		sizeof(msg)) == -1) {
 		rp->counters.errors_lost++;
 		return;
 	}

@@ -98,6 +98,12 @@ policy_host_addr(struct policy *policy, const struct ipc_addr *addr,
 	return (0);
 }
 
+int
+policy_is_host_addr(const struct policy *policy, const struct ipc_addr *addr)
+{
+	return (host_addr_find(policy, addr) < policy->nhost_addrs);
+}
+
 static void
 answer_set(struct policy_answer *answer, enum policy_kind kind,
     const struct addr_class_row *row)

@@ -87,6 +87,10 @@ int policy_add_service(struct policy *policy,
 int policy_host_addr(struct policy *policy, const struct ipc_addr *addr,
     int present);
 
+/* 1 if addr, as it is, is known as one of the host's. */
+int policy_is_host_addr(const struct policy *policy,
+    const struct ipc_addr *addr);
+
 /*
  * Judges one connection of the guest, or its datagrams to one peer.  proto is
  * IPPROTO_*, port in host byte order.  Fills answer wholly; it holds while

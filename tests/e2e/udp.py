@@ -226,13 +226,15 @@ def _():
         tap.equal(other.recv(100), b"wanted", "what came")
 
 
-@tap.case("a host that does not exist is told to the guest")
+@tap.case("a neighbour that does not exist is told to the guest, and not by "
+          "which address the host is its neighbour")
 def _():
-    for address in (rig.NOBODY, rig.NOBODY6):
+    for address, gateway in ((rig.NOBODY, rig.GATEWAY),
+                             (rig.NOBODY6, rig.GATEWAY6)):
         with datagrams.connected(GUEST, address, 9, errors=True) as sock:
             sock.send(b"x")
-            tap.equal(datagrams.error_of(sock, 10)[0], errno.EHOSTUNREACH,
-                      "error")
+            got = datagrams.error_of(sock, 10)
+            tap.equal((got[0], got[4]), (errno.EHOSTUNREACH, gateway), "error")
 
 
 def narrows(address, port, size):
