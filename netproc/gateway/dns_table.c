@@ -83,6 +83,15 @@ dns_table_remove(struct dns_table *table, struct dns_slot *slot)
 	table->nused--;
 }
 
+void
+dns_table_forget(struct dns_table *table)
+{
+	uint32_t i;
+
+	for (i = 0; table->nused > 0 && i < table->nslots; i++)
+		dns_table_remove(table, &table->slots[i]);
+}
+
 struct dns_slot *
 dns_table_expired(struct dns_table *table, uint64_t now_ms)
 {

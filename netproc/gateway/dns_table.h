@@ -62,6 +62,9 @@ struct dns_slot *dns_table_find(struct dns_table *table, uint32_t number,
 /* Ends the slot's use; its generation moves on. */
 void dns_table_remove(struct dns_table *table, struct dns_slot *slot);
 
+/* The guest has gone: ends the use of every slot. */
+void dns_table_forget(struct dns_table *table);
+
 /*
  * A slot whose deadline has come, borrowed, or NULL; the caller answers it,
  * removes it and asks again.

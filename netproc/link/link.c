@@ -177,6 +177,7 @@ link_detach(struct netproc *np, enum frame_gone_reason reason, uint32_t detail)
 	np->frame_fd = -1;
 	end_forget_all(np);
 	datagram_forget_all(np);
+	dns_table_forget(&np->dns);
 	fragment_forget(&np->fragments);
 	frame_reader_reset(&np->reader);
 	frame_writer_reset(&np->writer);

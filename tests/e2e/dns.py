@@ -10,6 +10,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
 
+import frames  # noqa: E402
 import sidecar  # noqa: E402
 import tap  # noqa: E402
 import world as rig  # noqa: E402
@@ -19,6 +20,7 @@ A, TXT, HTTPS = 1, 16, 65
 FORMERR, SERVFAIL, NOTIMP = 1, 2, 4
 UPSTREAM_LIMIT_S = 2
 DNSSEC_OK = 0x8000
+IN_FLIGHT_MAX = 256
 
 
 def opt(size, flags=0):
@@ -219,6 +221,33 @@ def _():
     tap.ok(took < UPSTREAM_LIMIT_S + 1, "took %.2f s" % took)
     vmm.kill()
     car.terminate()
+
+
+@tap.case("the next VM hears no answer to one before it, and finds room")
+def _():
+    car = sidecar.Sidecar(WORLD, "--dns", FIRST.address)
+    query = question("next.example.org")
+    FIRST.mute = True
+    wire = frames.Wire(car.path)
+    for port in range(1000, 1000 + IN_FLIGHT_MAX):
+        wire.send(frames.datagram(query, port, 53, dst=rig.GATEWAY))
+    wire.alive()
+    wire.close()
+    car.log.wait("vmm gone")
+    FIRST.mute = False
+    wire = frames.Wire(car.path)
+    try:
+        wire.alive()
+        wire.send(frames.datagram(query, 999, 53, dst=rig.GATEWAY))
+        packet = wire.expect(lambda p: p.proto == frames.UDP, 1)
+        tap.equal(packet and (packet.dport, packet.data),
+                  (999, FIRST.usual(query)[0]), "answer")
+        late = wire.expect(lambda p: p.proto == frames.UDP,
+                           UPSTREAM_LIMIT_S + 0.5)
+        tap.equal(late and late.dport, None, "whose answer comes as well")
+    finally:
+        wire.close()
+        car.terminate()
 
 
 tap.run(sidecar.tell(CAR))

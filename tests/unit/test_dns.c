@@ -425,6 +425,28 @@ a_full_table_takes_no_more_until_one_leaves(void **state)
 }
 
 static void
+a_table_that_forgets_is_free_and_knows_no_answer(void **state)
+{
+	struct dns_table table;
+	struct dns_slot *slot;
+	uint32_t i, generation;
+
+	(void)state;
+	assert_int_equal(dns_table_init(&table, 4), 0);
+	slot = add(&table, 1);
+	generation = slot->generation;
+	for (i = 1; i < 4; i++)
+		assert_non_null(add(&table, 1));
+	dns_table_forget(&table);
+	assert_null(dns_table_find(&table, 0, generation));
+	assert_null(dns_table_expired(&table, UINT64_MAX));
+	for (i = 0; i < 4; i++)
+		assert_non_null(add(&table, 1));
+	assert_int_not_equal(slot->generation, generation);
+	dns_table_free(&table);
+}
+
+static void
 a_generation_that_wraps_skips_zero(void **state)
 {
 	struct dns_table table;
@@ -504,6 +526,8 @@ main(void)
 		    a_table_without_slots_or_with_too_many_is_refused),
 		cmocka_unit_test(a_query_is_found_by_number_and_generation),
 		cmocka_unit_test(a_full_table_takes_no_more_until_one_leaves),
+		cmocka_unit_test(
+		    a_table_that_forgets_is_free_and_knows_no_answer),
 		cmocka_unit_test(a_generation_that_wraps_skips_zero),
 		cmocka_unit_test(
 		    a_query_expires_at_its_deadline_and_not_before),
