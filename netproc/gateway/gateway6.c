@@ -24,7 +24,7 @@
 #define RA_LIFETIME_S 1800
 #define RA_VALID_S    86400
 
-/* RFC 4861 6.2.6: no faster, however many ask. */
+/* RFC 4861 6.2.6: no faster, however many ask; who asks sooner waits. */
 #define RA_SOLICITED_MS 100
 
 #define ND_ROUTER_SOLICIT   133
@@ -108,16 +108,34 @@ gateway_announce6(struct netproc *np)
 		event_add(np->ev_ra, &interval);
 }
 
+/*
+ * Who asks just after an advertisement may not have heard that one: its card
+ * was not up yet.
+ */
+static void
+answer_solicit(struct netproc *np)
+{
+	const uint64_t since_ms = np->now_ms - np->ra_ms;
+	struct timeval wait = { .tv_sec = 0 };
+
+	if (!np->ip6_on)
+		return;
+	if (since_ms < RA_SOLICITED_MS) {
+		wait.tv_usec = (suseconds_t)(RA_SOLICITED_MS - since_ms) * 1000;
+		event_add(np->ev_ra, &wait);
+		return;
+	}
+	np->ip6_offered = 1;
+	send_ra(np, NULL, NULL);
+}
+
 void
 gateway_nd(struct netproc *np, const struct shield_frame *sf)
 {
 	size_t len;
 
 	if (sf->icmp_type == ND_ROUTER_SOLICIT) {
-		if (!np->ip6_on || np->now_ms - np->ra_ms < RA_SOLICITED_MS)
-			return;
-		np->ip6_offered = 1;
-		send_ra(np, NULL, NULL);
+		answer_solicit(np);
 		return;
 	}
 	if (sf->icmp_type != ND_NEIGHBOR_SOLICIT || !sf->nd_for_gateway)
