@@ -65,6 +65,20 @@ end_flow(struct flow *flow, enum flow_close_reason reason)
 		flow_release(&np->flows, flow);
 }
 
+/*
+ * lwIP's RST stands behind all that was sent, and a guest takes one only where
+ * it stands itself (RFC 5961 3.2).  One that had no room for the last of that
+ * takes another, behind what it has acknowledged.
+ */
+static void
+reset_guest(struct tcp_pcb *pcb)
+{
+	if (pcb->state >= ESTABLISHED && pcb->lastack != pcb->snd_nxt)
+		tcp_rst(pcb, pcb->lastack, pcb->rcv_nxt, &pcb->local_ip,
+		    &pcb->remote_ip, pcb->local_port, pcb->remote_port);
+	tcp_abort(pcb);
+}
+
 void
 end_reset(struct flow *flow)
 {
@@ -79,7 +93,7 @@ end_reset(struct flow *flow)
 	if (pcb == NULL)
 		return;
 	demux_enter(&np->demux, hash);
-	tcp_abort(pcb);
+	reset_guest(pcb);
 	demux_leave(&np->demux);
 }
 

@@ -140,6 +140,26 @@ def _():
         tap.ok(hand.hear(lambda p: p.flags & RST), "no RST")
 
 
+@tap.case("a reset reaches a guest that had no room for what came before it")
+def _():
+    for end in (False, True):
+        with Wire() as wire:
+            hand, server = opened(wire)
+            server.sendall(b"dropped")
+            tap.ok(hand.hear(lambda p: p.data == b"dropped"), "no data")
+            if end:
+                server.shutdown(socket.SHUT_WR)
+                tap.ok(hand.hear(lambda p: p.flags & FIN), "no FIN")
+            rig.reset(server)
+            # Behind all that was sent, and behind what was acknowledged.
+            missing = {hand.ack, hand.ack + 7 + end}
+            while missing:
+                told = hand.hear(lambda p: p.flags & RST)
+                tap.ok(told, "no RST at %s" % missing)
+                tap.equal(told.ack, hand.seq, "acknowledgment")
+                missing.discard(told.seq)
+
+
 def fill_server(hand, server):
     """Sends until its window is closed; returns how many bytes were taken."""
     window, sent = hand.window, 0
