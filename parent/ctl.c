@@ -5,6 +5,7 @@
 #include <sys/un.h>
 
 #include <err.h>
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,6 +35,22 @@ static const struct option options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
+/* Who is not heard may be told so by the file's mode alone. */
+static _Noreturn void
+cannot_connect(const char *path)
+{
+	if (errno == EACCES || errno == EPERM)
+		err(EX_NOPERM,
+		    "-s %s: be root or the user who started sallyport", path);
+	if (errno == EAGAIN)
+		errx(EX_UNAVAILABLE,
+		    "-s %s: no answer in %d s; see who stops sallyport "
+		    "(SIGSTOP), and the machine's load",
+		    path, ANSWER_S);
+	err(EX_UNAVAILABLE, "-s %s: start sallyport with --control %s", path,
+	    path);
+}
+
 static int
 open_control(const char *path)
 {
@@ -48,12 +65,13 @@ open_control(const char *path)
 		    "path",
 		    path, CONFIG_SUN_PATH_MAX);
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	/* A connect(2) waits for room in the listener's queue as a send does. */
 	if (fd == -1 ||
-	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) == -1)
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) == -1 ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) == -1)
 		err(EX_OSERR, "socket");
 	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1)
-		err(EX_UNAVAILABLE, "-s %s: start sallyport with --control %s",
-		    path, path);
+		cannot_connect(path);
 	return (fd);
 }
 
@@ -63,14 +81,17 @@ ask(int fd, const char *verb)
 {
 	static const char failed[] = "error: ";
 	char text[CONTROL_RECORD_MAX + 1];
-	ssize_t n;
+	ssize_t n = send(fd, verb, strlen(verb), MSG_NOSIGNAL);
 
-	if (send(fd, verb, strlen(verb), MSG_NOSIGNAL) == -1)
-		err(EX_UNAVAILABLE, "%s", verb);
-	n = recv(fd, text, CONTROL_RECORD_MAX, 0);
-	if (n == -1)
+	if (n != -1)
+		n = recv(fd, text, CONTROL_RECORD_MAX, 0);
+	/* Who is refused may be so before, or with, what he has to say. */
+	if (n == -1 && errno != EPIPE && errno != ECONNRESET)
 		err(EX_UNAVAILABLE, "%s: no answer", verb);
-	if (n == 0)
+	if (n <= 0 && geteuid() == 0)
+		errx(EX_UNAVAILABLE, "%s: no answer; sallyport has ended",
+		    verb);
+	if (n <= 0)
 		errx(EX_NOPERM,
 		    "%s: no answer; be root or the user who "
 		    "started sallyport",
@@ -110,7 +131,7 @@ main(int argc, char **argv)
 		fputs(usage_text, stderr);
 		return (EX_USAGE);
 	}
-	if (strlen(argv[optind]) > CONTROL_VERB_MAX)
+	if (argv[optind][0] == '\0' || strlen(argv[optind]) > CONTROL_VERB_MAX)
 		errx(EX_USAGE, "%s: no such verb", argv[optind]);
 	return (ask(open_control(path), argv[optind]));
 }

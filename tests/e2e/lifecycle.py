@@ -4,6 +4,7 @@
 import os
 import pwd
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,7 +22,9 @@ import traffic  # noqa: E402
 import world as rig  # noqa: E402
 
 sidecar.need()
-EX_USAGE, EX_UNAVAILABLE, EX_CANTCREAT, EX_CONFIG = 64, 69, 73, 78
+EX_USAGE, EX_UNAVAILABLE, EX_CANTCREAT = 64, 69, 73
+EX_NOPERM, EX_CONFIG = 77, 78
+CTL = os.path.join(sidecar.BUILD, "sallyportctl")
 ORPHAN_LIMIT_S = 0.1
 STOP_LIMIT_S = 1
 
@@ -511,8 +514,8 @@ def _():
     car = sidecar.Sidecar(WORLD, "--control", control)
     soft, hard = resource.prlimit(car.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(car.pid, resource.RLIMIT_NOFILE, (3, hard))
-    ctl = subprocess.Popen([os.path.join(sidecar.BUILD, "sallyportctl"), "-s",
-                            control, "status"], stdout=subprocess.PIPE)
+    ctl = subprocess.Popen([CTL, "-s", control, "status"],
+                           stdout=subprocess.PIPE)
     WORLD.closing(ctl.kill)
     with sidecar.unix_connect(car.path):
         car.log.wait("accepting a vmm: Too many open files")
@@ -526,16 +529,69 @@ def _():
 
 @tap.case("sallyportctl tells how it stands")
 def _():
-    ctl = os.path.join(sidecar.BUILD, "sallyportctl")
     path = WORLD.path("control")
     car = sidecar.Sidecar(WORLD, "--control", path)
-    done = WORLD.host.run([ctl, "-s", path, "status"], timeout=10)
+    done = WORLD.host.run([CTL, "-s", path, "status"], timeout=10)
     tap.note(done.stdout)
     tap.equal(done.returncode, 0, "status: %s" % done.stderr)
     for pid in car.children().values():
         tap.ok(str(pid) in done.stdout, "no %d in %r" % (pid, done.stdout))
     car.terminate()
     tap.ok(not os.path.exists(path), "the control socket is still there")
+
+
+@tap.case("sallyportctl does not wait for a sidecar that is stopped, though "
+          "others wait before it")
+def _():
+    path = WORLD.path("control")
+    car = sidecar.Sidecar(WORLD, "--control", path)
+    inject.stop(car.pid)
+    crowd = []
+    try:
+        while True:
+            crowd.append(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+            crowd[-1].setblocking(False)
+            crowd[-1].connect(path)
+    except BlockingIOError:
+        tap.note("%d wait" % (len(crowd) - 1))
+    done = WORLD.host.run([CTL, "-s", path, "status"],
+                          timeout=20 * tap.scale())
+    tap.equal(done.returncode, EX_UNAVAILABLE, "status: %s" % done.stderr)
+    tap.ok("no answer" in done.stderr, done.stderr)
+    for one in crowd:
+        one.close()
+    os.kill(car.pid, signal.SIGCONT)
+    car.terminate()
+
+
+@tap.case("sallyportctl says to another user that he is not heard, whether "
+          "the socket's mode or sallyport refuses him")
+def _():
+    path, copy = WORLD.path("control"), WORLD.path("sallyportctl")
+    car = sidecar.Sidecar(WORLD, "--control", path)
+    shutil.copy(CTL, copy)
+    os.chmod(WORLD.dir, 0o711)
+    for mode in (0o600, 0o666):
+        os.chmod(path, mode)
+        for _ in range(20):
+            done = WORLD.host.run([copy, "-s", path, "status"], timeout=10,
+                                  user="nobody")
+            tap.equal(done.returncode, EX_NOPERM, "status: %s" % done.stderr)
+            tap.ok("be root or the user" in done.stderr, done.stderr)
+    os.chmod(WORLD.dir, 0o700)
+    os.unlink(copy)
+    car.terminate()
+
+
+@tap.case("sallyportctl refuses a verb that there is not, an empty one too")
+def _():
+    path = WORLD.path("control")
+    car = sidecar.Sidecar(WORLD, "--control", path)
+    for verb in ("", "statu", "status of all", "v" * 64, "v" * 65):
+        done = WORLD.host.run([CTL, "-s", path, verb], timeout=10)
+        tap.equal(done.returncode, EX_USAGE, "status: %s" % done.stderr)
+        tap.ok("no such verb" in done.stderr, done.stderr)
+    car.terminate()
 
 
 @tap.case("--isolation best-effort and --user start it as well")
