@@ -75,7 +75,16 @@ open_control(const char *path)
 	return (fd);
 }
 
-/* Prints the answer.  0, or the status to exit with. */
+/* Returns the status to exit with. */
+static int
+print(const char *text)
+{
+	if (fputs(text, stdout) == EOF || fflush(stdout) == EOF)
+		err(EX_IOERR, "standard output");
+	return (EX_OK);
+}
+
+/* Prints the answer.  Returns the status to exit with. */
 static int
 ask(int fd, const char *verb)
 {
@@ -101,8 +110,7 @@ ask(int fd, const char *verb)
 		fputs(text, stderr);
 		return (EX_USAGE);
 	}
-	return (fputs(text, stdout) == EOF || fflush(stdout) == EOF ? EX_IOERR :
-								      EX_OK);
+	return (print(text));
 }
 
 int
@@ -117,11 +125,9 @@ main(int argc, char **argv)
 			path = optarg;
 			break;
 		case 'h':
-			fputs(usage_text, stdout);
-			return (EX_OK);
+			return (print(usage_text));
 		case 'V':
-			printf("sallyportctl %s\n", PACKAGE_VERSION);
-			return (EX_OK);
+			return (print("sallyportctl " PACKAGE_VERSION "\n"));
 		default:
 			fputs(usage_text, stderr);
 			return (EX_USAGE);

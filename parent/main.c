@@ -93,6 +93,10 @@ print_and_end(const struct config *config)
 					   0;
 	else
 		return;
+	if (result == -1)
+		log_error("standard output: %s; direct it to where there is "
+			  "room",
+		    strerror(errno));
 	exit(result == 0 ? EX_OK : EX_IOERR);
 }
 

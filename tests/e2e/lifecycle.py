@@ -290,6 +290,19 @@ def _():
         tap.ok(not os.path.exists(path), "the socket is still there")
 
 
+@tap.case("what standard output does not take is one line and status 74")
+def _():
+    for argv in ([sidecar.SALLYPORT, "--help"], [sidecar.SALLYPORT, "-nv"],
+                 [sidecar.SALLYPORT, "--version"], [CTL, "--help"],
+                 [sidecar.SALLYPORT, "--print-policy"], [CTL, "--version"]):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE,
+                                  text=True, timeout=10)
+        tap.equal(done.returncode, 74, "status of %r" % argv)
+        tap.equal(done.stderr.count("\n"), 1, "lines, of %r" % done.stderr)
+        tap.ok("standard output" in done.stderr, done.stderr)
+
+
 @tap.case("a socket path that is in use is refused, a stale one is taken")
 def _():
     car = sidecar.Sidecar(WORLD)
