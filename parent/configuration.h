@@ -118,8 +118,8 @@ struct config_error {
 void config_init(struct config *config);
 
 /*
- * Sets error->text; returns -1, so that a caller may return it.  status is
- * EX_USAGE or EX_CONFIG.
+ * Sets error->text, without its middle where it is too long; returns -1, so
+ * that a caller may return it.  status is one of sysexits(3), or COMMAND's.
  */
 int config_error(struct config_error *error, int status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

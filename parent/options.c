@@ -1,6 +1,8 @@
+#include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -24,14 +26,36 @@ static const char synopsis[] =
 /* Columns of --help: where the text of an option starts. */
 #define HELP_COLUMN 34
 
+/*
+ * What somebody wrote may be longer than a line.  Then the middle goes: the
+ * place comes first, and the mend last.
+ */
+static void
+fit_line(char *line, size_t size, const char *text)
+{
+	static const char gap[] = " ... ";
+	const size_t len = strlen(text), tail = size / 2;
+
+	if (strlcpy(line, text, size) < size)
+		return;
+	snprintf(line, size, "%.*s%s%s", (int)(size - tail - sizeof(gap)), text,
+	    gap, text + len - tail);
+}
+
 int
 config_error(struct config_error *error, int status, const char *fmt, ...)
 {
+	char *text;
 	va_list ap;
 
 	error->status = status;
 	va_start(ap, fmt);
-	vsnprintf(error->text, sizeof(error->text), fmt, ap);
+	if (vasprintf(&text, fmt, ap) == -1) {
+		strlcpy(error->text, strerror(ENOMEM), sizeof(error->text));
+	} else {
+		fit_line(error->text, sizeof(error->text), text);
+		free(text);
+	}
 	va_end(ap);
 	return (-1);
 }

@@ -139,6 +139,24 @@ a_bad_value_of_each_option_names_option_value_and_mend(void **state)
 }
 
 static void
+a_value_longer_than_a_line_leaves_place_and_mend_to_be_read(void **state)
+{
+	static char name[] = "sallyport", option[] = "--allow";
+	static char value[64 * LOG_LINE_MAX];
+	char *argv[] = { name, option, value, NULL };
+
+	(void)state;
+	memset(value, '9', sizeof(value) - 1);
+	config_init(&config);
+	assert_int_equal(options_parse(&config, 3, argv, &error), -1);
+	assert_int_equal(strncmp(error.text, "--allow 999", 11), 0);
+	assert_non_null(strstr(error.text, "999 ... 999"));
+	assert_non_null(strstr(error.text, "9: say CIDR"));
+	assert_non_null(strstr(error.text, "or [fd00::/8]:443"));
+	assert_int_equal(strlen(error.text), sizeof(error.text) - 1);
+}
+
+static void
 every_option_with_an_argument_has_a_bad_value_here(void **state)
 {
 	unsigned int id;
@@ -525,6 +543,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    a_bad_value_of_each_option_names_option_value_and_mend),
+		cmocka_unit_test(
+		    a_value_longer_than_a_line_leaves_place_and_mend_to_be_read),
 		cmocka_unit_test(
 		    every_option_with_an_argument_has_a_bad_value_here),
 		cmocka_unit_test(defaults_are_those_of_the_manual),
