@@ -9,10 +9,10 @@
 static int
 print_value(int fd, enum option_id id, const char *value)
 {
-	char safe[2 * CONFIG_SUN_PATH_MAX + 2 * NET_SEARCH_MAX];
+	char safe[2 * CONFIG_PATH_MAX + 1]; /* the longest, all escaped */
 	size_t n = 0;
 
-	for (; *value != '\0' && n + 3 < sizeof(safe); value++) {
+	for (; *value != '\0' && n + 2 < sizeof(safe); value++) {
 		if (*value == '"' || *value == '\\' || *value == '$')
 			safe[n++] = '\\';
 		safe[n++] = *value;

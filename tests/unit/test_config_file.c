@@ -417,6 +417,21 @@ the_canonical_form_read_back_is_the_same_configuration(void **state)
 }
 
 static void
+the_canonical_form_has_the_longest_path_whole(void **state)
+{
+	static char text[16384], longest[CONFIG_PATH_MAX + 1];
+
+	(void)state;
+	memset(longest, '"', sizeof(longest) - 1);
+	longest[sizeof(longest) - 2] = 'x';
+	config_init(&config);
+	set_argument(OPT_EVIDENCE, longest);
+	print_text(text, sizeof(text));
+	assert_int_equal(read_text(text), 0);
+	assert_string_equal(config.evidence_path, longest);
+}
+
+static void
 the_canonical_form_names_every_option_of_a_file(void **state)
 {
 	static char text[16384];
@@ -483,6 +498,7 @@ main(void)
 		    two_frame_sources_of_a_file_are_told_with_its_line),
 		cmocka_unit_test(
 		    the_canonical_form_read_back_is_the_same_configuration),
+		cmocka_unit_test(the_canonical_form_has_the_longest_path_whole),
 		cmocka_unit_test(
 		    the_canonical_form_names_every_option_of_a_file),
 	};
