@@ -176,11 +176,37 @@ check_resolvers(const struct config *config, struct config_error *error)
 	return (0);
 }
 
+static int
+is_any(const struct ipc_addr *addr)
+{
+	static const uint8_t zero[16];
+
+	return (memcmp(addr->bytes, zero, sizeof(zero)) == 0);
+}
+
+/* 1 if the kernel does not let both have one port. */
+static int
+binds_meet(const struct ipc_addr *a, const struct ipc_addr *b)
+{
+	static const struct ipc_addr loopback4 = { .family = 4,
+		.bytes = { 127, 0, 0, 1 } };
+	static const struct ipc_addr loopback6 = { .family = 6,
+		.bytes = { [15] = 1 } };
+	const struct ipc_addr *named = a->family == 0 ? b : a;
+
+	if (a->family != 0 && b->family != 0)
+		return (a->family == b->family &&
+		    (addr_equal(a, b) || is_any(a) || is_any(b)));
+	/* One at least is without BIND, or both: named is then, too. */
+	return (is_any(named) || addr_equal(named, &loopback4) ||
+	    addr_equal(named, &loopback6));
+}
+
 /* 1 if both would bind the same address and port. */
 static int
 publish_overlap(const struct config_publish *a, const struct config_publish *b)
 {
-	if (a->proto != b->proto || !addr_equal(&a->bind, &b->bind))
+	if (a->proto != b->proto || !binds_meet(&a->bind, &b->bind))
 		return (0);
 	return (a->host_port < b->host_port + b->count &&
 	    b->host_port < a->host_port + a->count);

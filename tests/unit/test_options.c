@@ -453,6 +453,37 @@ a_host_port_published_twice_is_refused(void **state)
 }
 
 static void
+a_host_port_that_two_binds_have_in_common_is_refused(void **state)
+{
+	static const struct {
+		const char *first, *second;
+		int result;
+	} cases[] = {
+		{ "8000:80", "127.0.0.1:8000:81", -1 },
+		{ "[::1]:8000:80", "8000:81", -1 },
+		{ "8000:80/udp", "0.0.0.0:8000:81/udp", -1 },
+		{ "[::]:8000:80", "8000:81", -1 },
+		{ "0.0.0.0:8000:80", "192.0.2.1:8000:81", -1 },
+		{ "[2001:db8::1]:8000:80", "[::]:8000:81", -1 },
+		{ "0.0.0.0:8000:80", "[::]:8000:81", 0 },
+		{ "127.0.0.1:8000:80", "[::1]:8000:81", 0 },
+		{ "127.0.0.1:8000:80", "127.0.0.2:8000:81", 0 },
+		{ "8000:80", "[2001:db8::1]:8000:81", 0 },
+		{ "0.0.0.0:8000:80", "127.0.0.1:8000:81/udp", 0 },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(TAKE("-n", "-p", cases[i].first, "-p",
+				     cases[i].second),
+		    cases[i].result);
+		if (cases[i].result == -1)
+			assert_non_null(strstr(error.text, "published twice"));
+	}
+}
+
+static void
 more_listeners_than_relayproc_takes_are_refused(void **state)
 {
 	(void)state;
@@ -571,6 +602,8 @@ main(void)
 		cmocka_unit_test(udp_and_tcp_may_have_the_same_port),
 		cmocka_unit_test(one_mac_for_guest_and_gateway_is_refused),
 		cmocka_unit_test(a_host_port_published_twice_is_refused),
+		cmocka_unit_test(
+		    a_host_port_that_two_binds_have_in_common_is_refused),
 		cmocka_unit_test(
 		    more_listeners_than_relayproc_takes_are_refused),
 		cmocka_unit_test(a_gateway_port_served_twice_is_refused),
