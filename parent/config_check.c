@@ -344,6 +344,31 @@ config_max_assocs_in(const struct config *config)
 	return (publishes(config, IPPROTO_UDP) ? config->max_udp : 0);
 }
 
+/* 1 if there is a path, and the other option has the same. */
+static int
+same_path(const char *path, const char *other)
+{
+	return (path[0] != '\0' && strcmp(path, other) == 0);
+}
+
+/* One would find the other's in its way, and take it for a stranger's. */
+static int
+check_paths(const struct config *config, struct config_error *error)
+{
+	const char *socket = config->socket_path;
+	const char *control = config->control_path;
+	const char *evidence = config->evidence_path;
+
+	if (same_path(control, socket))
+		return (wrong(config, error, OPT_CONTROL,
+		    "%s: is the path of --socket; choose another", control));
+	if (same_path(evidence, socket) || same_path(evidence, control))
+		return (wrong(config, error, OPT_EVIDENCE,
+		    "%s: is the path of --%s; choose another", evidence,
+		    same_path(evidence, socket) ? "socket" : "control"));
+	return (0);
+}
+
 int
 config_check(struct config *config, struct config_error *error)
 {
@@ -353,6 +378,7 @@ config_check(struct config *config, struct config_error *error)
 		    "debug"));
 	pick_mtu(config);
 	if (check_descriptors(config, error) == -1 ||
+	    check_paths(config, error) == -1 ||
 	    check_addresses(config, error) == -1 ||
 	    check_addresses6(config, error) == -1 ||
 	    check_resolvers(config, error) == -1 ||

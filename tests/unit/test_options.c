@@ -494,6 +494,37 @@ more_listeners_than_relayproc_takes_are_refused(void **state)
 }
 
 static void
+one_descriptor_for_two_things_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(TAKE("--fd", "3", "--ready-fd", "3"), -1);
+	assert_non_null(strstr(error.text, "--ready-fd 3: is the frame"));
+	assert_int_equal(TAKE("--fd", "3", "--evidence", "fd:3"), -1);
+	assert_non_null(strstr(error.text, "fd:3: is the frame socket"));
+	assert_int_equal(TAKE("--socket", "s", "--ready-fd", "4", "--evidence",
+			     "fd:04"),
+	    -1);
+	assert_non_null(strstr(error.text, "fd:4: is that of --ready-fd"));
+	assert_int_equal(TAKE("--fd", "3", "--ready-fd", "4", "--evidence",
+			     "fd:5"),
+	    0);
+	assert_int_equal(TAKE("--fd", "3", "--evidence", "./fd:3"), 0);
+}
+
+static void
+one_path_for_two_things_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(TAKE("--socket", "s", "--control", "s"), -1);
+	assert_non_null(strstr(error.text, "--control s: is the path of"));
+	assert_int_equal(TAKE("--socket", "s", "--evidence", "s"), -1);
+	assert_non_null(strstr(error.text, "--evidence s: is the path of"));
+	assert_int_equal(TAKE("--fd", "3", "--control", "c", "--evidence", "c"),
+	    -1);
+	assert_non_null(strstr(error.text, "path of --control"));
+}
+
+static void
 a_gateway_port_served_twice_is_refused(void **state)
 {
 	(void)state;
@@ -606,6 +637,9 @@ main(void)
 		    a_host_port_that_two_binds_have_in_common_is_refused),
 		cmocka_unit_test(
 		    more_listeners_than_relayproc_takes_are_refused),
+		cmocka_unit_test(one_path_for_two_things_is_refused),
+		cmocka_unit_test(one_descriptor_for_two_things_is_refused),
+		cmocka_unit_test(one_path_for_two_things_is_refused),
 		cmocka_unit_test(a_gateway_port_served_twice_is_refused),
 		cmocka_unit_test(lists_that_are_full_refuse_one_more),
 		cmocka_unit_test(verbose_without_check_is_refused),
