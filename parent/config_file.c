@@ -200,6 +200,20 @@ confuse_table(cfg_opt_t *opts)
 	opts[n] = end;
 }
 
+/* The line of the first NUL, at which libconfuse cuts a value; 0: none. */
+static unsigned int
+line_of_nul(const char *text, size_t len)
+{
+	const char *nul = memchr(text, '\0', len);
+	unsigned int line = 1;
+
+	if (nul == NULL)
+		return (0);
+	for (; text < nul; text++)
+		line += *text == '\n';
+	return (line);
+}
+
 /* What libconfuse makes of the text.  0, or -1 with the error said. */
 static int
 parse(char *text, size_t len)
@@ -210,6 +224,13 @@ parse(char *text, size_t len)
 	cfg_t *cfg;
 	int result;
 
+	/* "10.0.0.0/8" and a NUL for its last bytes would be a wider rule. */
+	line = line_of_nul(text, len);
+	if (line != 0)
+		return (config_error(reading.error, EX_CONFIG,
+		    "%s:%u: a NUL byte; write the line as plain text (ASCII "
+		    "or UTF-8)",
+		    reading.path, line));
 	/* All that follows would go unsaid, a --deny too. */
 	line = blank_comments(text, len);
 	if (line != 0)

@@ -168,6 +168,27 @@ a_pipe_is_read_as_a_file_is(void **state)
 }
 
 static void
+a_nul_byte_which_would_cut_a_value_is_told_with_its_line(void **state)
+{
+	static const char text[] = "mtu = 1400\nallow = \"10.0.0.0/8\0:443\"\n";
+	char name[64];
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(write(fds[1], text, sizeof(text) - 1),
+	    sizeof(text) - 1);
+	close(fds[1]);
+	snprintf(name, sizeof(name), "/dev/fd/%d", fds[0]);
+	config_init(&config);
+	assert_int_equal(config_file_read(&config, name, &error), -1);
+	assert_int_equal(error.status, EX_CONFIG);
+	assert_non_null(strstr(error.text, ":2: a NUL byte"));
+	assert_int_equal(config.nrules, 0);
+	close(fds[0]);
+}
+
+static void
 a_file_without_end_is_told_with_its_name(void **state)
 {
 	(void)state;
@@ -474,6 +495,8 @@ main(void)
 		    two_slashes_within_a_bare_value_are_no_comment),
 		cmocka_unit_test(a_directory_is_no_file),
 		cmocka_unit_test(a_pipe_is_read_as_a_file_is),
+		cmocka_unit_test(
+		    a_nul_byte_which_would_cut_a_value_is_told_with_its_line),
 		cmocka_unit_test(a_file_without_end_is_told_with_its_name),
 		cmocka_unit_test(ipv6_is_left_out_by_yes_and_kept_by_no),
 		cmocka_unit_test(an_empty_file_changes_nothing),
