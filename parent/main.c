@@ -212,6 +212,11 @@ find_user(const struct config *config, struct spawn_config *spawn,
 		return (config_error(error, EX_NOUSER,
 		    "--user %s: no such user; add it (useradd -r)",
 		    config->user));
+	/* No fence that counts on another uid would stand. */
+	if (pw->pw_uid == 0)
+		return (config_error(error, EX_USAGE,
+		    "--user %s: is root; name another user, or leave it out",
+		    config->user));
 	spawn->has_user = 1;
 	spawn->uid = pw->pw_uid;
 	spawn->gid = pw->pw_gid;

@@ -266,6 +266,15 @@ def _():
                 "--evidence", "fd:" + fd)
 
 
+@tap.case("a user that there is not is named, and so is root, who is none for "
+          "the children")
+def _():
+    refused(67, "no such user", "--user", "nosuchuser")
+    for isolation in ("strict", "best-effort"):
+        refused(EX_USAGE, "--user root: is root", "--user", "root",
+                "--isolation", isolation)
+
+
 @tap.case("a file that is missing is named, a wrong one is named with the "
           "line, and the status is 78")
 def _():
