@@ -2,6 +2,7 @@
 parent_tests = \
 	tests/unit/test_options \
 	tests/unit/test_options_spec \
+	tests/unit/test_config_check \
 	tests/unit/test_config_file \
 	tests/unit/test_resolv_conf \
 	tests/unit/test_resolv_watch \
@@ -17,11 +18,16 @@ TESTS += $(parent_tests)
 parent_test_libs = parent/libparent.a ipc/libipc.a $(CONFUSE_LIBS) \
 	$(LIBBSD_LIBS) $(LIBMD_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS)
 
-tests_unit_test_options_SOURCES = tests/unit/test_options.c
+tests_unit_test_options_SOURCES = tests/unit/test_options.c \
+	tests/unit/options_rig.h
 tests_unit_test_options_LDADD = $(parent_test_libs)
 
 tests_unit_test_options_spec_SOURCES = tests/unit/test_options_spec.c
 tests_unit_test_options_spec_LDADD = $(parent_test_libs)
+
+tests_unit_test_config_check_SOURCES = tests/unit/test_config_check.c \
+	tests/unit/options_rig.h
+tests_unit_test_config_check_LDADD = $(parent_test_libs)
 
 tests_unit_test_config_file_SOURCES = tests/unit/test_config_file.c
 tests_unit_test_config_file_LDADD = $(parent_test_libs)

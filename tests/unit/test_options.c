@@ -9,38 +9,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "parent/options.h"
-
-static struct config config;
-static struct config_error error;
-
-#define WORDS_MAX 12
-
-/* argv of the last take(): config.command borrows from it. */
-static char words_copy[WORDS_MAX][128];
-static char *words_argv[WORDS_MAX + 1];
-
-/* As main() does: parse a command line, then check it as a whole. */
-static int
-take(const char *const *words)
-{
-	int argc = 0;
-
-	strlcpy(words_copy[argc++], "sallyport", sizeof(words_copy[0]));
-	for (; *words != NULL && argc < WORDS_MAX; words++)
-		strlcpy(words_copy[argc++], *words, sizeof(words_copy[0]));
-	words_argv[argc] = NULL;
-	while (argc-- > 0)
-		words_argv[argc] = words_copy[argc];
-	for (argc = 0; words_argv[argc] != NULL;)
-		argc++;
-	config_init(&config);
-	memset(&error, 0, sizeof(error));
-	if (options_parse(&config, argc, words_argv, &error) == -1)
-		return (-1);
-	return (config_check(&config, &error));
-}
-#define TAKE(...) take((const char *const[]){ __VA_ARGS__, NULL })
+#include "tests/unit/options_rig.h"
 
 /* A wrong value: the option that it is given to, and the mend it names. */
 struct bad {
@@ -289,19 +258,6 @@ a_name_cut_too_short_is_told_with_what_it_could_be(void **state)
 }
 
 static void
-a_server_that_is_the_gateway_is_refused(void **state)
-{
-	(void)state;
-	assert_int_equal(TAKE("-n", "--dns", "1.1.1.1", "--dns",
-			     "100.96.0.1:5353"),
-	    -1);
-	assert_int_equal(error.status, EX_USAGE);
-	assert_non_null(strstr(error.text, "--dns 100.96.0.1: is the gateway"));
-	assert_int_equal(TAKE("-n", "--dns", "fd53:4d00::1"), -1);
-	assert_int_equal(TAKE("-n", "--no-ipv6", "--dns", "fd53:4d00::1"), 0);
-}
-
-static void
 a_missing_or_needless_argument_is_refused(void **state)
 {
 	(void)state;
@@ -339,18 +295,6 @@ qemu_gets_the_largest_mtu_unless_one_is_given(void **state)
 	assert_int_equal(config.mtu, 1500);
 	assert_int_equal(TAKE("--", "krunvm"), 0);
 	assert_int_equal(config.mtu, 1500);
-}
-
-static void
-exactly_one_frame_source_is_needed(void **state)
-{
-	(void)state;
-	assert_int_equal(TAKE("--mtu", "1500"), -1);
-	assert_non_null(strstr(error.text, "no frame source"));
-	assert_int_equal(TAKE("--socket", "s", "--fd", "3"), -1);
-	assert_non_null(strstr(error.text, "more than one frame source"));
-	assert_int_equal(TAKE("--fd", "3", "--", "vmm"), -1);
-	assert_int_equal(TAKE("-n"), 0);
 }
 
 static void
@@ -415,126 +359,6 @@ an_ipv6_address_that_no_host_can_have_is_refused(void **state)
 		assert_int_equal(TAKE("-n", "--address6", none[i]), -1);
 		assert_non_null(strstr(error.text, "no unicast address"));
 	}
-}
-
-static void
-udp_and_tcp_may_have_the_same_port(void **state)
-{
-	(void)state;
-	assert_int_equal(TAKE("-n", "-p", "8053:53", "-p", "8053:53/udp"), 0);
-	assert_int_equal(config_max_inbound(&config), 1024);
-	assert_int_equal(config_max_assocs_in(&config), 512);
-	assert_int_equal(TAKE("-n", "-p", "8053:53/udp", "-p", "8053:5/udp"),
-	    -1);
-	assert_non_null(strstr(error.text, "published twice"));
-	assert_int_equal(TAKE("-n", "-p", "8053:53/udp"), 0);
-	assert_int_equal(config_max_inbound(&config), 0);
-	assert_int_equal(TAKE("-n", "-p", "8053:53"), 0);
-	assert_int_equal(config_max_assocs_in(&config), 0);
-}
-
-static void
-one_mac_for_guest_and_gateway_is_refused(void **state)
-{
-	(void)state;
-	assert_int_equal(TAKE("-n", "--mac", "02:53:4d:00:00:01"), -1);
-	assert_non_null(strstr(error.text, "is the gateway's, too"));
-}
-
-static void
-a_host_port_published_twice_is_refused(void **state)
-{
-	(void)state;
-	assert_int_equal(TAKE("-n", "-p", "8000-8010:80-90", "-p", "8010:22"),
-	    -1);
-	assert_non_null(strstr(error.text, "published twice"));
-	assert_int_equal(TAKE("-n", "-p", "8000:80", "-p", "192.0.2.1:8000:80"),
-	    0);
-}
-
-static void
-a_host_port_that_two_binds_have_in_common_is_refused(void **state)
-{
-	static const struct {
-		const char *first, *second;
-		int result;
-	} cases[] = {
-		{ "8000:80", "127.0.0.1:8000:81", -1 },
-		{ "[::1]:8000:80", "8000:81", -1 },
-		{ "8000:80/udp", "0.0.0.0:8000:81/udp", -1 },
-		{ "[::]:8000:80", "8000:81", -1 },
-		{ "0.0.0.0:8000:80", "192.0.2.1:8000:81", -1 },
-		{ "[2001:db8::1]:8000:80", "[::]:8000:81", -1 },
-		{ "0.0.0.0:8000:80", "[::]:8000:81", 0 },
-		{ "127.0.0.1:8000:80", "[::1]:8000:81", 0 },
-		{ "127.0.0.1:8000:80", "127.0.0.2:8000:81", 0 },
-		{ "8000:80", "[2001:db8::1]:8000:81", 0 },
-		{ "0.0.0.0:8000:80", "127.0.0.1:8000:81/udp", 0 },
-	};
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		assert_int_equal(TAKE("-n", "-p", cases[i].first, "-p",
-				     cases[i].second),
-		    cases[i].result);
-		if (cases[i].result == -1)
-			assert_non_null(strstr(error.text, "published twice"));
-	}
-}
-
-static void
-more_listeners_than_relayproc_takes_are_refused(void **state)
-{
-	(void)state;
-	assert_int_equal(TAKE("-n", "-p", "8000-8127:8000-8127"), 0);
-	assert_int_equal(TAKE("-n", "-p", "8000-8128:8000-8128"), -1);
-	assert_non_null(strstr(error.text, "more than 256 listeners"));
-	assert_int_equal(TAKE("-n", "-p", "0.0.0.0:8000-8255:8000-8255"), 0);
-}
-
-static void
-one_descriptor_for_two_things_is_refused(void **state)
-{
-	(void)state;
-	assert_int_equal(TAKE("--fd", "3", "--ready-fd", "3"), -1);
-	assert_non_null(strstr(error.text, "--ready-fd 3: is the frame"));
-	assert_int_equal(TAKE("--fd", "3", "--evidence", "fd:3"), -1);
-	assert_non_null(strstr(error.text, "fd:3: is the frame socket"));
-	assert_int_equal(TAKE("--socket", "s", "--ready-fd", "4", "--evidence",
-			     "fd:04"),
-	    -1);
-	assert_non_null(strstr(error.text, "fd:4: is that of --ready-fd"));
-	assert_int_equal(TAKE("--fd", "3", "--ready-fd", "4", "--evidence",
-			     "fd:5"),
-	    0);
-	assert_int_equal(TAKE("--fd", "3", "--evidence", "./fd:3"), 0);
-}
-
-static void
-one_path_for_two_things_is_refused(void **state)
-{
-	(void)state;
-	assert_int_equal(TAKE("--socket", "s", "--control", "s"), -1);
-	assert_non_null(strstr(error.text, "--control s: is the path of"));
-	assert_int_equal(TAKE("--socket", "s", "--evidence", "s"), -1);
-	assert_non_null(strstr(error.text, "--evidence s: is the path of"));
-	assert_int_equal(TAKE("--fd", "3", "--control", "c", "--evidence", "c"),
-	    -1);
-	assert_non_null(strstr(error.text, "path of --control"));
-}
-
-static void
-a_gateway_port_served_twice_is_refused(void **state)
-{
-	(void)state;
-	assert_int_equal(TAKE("-n", "--host-service", "80:8080",
-			     "--host-service", "80:81"),
-	    -1);
-	assert_non_null(strstr(error.text, "taken by an earlier one"));
-	/* By the gateway itself. */
-	assert_int_equal(TAKE("-n", "--host-service", "53:5353"), -1);
-	assert_non_null(strstr(error.text, "the gateway's resolver"));
 }
 
 static void
@@ -616,12 +440,10 @@ main(void)
 		cmocka_unit_test(what_is_no_option_is_refused_by_name),
 		cmocka_unit_test(
 		    a_name_cut_too_short_is_told_with_what_it_could_be),
-		cmocka_unit_test(a_server_that_is_the_gateway_is_refused),
 		cmocka_unit_test(a_missing_or_needless_argument_is_refused),
 		cmocka_unit_test(
 		    a_command_follows_two_dashes_and_keeps_its_options),
 		cmocka_unit_test(qemu_gets_the_largest_mtu_unless_one_is_given),
-		cmocka_unit_test(exactly_one_frame_source_is_needed),
 		cmocka_unit_test(
 		    a_gateway_outside_the_network_is_refused_with_a_better_one),
 		cmocka_unit_test(
@@ -630,17 +452,6 @@ main(void)
 		    an_ipv6_gateway_outside_the_network_is_refused_with_a_better_one),
 		cmocka_unit_test(
 		    an_ipv6_address_that_no_host_can_have_is_refused),
-		cmocka_unit_test(udp_and_tcp_may_have_the_same_port),
-		cmocka_unit_test(one_mac_for_guest_and_gateway_is_refused),
-		cmocka_unit_test(a_host_port_published_twice_is_refused),
-		cmocka_unit_test(
-		    a_host_port_that_two_binds_have_in_common_is_refused),
-		cmocka_unit_test(
-		    more_listeners_than_relayproc_takes_are_refused),
-		cmocka_unit_test(one_path_for_two_things_is_refused),
-		cmocka_unit_test(one_descriptor_for_two_things_is_refused),
-		cmocka_unit_test(one_path_for_two_things_is_refused),
-		cmocka_unit_test(a_gateway_port_served_twice_is_refused),
 		cmocka_unit_test(lists_that_are_full_refuse_one_more),
 		cmocka_unit_test(verbose_without_check_is_refused),
 		cmocka_unit_test(help_names_every_option_within_80_columns),
