@@ -49,12 +49,6 @@ log_set_sink(log_sink *sink, void *arg)
 	sink_arg = arg;
 }
 
-enum log_level
-log_max_level(void)
-{
-	return (log_level);
-}
-
 int
 log_level_parse(const char *text, enum log_level *level)
 {

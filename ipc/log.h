@@ -31,8 +31,6 @@ void log_init(const char *name, enum log_level max_level);
 /* Lines go to sink instead of stderr; NULL restores stderr. */
 void log_set_sink(log_sink *sink, void *arg);
 
-enum log_level log_max_level(void);
-
 /* Maps "error", "warn", "info", "debug".  0, or -1 with errno EINVAL. */
 int log_level_parse(const char *text, enum log_level *level);
 

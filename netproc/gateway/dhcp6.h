@@ -11,7 +11,6 @@
  */
 
 #define DHCP6_SERVER_PORT 547
-#define DHCP6_CLIENT_PORT 546
 #define DHCP6_SEARCH_LIST 6
 #define DHCP6_REPLY_MAX	  1232 /* longest reply: fits any link */
 

@@ -104,17 +104,3 @@ dns_table_expired(struct dns_table *table, uint64_t now_ms)
 	}
 	return (NULL);
 }
-
-uint64_t
-dns_table_deadline(const struct dns_table *table)
-{
-	uint64_t nearest_ms = UINT64_MAX;
-	uint32_t i;
-
-	for (i = 0; table->nused > 0 && i < table->nslots; i++) {
-		if (table->slots[i].used &&
-		    table->slots[i].deadline_ms < nearest_ms)
-			nearest_ms = table->slots[i].deadline_ms;
-	}
-	return (nearest_ms);
-}

@@ -71,7 +71,4 @@ void dns_table_forget(struct dns_table *table);
  */
 struct dns_slot *dns_table_expired(struct dns_table *table, uint64_t now_ms);
 
-/* The nearest deadline, UINT64_MAX when nothing waits. */
-uint64_t dns_table_deadline(const struct dns_table *table);
-
 #endif

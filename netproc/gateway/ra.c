@@ -10,14 +10,13 @@
 #include "netproc/link/checksum.h"
 
 /* RFC 4861 4.2 to 4.4 */
-#define ROUTER_ADVERT	  134
-#define NEIGHBOUR_SOLICIT 135
-#define NEIGHBOUR_ADVERT  136
-#define RA_MANAGED	  0x80 /* addresses by DHCPv6 */
-#define RA_OTHER	  0x40 /* and all else */
-#define NA_ROUTER	  0x80000000u
-#define NA_SOLICITED	  0x40000000u
-#define NA_OVERRIDE	  0x20000000u
+#define ROUTER_ADVERT	 134
+#define NEIGHBOUR_ADVERT 136
+#define RA_MANAGED	 0x80 /* addresses by DHCPv6 */
+#define RA_OTHER	 0x40 /* and all else */
+#define NA_ROUTER	 0x80000000u
+#define NA_SOLICITED	 0x40000000u
+#define NA_OVERRIDE	 0x20000000u
 
 /* RFC 4861 4.6, RFC 8106 5 */
 #define OPT_SOURCE_LINK 1
@@ -196,24 +195,5 @@ ra_build_na(const struct ra_config *cfg, const uint8_t target[16],
 	cursor_out_be32(&out, flags);
 	cursor_out_bytes(&out, target, 16);
 	put_link_option(&out, OPT_TARGET_LINK, cfg->gateway_mac);
-	return (finish(&out, dst_ip6));
-}
-
-size_t
-ra_build_ns(const struct ra_config *cfg, const uint8_t target[16],
-    uint8_t *frame, size_t cap)
-{
-	/* RFC 4291 2.7.1, RFC 2464 7 */
-	uint8_t dst_ip6[16] = { 0xff, 0x02, [11] = 1, [12] = 0xff },
-		dst_mac[6] = { 0x33, 0x33, 0xff };
-	struct cursor_out out;
-
-	memcpy(dst_ip6 + 13, target + 13, 3);
-	memcpy(dst_mac + 3, target + 13, 3);
-	cursor_out_init(&out, frame, cap);
-	begin(&out, cfg, cfg->gateway_ll6, dst_mac, dst_ip6, NEIGHBOUR_SOLICIT);
-	cursor_out_be32(&out, 0);
-	cursor_out_bytes(&out, target, 16);
-	put_link_option(&out, OPT_SOURCE_LINK, cfg->gateway_mac);
 	return (finish(&out, dst_ip6));
 }

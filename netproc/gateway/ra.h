@@ -57,8 +57,4 @@ size_t ra_build(const struct ra_config *cfg, const uint8_t *dst_mac,
 size_t ra_build_na(const struct ra_config *cfg, const uint8_t target[16],
     const uint8_t *dst_mac, const uint8_t *dst_ip6, uint8_t *frame, size_t cap);
 
-/* A neighbour solicitation: who has target?  To its solicited-node address. */
-size_t ra_build_ns(const struct ra_config *cfg, const uint8_t target[16],
-    uint8_t *frame, size_t cap);
-
 #endif

@@ -144,7 +144,8 @@ check_table(const uint8_t *query, size_t len)
 			       slot->generation) == slot);
 		dns_table_remove(&table, slot);
 	}
-	FUZZ_CHECK(table.nused == 1 && dns_table_deadline(&table) == 2);
+	FUZZ_CHECK(table.nused == 1);
+	FUZZ_CHECK(dns_table_expired(&table, 2) != NULL);
 	dns_table_free(&table);
 }
 

@@ -469,15 +469,12 @@ a_query_expires_at_its_deadline_and_not_before(void **state)
 
 	(void)state;
 	assert_int_equal(dns_table_init(&table, 4), 0);
-	assert_true(dns_table_deadline(&table) == UINT64_MAX);
 	assert_null(dns_table_expired(&table, UINT64_MAX));
 	second = add(&table, 200);
 	first = add(&table, 100);
-	assert_int_equal(dns_table_deadline(&table), 100);
 	assert_null(dns_table_expired(&table, 99));
 	assert_ptr_equal(dns_table_expired(&table, 100), first);
 	dns_table_remove(&table, first);
-	assert_int_equal(dns_table_deadline(&table), 200);
 	assert_null(dns_table_expired(&table, 199));
 	assert_ptr_equal(dns_table_expired(&table, 1000), second);
 	dns_table_free(&table);
