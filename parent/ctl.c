@@ -65,7 +65,7 @@ open_control(const char *path)
 		    "path",
 		    path, CONFIG_SUN_PATH_MAX);
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	/* A connect(2) waits for room in the listener's queue as a send does. */
+	/* connect(2) waits for room in the listener's queue as a send does. */
 	if (fd == -1 ||
 	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) == -1 ||
 	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) == -1)
