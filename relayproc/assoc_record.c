@@ -235,7 +235,7 @@ assoc_record_error(struct relayproc *rp, uint32_t slot, uint32_t generation,
 	struct ipc_assoc_error msg = *error;
 	uint64_t suppressed;
 
-	/* What this host says itself the gateway says: its address stays here. */
+	/* The gateway says what this host does: its address stays here. */
 	if (policy_is_host_addr(&rp->policy, &msg.router))
 		memset(&msg.router, 0, sizeof(msg.router));
 	rp->assoc_error_limit.lines_per_s = ERRORS_PER_S;
