@@ -78,9 +78,7 @@ struct record {
 static size_t
 segments_of(const struct dgram *dgram)
 {
-	if (dgram->segment_len == 0)
-		return (1);
-	return ((dgram->len + dgram->segment_len - 1) / dgram->segment_len);
+	return (dgram_segments(dgram->len, dgram->segment_len));
 }
 
 static int
@@ -226,6 +224,19 @@ assoc_records_forget(struct relayproc *rp, struct dgram_source *source)
 		TAILQ_REMOVE(&rp->records.waiting, source, entry);
 	source->waits = 0;
 	event_del(&source->ev);
+}
+
+void
+assoc_record_sent(struct relayproc *rp, size_t segment_len, size_t len,
+    size_t sent, int error)
+{
+	const size_t n = dgram_segments(len, segment_len);
+	size_t out = n;
+
+	if (error != 0)
+		out = sent > 0 ? dgram_segments(sent, segment_len) : 0;
+	rp->counters.dgrams_out += out;
+	rp->counters.dgrams_lost += n - out;
 }
 
 void

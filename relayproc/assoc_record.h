@@ -55,6 +55,10 @@ void assoc_records_deliver(struct relayproc *rp);
 /* Takes a source that will be closed out of the loop. */
 void assoc_records_forget(struct relayproc *rp, struct dgram_source *source);
 
+/* Counts what dgram_send() has made of a record: datagrams out, and lost. */
+void assoc_record_sent(struct relayproc *rp, size_t segment_len, size_t len,
+    size_t sent, int error);
+
 /*
  * Tells netproc what became of a datagram; dropped and counted when netproc
  * does not keep up, or more often than errors are of use.

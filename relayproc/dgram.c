@@ -332,6 +332,14 @@ dgram_send(struct dgram_sock *sock, const struct dgram_to *to,
 	return (error == EINTR ? 0 : error);
 }
 
+size_t
+dgram_segments(size_t len, size_t segment_len)
+{
+	if (segment_len == 0 || len <= segment_len)
+		return (1);
+	return ((len + segment_len - 1) / segment_len);
+}
+
 struct dgram_batch *
 dgram_batch_new(void)
 {

@@ -60,6 +60,9 @@ struct dgram_to {
 int dgram_send(struct dgram_sock *sock, const struct dgram_to *to,
     const uint8_t *data, size_t len, size_t segment_len, int df, size_t *sent);
 
+/* How many datagrams len bytes are, each of segment_len; 0: it is one. */
+size_t dgram_segments(size_t len, size_t segment_len);
+
 /* Most messages of one read; each may be many datagrams of one peer. */
 #define DGRAM_BATCH 32
 

@@ -41,7 +41,7 @@
 	X(assocs)	 /* sockets for UDP ports and echo identifiers */ \
 	X(dgrams_out)	 /* datagrams sent, UDP and ICMP echo */ \
 	X(dgrams_in)	 /* ... and told to netproc */ \
-	X(dgrams_denied) /* records that the policy refused */ \
+	X(dgrams_denied) /* ... that the policy refused */ \
 	X(dgrams_filtered) /* from peers that the guest has not sent to */ \
 	X(dgrams_lost)	   /* for want of room, descriptors or a route */ \
 	X(dgram_errors)	   /* told to netproc */ \

@@ -53,21 +53,14 @@ is_echo(const struct ipc_assoc_data *data, const struct ipc_msg *msg)
 	    msg->tail[1] == 0);
 }
 
-static size_t
-segments_of(size_t len, size_t segment_len)
-{
-	if (segment_len == 0 || len <= segment_len)
-		return (1);
-	return ((len + segment_len - 1) / segment_len);
-}
-
 static int
 data_is_valid(const struct ipc_assoc_data *data, const struct ipc_msg *msg)
 {
 	if (!addr_is_valid(&data->peer) || data->peer.family == 0 ||
 	    (data->flags & ~ASSOC_DF) != 0 ||
 	    data->segment_len > msg->tail_len ||
-	    segments_of(msg->tail_len, data->segment_len) > ASSOC_SEGMENTS_MAX)
+	    dgram_segments(msg->tail_len, data->segment_len) >
+		ASSOC_SEGMENTS_MAX)
 		return (0);
 	switch (data->proto) {
 	case IPPROTO_UDP:
@@ -270,7 +263,8 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 			continue;
 		}
 		label->drop = 1;
-		rp->counters.dgrams_filtered++;
+		rp->counters.dgrams_filtered += dgram_segments(dgram.len,
+		    dgram.segment_len);
 	}
 	if (n <= 0)
 		return;
@@ -284,7 +278,6 @@ static void
 socket_refused(struct relayproc *rp, struct assoc *assoc,
     const struct assoc_peer *peer, int error, uint64_t now_ms)
 {
-	rp->counters.dgrams_lost++;
 	if (assoc->proto != IPPROTO_UDP &&
 	    (error == EACCES || error == EPERM || error == EPROTONOSUPPORT)) {
 		rp->counters.pings_refused++;
@@ -317,7 +310,6 @@ socket_make(struct relayproc *rp, struct assoc *assoc,
 	    EV_READ | EV_PERSIST, on_readable, assoc);
 	if (event_add(&source->ev, NULL) == -1) {
 		dgram_close(&source->sock);
-		rp->counters.dgrams_lost++;
 		return (-1);
 	}
 	if (assoc->proto == IPPROTO_UDP && assoc->guest_port != 0)
@@ -337,7 +329,6 @@ send_refused(struct relayproc *rp, struct assoc *assoc,
 	/* Not for want of ports, as in a connect: we have no such address. */
 	if (error == EADDRNOTAVAIL)
 		verdict = VERDICT_NET_UNREACH;
-	rp->counters.dgrams_lost++;
 	switch (verdict) {
 	case VERDICT_NET_UNREACH:
 	case VERDICT_HOST_UNREACH:
@@ -379,11 +370,8 @@ datagrams_send(struct relayproc *rp, struct assoc *assoc,
 		assoc->has_sent = 1;
 	}
 	assoc->has_sent = 1;
-	if (error == 0 || sent > 0)
-		rp->counters.dgrams_out += segments_of(sent, data->segment_len);
-	if (is_local)
-		rp->counters.dgrams_lost++;
-	else if (error != 0)
+	assoc_record_sent(rp, data->segment_len, msg->tail_len, sent, error);
+	if (error != 0 && !is_local)
 		send_refused(rp, assoc, peer, error, now_ms);
 }
 
@@ -394,6 +382,7 @@ udp_assoc_send(struct relayproc *rp, const struct ipc_msg *msg, uint64_t now_ms)
 	struct assoc_peer *peer;
 	struct assoc *assoc;
 	enum ipc_error error;
+	size_t n;
 	int old;
 
 	memcpy(&data, msg->payload, sizeof(data));
@@ -413,15 +402,17 @@ udp_assoc_send(struct relayproc *rp, const struct ipc_msg *msg, uint64_t now_ms)
 		    now_ms);
 	peer = peer_get(rp, assoc, &data, now_ms);
 	peer_remember(peer, &data, msg);
+	n = dgram_segments(msg->tail_len, data.segment_len);
 	if (peer->verdict != VERDICT_N) {
-		rp->counters.dgrams_denied++;
+		rp->counters.dgrams_denied += n;
 		assoc_tell(rp, assoc, peer, peer->verdict, NULL, now_ms);
 		return (IPC_OK);
 	}
 	if (assoc->source.sock.fd == -1 &&
 	    socket_make(rp, assoc, peer, now_ms) == -1)
-		return (IPC_OK);
-	datagrams_send(rp, assoc, peer, &data, msg, now_ms);
+		rp->counters.dgrams_lost += n;
+	else
+		datagrams_send(rp, assoc, peer, &data, msg, now_ms);
 	return (IPC_OK);
 }
 

@@ -102,7 +102,8 @@ label_fill(struct relayproc *rp, struct udp_listener *listener, unsigned int i,
 		    dgram.peer_port, now_ms);
 	if (client == NULL) {
 		label->drop = 1;
-		rp->counters.dgrams_lost++;
+		rp->counters.dgrams_lost += dgram_segments(dgram.len,
+		    dgram.segment_len);
 		return;
 	}
 	client->local = dgram.local;
@@ -181,7 +182,8 @@ udp_publish_answer(struct relayproc *rp, const struct ipc_msg *msg,
 		return (IPC_E_FIELD);
 	error = assoc_client_named(&rp->assocs, &msg->hdr, &client);
 	if (client == NULL) {
-		rp->counters.dgrams_lost++;
+		rp->counters.dgrams_lost += dgram_segments(msg->tail_len,
+		    data->segment_len);
 		return (error);
 	}
 	assoc_client_touch(&rp->assocs, client, now_ms);
@@ -202,11 +204,6 @@ udp_publish_answer(struct relayproc *rp, const struct ipc_msg *msg,
 			    msg->tail, msg->tail_len, data->segment_len,
 			    data->flags & ASSOC_DF, &sent);
 	}
-	if (result == 0)
-		rp->counters.dgrams_out += data->segment_len == 0 ?
-		    1 :
-		    (sent + data->segment_len - 1) / data->segment_len;
-	else
-		rp->counters.dgrams_lost++;
+	assoc_record_sent(rp, data->segment_len, msg->tail_len, sent, result);
 	return (IPC_OK);
 }

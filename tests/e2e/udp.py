@@ -30,6 +30,7 @@ COUNT = 50000
 PER_S = 12000
 LOST_MAX = COUNT // 1000
 SERVICE = 5353
+BURST = 40
 
 WORLD = rig.World(ip6=True)
 WORLD.add_router()
@@ -390,11 +391,34 @@ def _():
     car.terminate()
 
 
+def counters_of(car):
+    car.terminate()
+    return dict(word.split("=") for line in car.log.all()
+                if "counters:" in line for word in line.split()[3:])
+
+
+@tap.case("each datagram of a burst is counted as sent, denied or lost")
+def _():
+    car = sidecar.Sidecar(WORLD)
+    wire = frames.Wire(car.path)
+    wire.alive()
+    for address in (rig.FILTERED, rig.PRIVATE["10/8"], rig.UNREACHABLE):
+        frame = frames.datagram(b"x", 4000, 9, dst=address)
+        wire.sock.sendall(frames.framed(*[frame] * BURST))
+    # One more is denied, whose answer comes after all the others'.
+    wire.send(frames.datagram(b"x", 4000, 9, dst=rig.GATEWAY))
+    tap.ok(wire.expect(lambda p: p.proto == frames.ICMP and
+                       (p.type, p.code) == (3, 3)), "no answer")
+    wire.close()
+    counted = counters_of(car)
+    for name, want in (("dgrams_out", BURST), ("dgrams_denied", BURST + 1),
+                       ("dgrams_lost", BURST)):
+        tap.equal(int(counted[name]), want, name)
+
+
 @tap.case("it is all counted")
 def _():
-    CAR.terminate()
-    counted = dict(word.split("=") for line in CAR.log.all()
-                   if "counters:" in line for word in line.split()[3:])
+    counted = counters_of(CAR)
     for name in ("udp-out", "udp-in", "associations", "datagram-errors",
                  "datagrams-fragmented", "dgrams_denied", "dgrams_filtered",
                  "dgram_errors"):
