@@ -194,6 +194,16 @@ is_link(const struct policy *policy, const struct addr_forms *forms)
 		policy->prefix_len6));
 }
 
+/* It would reach whoever listens in the host's networks: no rule allows it. */
+static int
+is_multicast(const struct addr_forms *forms)
+{
+	const struct ipc_addr *inner = &forms->inner;
+
+	return (inner->family == 4 ? inner->bytes[0] >> 4 == 0xe :
+				     inner->bytes[0] == 0xff);
+}
+
 /* A host service is dialled on the loopback of the host, and nowhere else. */
 static void
 check_gateway(const struct policy *policy, unsigned int proto, uint16_t port,
@@ -242,6 +252,8 @@ policy_check(const struct policy *policy, unsigned int proto,
 	row = class_of(&forms);
 	floor = floor_of(policy, &forms, row);
 	rule = rule_find(policy, floor != POLICY_ALLOWED, proto, &forms, port);
+	if (rule != NULL && rule->action != RULE_DENY && is_multicast(&forms))
+		rule = NULL;
 	if (port == 0 && (proto == IPPROTO_TCP || proto == IPPROTO_UDP))
 		answer_set(answer, POLICY_PORT_ZERO, NULL);
 	else if (is_gateway(policy, &forms))
@@ -270,6 +282,8 @@ policy_hint(enum policy_kind kind, const struct ipc_addr *dst, uint16_t port,
 	addr_canonicalise(dst, &forms);
 	addr_format(&forms.inner, text, sizeof(text));
 	buf[0] = '\0';
+	if (is_multicast(&forms))
+		return (buf);
 	switch (kind) {
 	case POLICY_FLOOR:
 	case POLICY_HOST_ADDR:

@@ -13,7 +13,7 @@
  *
  *	1. the gateway's address: host services, or refused
  *	2. --allow, --deny and --unsafe-allow, first match; of what is on the
- *	   floor --allow says nothing
+ *	   floor --allow says nothing, of multicast --deny alone says anything
  *	3. the floor: addr_class.h, the host's own addresses, the link
  *	4. private ranges
  *	5. --default-egress

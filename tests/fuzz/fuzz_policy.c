@@ -258,6 +258,15 @@ judge_floor(const struct policy *policy, const struct ipc_addr *inner,
 	return (POLICY_ALLOWED);
 }
 
+static int
+is_multicast(const struct ipc_addr *addr)
+{
+	const struct ipc_addr net4 = address("224.0.0.0");
+	const struct ipc_addr net6 = address("ff00::");
+
+	return (in_net(addr, &net4, 4) || in_net(addr, &net6, 8));
+}
+
 static enum policy_kind
 judge(const struct policy *policy, unsigned int proto,
     const struct ipc_addr *dst, uint16_t port)
@@ -274,6 +283,8 @@ judge(const struct policy *policy, unsigned int proto,
 	floor = judge_floor(policy, &inner, &dial);
 	said = judge_rules(policy, floor != POLICY_ALLOWED, proto, port, &inner,
 	    &dial);
+	if (said > 0 && is_multicast(&inner))
+		said = 0;
 	if (said != 0)
 		return (said > 0 ? POLICY_ALLOWED : POLICY_RULE);
 	if (floor != POLICY_ALLOWED)

@@ -196,6 +196,30 @@ every_private_range_is_denied_until_an_allow_names_it(void **state)
 }
 
 static void
+multicast_goes_nowhere_whatever_the_rules_say(void **state)
+{
+	static const char *const groups[] = { "224.0.0.251", "239.255.255.250",
+		"ff02::fb", "ff0e::1", "64:ff9b::e000:fb", "::ffff:239.1.2.3" };
+	struct policy *policy = *state;
+	struct ipc_addr addr;
+	char hint[64];
+	size_t i;
+
+	rule(policy, RULE_UNSAFE_ALLOW, "0.0.0.0/0");
+	rule(policy, RULE_UNSAFE_ALLOW, "::/0");
+	for (i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+		expect(policy, groups[i], POLICY_FLOOR);
+		addr_parse(groups[i], &addr);
+		assert_string_equal(policy_hint(POLICY_FLOOR, &addr, 80, hint,
+					sizeof(hint)),
+		    "");
+	}
+	expect(policy, "223.255.255.255", POLICY_ALLOWED);
+	expect(policy, "240.0.0.1", POLICY_ALLOWED);
+	expect(policy, "fe80::1", POLICY_ALLOWED);
+}
+
+static void
 only_unsafe_allow_opens_the_floor_and_only_where_it_says(void **state)
 {
 	struct policy *policy = *state;
@@ -414,6 +438,7 @@ main(void)
 		TEST(default_egress_deny_denies_what_no_rule_names),
 		TEST(every_row_of_the_floor_beats_every_allow),
 		TEST(every_private_range_is_denied_until_an_allow_names_it),
+		TEST(multicast_goes_nowhere_whatever_the_rules_say),
 		TEST(only_unsafe_allow_opens_the_floor_and_only_where_it_says),
 		TEST(a_deny_holds_on_the_floor_where_it_comes_first),
 		TEST(an_allow_of_a_wrapping_prefix_opens_nothing_wrapped),
