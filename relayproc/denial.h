@@ -16,4 +16,12 @@ void denial_log(struct relayproc *rp, const char *proto,
     const struct ipc_addr *dst, uint16_t port,
     const struct policy_answer *answer, uint64_t now_ms);
 
+/*
+ * Logs how many lines were suppressed once there may be lines again, though
+ * nothing more is denied; that time, or UINT64_MAX; and at the end at once.
+ */
+void denial_settle(struct relayproc *rp, uint64_t now_ms);
+uint64_t denial_deadline_ms(const struct relayproc *rp);
+void denial_end(struct relayproc *rp);
+
 #endif

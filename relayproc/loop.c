@@ -6,6 +6,7 @@
 #include <event2/event.h>
 
 #include "ipc/clock.h"
+#include "relayproc/denial.h"
 #include "relayproc/dispatch_netproc.h"
 #include "relayproc/dispatch_parent.h"
 #include "relayproc/lend.h"
@@ -190,6 +191,7 @@ timer_set(struct relayproc *rp, uint64_t now_ms)
 	deadline_ms = min_ms(deadline_ms, assoc_deadline_ms(&rp->assocs));
 	deadline_ms = min_ms(deadline_ms, splice_deadline_ms(rp, now_ms));
 	deadline_ms = min_ms(deadline_ms, lend_deadline_ms(rp));
+	deadline_ms = min_ms(deadline_ms, denial_deadline_ms(rp));
 	/* A pause that waits for the channel has no time, but 0. */
 	if (rp->publish.resume_ms > now_ms)
 		deadline_ms = min_ms(deadline_ms, rp->publish.resume_ms);
@@ -225,6 +227,7 @@ settle(struct relayproc *rp)
 	resolver_expire(rp, now_ms);
 	udp_assoc_expire(rp, now_ms);
 	lend_expire(rp, now_ms);
+	denial_settle(rp, now_ms);
 	if (!rp->peer_lost) {
 		outbound_admit(rp, now_ms);
 		lend_pump(rp);
@@ -269,6 +272,7 @@ relayproc_end(struct relayproc *rp)
 	udp_publish_stop(rp);
 	/* To reset thousands takes long, and who waits may kill us. */
 	lend_count_all(rp);
+	denial_end(rp);
 	counters_log(rp);
 	(void)channel_flush(&rp->parent);
 	lend_reset_all(rp);
