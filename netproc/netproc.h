@@ -98,8 +98,9 @@ struct netproc {
 	struct event *ev_ack;
 	size_t ahead_bytes; /* those of all flows */
 	uint8_t hash_key[SIPHASH_KEY_LEN];
-	uint64_t evict_ms;  /* when an idle flow was last looked for */
-	uint16_t next_port; /* the gateway's end of an inbound flow */
+	uint64_t evict_ms;	   /* when idle flows were last looked for */
+	unsigned int evict_wanted; /* SYNs since then that found no slot */
+	uint16_t next_port;	   /* the gateway's end of an inbound flow */
 	struct event *ev_tick;
 	int tick_armed;
 

@@ -61,7 +61,7 @@ flow_open(struct netproc *np, const struct flow_tuple *tuple, uint64_t hash,
 			log_warn("SYNs are dropped: all %u flows are in use; "
 				 "--max-flows would allow more",
 			    (unsigned int)np->flows.nout);
-		evict_idle(np);
+		evict_want(np);
 		return;
 	}
 	if (sf->to_gateway && sf->dport == DNS_PORT &&

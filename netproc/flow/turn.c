@@ -13,6 +13,7 @@
 #include "netproc/flow/ack.h"
 #include "netproc/flow/ahead.h"
 #include "netproc/flow/end.h"
+#include "netproc/flow/evict.h"
 #include "netproc/flow/pump.h"
 #include "netproc/flow/turn.h"
 #include "netproc/link/link.h"
@@ -183,6 +184,7 @@ turn_tick(struct netproc *np)
 
 	if (np->frame_fd != -1 && !np->shield.guest_mac_known)
 		netif_ask_mac(np);
+	evict_idle(np);
 	TAILQ_FOREACH_SAFE(flow, &np->flows.active, entry, next) {
 		if (flow->ahead_bytes > 0)
 			ahead_count(flow); /* lwIP drops it after a while */

@@ -162,6 +162,29 @@ def _():
                        (rig.SERVER, rig.port_of(listener)))
 
 
+@side_by_side("where every slot is taken by idle connections, eight that come "
+              "at once find room")
+def _():
+    setup = sidecar.setup("--max-flows", "16")
+    with setup.world.server.listen() as listener:
+        def pair():
+            return traffic.pair(setup.world.guest, rig.SERVER, listener)
+        pairs = [pair() for _ in range(16)]
+        time.sleep(35)  # idle time is what is tested
+        workers = [rig.thread(setup.world.guest.connect, rig.SERVER,
+                              rig.port_of(listener)) for _ in range(8)]
+        start = time.monotonic()
+        kept = [worker.join(30) for worker in workers]
+        tap.ok(time.monotonic() - start < 6, "later than their third SYNs")
+        for sock in kept:
+            sock.close()
+        for _, server in pairs[8:]:
+            server.sendall(b"x")
+        for guest, _ in pairs[8:]:
+            guest.settimeout(5)
+            tap.equal(guest.recv(1), b"x", "one that has not been idle so long")
+
+
 @side_by_side("fragments wait for each other for 15 s, not longer")
 def _():
     world = rig.World()
