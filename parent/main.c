@@ -422,9 +422,10 @@ main(int argc, char **argv)
 	if (follow_watch(&parent) == -1)
 		fatal("event loop");
 
-	/* 9. Lock ourselves down, then say so. */
+	/* 9. Lock ourselves down, then say so: who is lost now is replaced. */
 	if (lock_self(&parent) == -1)
 		return (end(&parent, &error));
+	parent.state = PARENT_RUN;
 	announce(&parent);
 
 	/* 10. Hand over the frame socket, and watch until the end. */

@@ -235,8 +235,6 @@ run_setup(struct parent *parent)
 void
 run_watch(struct parent *parent)
 {
-	if (parent->state == PARENT_SETUP)
-		parent->state = PARENT_RUN;
 	loop(parent);
 }
 

@@ -4,8 +4,10 @@ reset, and whatever is new works at once."""
 
 import ctypes
 import errno
+import fcntl
 import os
 import random
+import re
 import resource
 import select
 import signal
@@ -479,6 +481,32 @@ def _():
         server.close()
     tap.note("the link was lost %d times" % lost)
     car.terminate()
+    world.close()
+
+
+@tap.case("who is lost while the word of READY is given is replaced")
+def _():
+    world = rig.World()
+    ready, ready_write = os.pipe()
+    fcntl.fcntl(ready_write, fcntl.F_SETPIPE_SZ, 4096)
+    os.write(ready_write, bytes(4096))  # the parent waits for room
+    path = world.path("vmm.sock")
+    car = sidecar.Program(world, [sidecar.SALLYPORT, "--socket", path,
+                                  "--ready-fd", str(ready_write)],
+                          pass_fds=[ready_write])
+    line = car.log.wait("ready: netproc")
+    kill(int(re.search(r"relayproc (\d+)", line)[1]))
+    os.read(ready, 4096)
+    car.log.wait("replaced in")
+    vmm = sidecar.Vmm(world, path)
+    listener = world.server.listen()
+    for sock in traffic.pair(world.guest, rig.SERVER, listener):
+        sock.close()
+    os.close(ready)
+    os.close(ready_write)
+    vmm.kill()
+    car.process.terminate()
+    tap.equal(car.wait(), 0, "status")
     world.close()
 
 
