@@ -45,6 +45,7 @@ struct assoc {
 	uint32_t generation;
 	int used, inbound;
 	int answered;
+	int link_local; /* the guest has last called the gateway by that */
 	struct assoc_key key;
 	uint64_t hash;
 	uint64_t deadline_ms, used_ms;

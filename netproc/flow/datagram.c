@@ -125,6 +125,17 @@ assoc_of(struct netproc *np, const struct assoc_key *full)
 	return (assoc);
 }
 
+/* The gateway, as the guest calls it; any other peer is left alone. */
+static void
+name_gateway(const struct netproc *np, const struct assoc *assoc,
+    struct ipc_addr *peer)
+{
+	if (!assoc->inbound && assoc->link_local &&
+	    addr_equal(peer, &np->cfg.gateway6))
+		memcpy(peer->bytes, np->shield.gateway_ll6,
+		    sizeof(np->shield.gateway_ll6));
+}
+
 static void
 send_out(struct netproc *np, const struct shield_frame *sf,
     const struct assoc_key *key, const uint8_t *payload, size_t len)
@@ -144,6 +155,10 @@ send_out(struct netproc *np, const struct shield_frame *sf,
 	if (assoc->inbound) {
 		data.peer = assoc->client;
 		data.peer_port = assoc->client_port;
+	} else if (sf->to_gateway && sf->version == 6) {
+		/* relayproc knows it by this address alone. */
+		data.peer = np->cfg.gateway6;
+		assoc->link_local = !addr_equal(&key->peer, &data.peer);
 	}
 	assocs_use(&np->assocs, assoc, 0, key->peer_port == DNS_PORT,
 	    np->now_ms);
@@ -258,7 +273,7 @@ static void
 deliver_udp(struct netproc *np, const struct assoc *assoc,
     const struct ipc_assoc_data *data, const uint8_t *bytes, size_t len)
 {
-	const struct gateway_datagram d = {
+	struct gateway_datagram d = {
 		.src = assoc->inbound ? assoc->key.peer : data->peer,
 		.dst = assoc->key.guest,
 		.sport = assoc->inbound ? assoc->key.peer_port :
@@ -267,6 +282,7 @@ deliver_udp(struct netproc *np, const struct assoc *assoc,
 	};
 	size_t step = data->segment_len != 0 ? data->segment_len : len, n;
 
+	name_gateway(np, assoc, &d.src);
 	do {
 		n = len < step ? len : step;
 		gateway_send_udp(np, &d, bytes, n);
@@ -334,6 +350,7 @@ datagram_failed(struct netproc *np, const struct ipc_msg *msg)
 		error.peer = assoc->key.peer;
 		error.peer_port = assoc->key.peer_port;
 	}
+	name_gateway(np, assoc, &error.peer);
 	if (error.peer.family != assoc->key.guest.family)
 		return (IPC_OK);
 	gateway_datagram_error(np, &assoc->key, &error);

@@ -54,6 +54,9 @@ flow_open(struct netproc *np, const struct flow_tuple *tuple, uint64_t hash,
 	};
 	struct flow *flow;
 
+	/* Of the two that it has in IPv6 relayproc knows one. */
+	if (sf->to_gateway && sf->version == 6)
+		open.dst = np->cfg.gateway6;
 	flow = flow_alloc(&np->flows, tuple, hash);
 	if (flow == NULL) {
 		COUNT(np, FLOWS_FULL);

@@ -15,6 +15,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
 
+import nd  # noqa: E402
 import resolver  # noqa: E402
 import sidecar  # noqa: E402
 import tap  # noqa: E402
@@ -71,7 +72,7 @@ class Behind:
 
 @tap.case("a query over TCP is answered, over IPv4 and IPv6")
 def _():
-    for gateway in GATEWAYS:
+    for gateway in (*GATEWAYS, GUEST.scoped(nd.GATEWAY_LL)):
         with connect(gateway) as sock:
             query = resolver.question("tcp.example.org")
             resolver.send(sock, query)

@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
 
 import datagrams  # noqa: E402
 import frames  # noqa: E402
+import nd  # noqa: E402
 import sidecar  # noqa: E402
 import tap  # noqa: E402
 import world as rig  # noqa: E402
@@ -299,9 +300,14 @@ def _():
     CAR.log.wait("udp.*--unsafe-allow|--unsafe-allow.*udp")
 
 
+def gateways():
+    """The gateway by each of its addresses."""
+    return rig.GATEWAY, rig.GATEWAY6, GUEST.scoped(nd.GATEWAY_LL)
+
+
 @tap.case("a port of the gateway's that nothing serves is a refusal")
 def _():
-    for address in (rig.GATEWAY, rig.GATEWAY6):
+    for address in gateways():
         with datagrams.connected(GUEST, address, 4000) as sock:
             sock.send(b"x")
             tap.raises([errno.ECONNREFUSED], sock.recv, 1)
@@ -310,7 +316,7 @@ def _():
 @tap.case("a host service is reached by UDP, and answers as the gateway")
 def _():
     with HOST.udp("127.0.0.1", SERVICE) as service:
-        for address in (rig.GATEWAY, rig.GATEWAY6):
+        for address in gateways():
             with datagrams.connected(GUEST, address, 53535) as sock:
                 sock.send(b"ping")
                 data, source = service.recvfrom(100)

@@ -50,7 +50,7 @@ def connected(namespace, address, port, errors=False, whole=False):
         sock.setsockopt(level, recverr, 1)
     if whole:
         sock.setsockopt(level, discover, IP_PMTUDISC_DO)
-    sock.connect((address, port))
+    sock.connect(rig.endpoint(address, port))
     return sock
 
 

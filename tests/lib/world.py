@@ -199,11 +199,16 @@ class Namespace:
             if source_port:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 sock.bind(("", source_port))
-            sock.connect((address, port))
+            sock.connect(endpoint(address, port))
         except BaseException:
             sock.close()
             raise
         return sock
+
+    def scoped(self, address, device="eth0"):
+        """A link-local address with the number of its device."""
+        with self:
+            return "%s%%%d" % (address, socket.if_nametoindex(device))
 
     def listen(self, address="", port=0, backlog=2048):
         sock = self.socket(family=family_of(address))
@@ -240,6 +245,12 @@ class Namespace:
 
 def family_of(address):
     return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def endpoint(address, port):
+    """As connect(2) takes it: the device of scoped() apart."""
+    address, _, device = address.partition("%")
+    return (address, port, 0, int(device)) if device else (address, port)
 
 
 def port_of(sock):
