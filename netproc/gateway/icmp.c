@@ -20,6 +20,7 @@
 #define ICMP6_REDIRECT	  137
 #define IP6_MULTICAST	  0xff
 #define IP6_SRC_OFF	  8
+#define IP6_OFFSET	  0xfff8 /* RFC 8200 4.5 */
 
 static const struct {
 	uint8_t type, code, type6, code6;
@@ -113,8 +114,16 @@ embed_len6(const uint8_t *packet, size_t len)
 		return (0);
 	if (payload_len > c.left)
 		payload_len = c.left;
-	if (next == IPPROTO_FRAGMENT)
-		return (0);
+	if (next == IPPROTO_FRAGMENT) {
+		next = cursor_u8(&c);
+		cursor_skip(&c, 1);
+		/* One error a packet, by the fragment that names its ports. */
+		if ((cursor_be16(&c) & IP6_OFFSET) != 0)
+			return (0);
+		cursor_skip(&c, 4);
+		if (c.error)
+			return (0);
+	}
 	if (next == IPPROTO_ICMPV6) {
 		type = cursor_u8(&c);
 		if (payload_len == 0 || type < ICMP6_INFORMATION ||

@@ -193,12 +193,13 @@ def _():
              (3, 0), rig.GATEWAY6)):
         with Pinger(address) as pinger:
             pinger.sock.setsockopt(level, option, 1)
-            pinger.send(0x1234, 5, b"x" * 56)
-            got = pinger.receive()
-            tap.ok(got, "%s: nothing came" % address)
-            tap.equal(got[:3], (*want, who), "type, code, who")
-            tap.equal(embedded(got[3], pinger.ip6)[0], address,
-                      "the destination it names")
+            for size in (56, 3000):
+                pinger.send(0x1234, 5, b"x" * size)
+                got = pinger.receive()
+                tap.ok(got, "%s: nothing came" % address)
+                tap.equal(got[:3], (*want, who), "type, code, who")
+                tap.equal(embedded(got[3], pinger.ip6)[0], address,
+                          "the destination it names")
             pinger.sock.setsockopt(level, option, 2)
             pinger.echoed(7, 1, b"one hop more")
 

@@ -230,7 +230,7 @@ no_error_of_ip6_is_sent_about_these(void **state)
 		{ "a multicast source", 8, 0xff },
 		{ "a multicast destination", 24, 0xff },
 		{ "no source", 8, 0 },
-		{ "a fragment", 6, IPPROTO_FRAGMENT },
+		{ "a later fragment", 6, IPPROTO_FRAGMENT },
 		{ "an error", 40, 127 },
 		{ "a redirect", 40, 137 },
 	};
@@ -241,6 +241,7 @@ no_error_of_ip6_is_sent_about_these(void **state)
 	for (i = 0; i < COUNT(cases); i++) {
 		len = packet6(IPPROTO_ICMPV6, 16, packet, sizeof(packet));
 		packet[40] = 128;
+		packet[43] = 8; /* of a fragment: where it begins */
 		packet[23] = 0;
 		assert_int_equal(build6(ICMP_ERR_HOST, packet, len, out), 104);
 		packet[cases[i].at] = cases[i].value;
@@ -251,6 +252,30 @@ no_error_of_ip6_is_sent_about_these(void **state)
 	for (i = 0; i < len; i++)
 		assert_int_equal(build6(ICMP_ERR_HOST, packet, i, out),
 		    i < 40 ? 0 : 48 + i);
+}
+
+static void
+the_first_fragment_of_ip6_speaks_for_its_packet(void **state)
+{
+	static const uint8_t nexts[] = { IPPROTO_TCP, IPPROTO_UDP,
+		IPPROTO_ICMPV6 };
+	uint8_t packet[64], out[ICMP_ERROR_MAX];
+	size_t i, j, len;
+
+	(void)state;
+	for (i = 0; i < COUNT(nexts); i++) {
+		len = packet6(IPPROTO_FRAGMENT, 24, packet, sizeof(packet));
+		packet[40] = nexts[i];
+		packet[42] = 0;
+		packet[43] = 1; /* more follow */
+		packet[48] = 128;
+		for (j = 48; j < len; j++)
+			assert_int_equal(build6(ICMP_ERR_TTL, packet, j, out),
+			    j == 48 && nexts[i] == IPPROTO_ICMPV6 ? 0 : 48 + j);
+		assert_int_equal(build6(ICMP_ERR_TTL, packet, 47, out), 0);
+	}
+	packet[48] = 127;
+	assert_int_equal(build6(ICMP_ERR_TTL, packet, len, out), 0);
 }
 
 static void
@@ -314,6 +339,8 @@ main(void)
 		cmocka_unit_test(families_and_protocols_must_go_together),
 		cmocka_unit_test(an_error_of_ip6_embeds_what_fits_1280_bytes),
 		cmocka_unit_test(no_error_of_ip6_is_sent_about_these),
+		cmocka_unit_test(
+		    the_first_fragment_of_ip6_speaks_for_its_packet),
 		cmocka_unit_test(
 		    an_echo_reply_gets_the_identifier_the_guest_knows),
 		cmocka_unit_test(
