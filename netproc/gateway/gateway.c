@@ -65,6 +65,16 @@ send_scratch(struct netproc *np, size_t len)
 	    np->scratch_fragment, GATEWAY_FRAME_MAX, emit, np);
 }
 
+/* One that has said nothing yet hears what is sent to all. */
+static void
+put_guest_mac(const struct netproc *np, uint8_t mac[6])
+{
+	if (np->shield.guest_mac_known)
+		memcpy(mac, np->shield.guest_mac, 6);
+	else
+		memset(mac, 0xff, 6);
+}
+
 static size_t
 build_udp4(struct netproc *np, const struct gateway_datagram *d,
     const uint8_t *payload, size_t len)
@@ -80,7 +90,7 @@ build_udp4(struct netproc *np, const struct gateway_datagram *d,
 	};
 
 	memcpy(udp.src_mac, np->cfg.gateway_mac, 6);
-	memcpy(udp.dst_mac, np->shield.guest_mac, 6);
+	put_guest_mac(np, udp.dst_mac);
 	return (packet_build_udp(&udp, payload, len, np->scratch,
 	    GATEWAY_FRAME_MAX));
 }
@@ -92,7 +102,7 @@ build_udp6(struct netproc *np, const struct gateway_datagram *d,
 	struct packet_udp6 udp = { .sport = d->sport, .dport = d->dport };
 
 	memcpy(udp.src_mac, np->cfg.gateway_mac, 6);
-	memcpy(udp.dst_mac, np->shield.guest_mac, 6);
+	put_guest_mac(np, udp.dst_mac);
 	memcpy(udp.src_ip6, d->src.bytes, 16);
 	memcpy(udp.dst_ip6, d->dst.bytes, 16);
 	return (packet_build_udp6(&udp, payload, len, np->scratch,

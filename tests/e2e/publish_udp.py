@@ -253,4 +253,17 @@ def _():
         vmm.kill()
 
 
+@tap.case("the first datagram to a guest that has said nothing is not lost")
+def _():
+    world = rig.World()
+    car = sidecar.Sidecar(world, *PUBLISHED[:2])
+    vmm = sidecar.Vmm(world, car.path)
+    datagrams.echo_server(world.guest.udp(port=INSIDE))
+    car.wait_attached()
+    with client(world.host, "127.0.0.1", LOCAL) as sock:
+        round_trip(sock, b"who is there?")
+    vmm.check()
+    world.close()
+
+
 tap.run(sidecar.tell(CAR))
