@@ -9,6 +9,9 @@
  * meant: the datagram is dropped, and its slot keeps the name of it until the
  * time is over, so that what still comes of it begins no other.
  *
+ * A fragment that is the whole datagram (IPv6 has such) has a slot to itself,
+ * behind the others: it neither meets nor ends what shares its name (RFC 6946).
+ *
  * The first slot that is free is taken; when none is, the one begun first
  * makes room: endless first fragments push out each other.
  */
@@ -59,7 +62,7 @@ int
 fragment_pool_init(struct fragment_pool *pool)
 {
 	memset(pool, 0, sizeof(*pool));
-	pool->slots = calloc(FRAGMENT_SLOTS, sizeof(*pool->slots));
+	pool->slots = calloc(FRAGMENT_SLOTS + 1, sizeof(*pool->slots));
 	return (pool->slots == NULL ? -1 : 0);
 }
 
@@ -102,6 +105,21 @@ slot_find(struct fragment_pool *pool, const struct shield_frame *sf)
 	return (NULL);
 }
 
+static void
+slot_open(struct fragment_pool *pool, struct fragment_slot *slot,
+    const struct shield_frame *sf, uint64_t now_ms)
+{
+	slot->state = SLOT_OPEN;
+	slot->src = shield_src(sf);
+	slot->dst = shield_dst(sf);
+	slot->id = sf->frag_id;
+	slot->protocol = sf->protocol;
+	slot->begun_ms = now_ms;
+	slot->serial = ++pool->serial;
+	slot->have = slot->highest = slot->total = 0;
+	memset(slot->units, 0, sizeof(slot->units));
+}
+
 static struct fragment_slot *
 slot_begin(struct fragment_pool *pool, const struct shield_frame *sf,
     uint64_t now_ms)
@@ -116,15 +134,7 @@ slot_begin(struct fragment_pool *pool, const struct shield_frame *sf,
 	}
 	if (slot->state == SLOT_OPEN)
 		pool->count[FRAGMENT_EVICTED]++;
-	slot->state = SLOT_OPEN;
-	slot->src = shield_src(sf);
-	slot->dst = shield_dst(sf);
-	slot->id = sf->frag_id;
-	slot->protocol = sf->protocol;
-	slot->begun_ms = now_ms;
-	slot->serial = ++pool->serial;
-	slot->have = slot->highest = slot->total = 0;
-	memset(slot->units, 0, sizeof(slot->units));
+	slot_open(pool, slot, sf, now_ms);
 	return (slot);
 }
 
@@ -233,6 +243,13 @@ take(struct fragment_pool *pool, const uint8_t *frame,
 	struct fragment_slot *slot;
 	enum fragment_event event;
 
+	if (sf->frag_off == 0 && !sf->frag_more) {
+		slot = &pool->slots[FRAGMENT_SLOTS];
+		slot_open(pool, slot, sf, now_ms);
+		keep(slot, frame, sf);
+		*whole = complete(slot, sf, whole_len);
+		return (FRAGMENT_WHOLE);
+	}
 	slot = slot_find(pool, sf);
 	if (slot == NULL)
 		slot = slot_begin(pool, sf, now_ms);

@@ -27,6 +27,7 @@ struct reference {
 };
 
 static struct reference refs[NDATAGRAMS];
+static struct reference alone; /* of a fragment that is all: RFC 6946 */
 static struct fragment_pool pool;
 
 static enum fragment_event
@@ -194,6 +195,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (frame == NULL)
 			continue;
 		ref = &refs[data[3] & 3];
+		if (sf.frag_off == 0 && !sf.frag_more) {
+			ref = &alone;
+			ref->begun = 0;
+		}
 		event = fragment_add(&pool, frame, &sf, now_ms, &whole,
 		    &whole_len);
 		FUZZ_CHECK(event == refer(ref, &sf, frame + sf.l4_off, now_ms));

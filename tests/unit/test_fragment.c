@@ -132,6 +132,36 @@ one_fragment_may_be_the_whole_datagram(void **state)
 	assert_whole(6, whole, len, 1);
 }
 
+/* RFC 6946 4 */
+static void
+one_that_is_the_whole_leaves_alone_what_shares_its_name(void **state)
+{
+	uint8_t *whole;
+	size_t len, i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		/* The second time, of a datagram that was dropped. */
+		assert_int_equal(add(6, 7, 0, 1480, 1), FRAGMENT_KEPT);
+		if (i == 1)
+			assert_int_equal(add(6, 7, 8, 1480, 1),
+			    FRAGMENT_OVERLAP);
+		assert_int_equal(add_at(0, 6, 7, 0, 100, 0, &whole, &len),
+		    FRAGMENT_WHOLE);
+		assert_whole(6, whole, len, 100);
+		assert_int_equal(add_at(0, 6, 7, 1480, 520, 0, &whole, &len),
+		    i == 0 ? FRAGMENT_WHOLE : FRAGMENT_LATE);
+		if (i == 0)
+			assert_whole(6, whole, len, 2000);
+	}
+	/* Nor does it need the place of another. */
+	for (i = 0; i < FRAGMENT_SLOTS; i++)
+		add(6, 100 + (uint32_t)i, 0, 8, 1);
+	i = pool.count[FRAGMENT_EVICTED];
+	assert_int_equal(add(6, 8, 0, 100, 0), FRAGMENT_WHOLE);
+	assert_int_equal(pool.count[FRAGMENT_EVICTED], i);
+}
+
 static void
 the_longest_datagram_of_each_version_fits(void **state)
 {
@@ -450,6 +480,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(pieces_become_the_datagram_in_any_order),
 		TEST(one_fragment_may_be_the_whole_datagram),
+		TEST(one_that_is_the_whole_leaves_alone_what_shares_its_name),
 		TEST(the_longest_datagram_of_each_version_fits),
 		TEST(a_duplicate_changes_nothing),
 		TEST(
