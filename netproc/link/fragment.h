@@ -61,7 +61,8 @@ void fragment_forget(struct fragment_pool *pool);
  *	FRAGMENT_KEPT		more must come
  *	FRAGMENT_WHOLE		*whole, *whole_len is the packet as one
  *				Ethernet frame, to be shield_check()ed with an
- *				mtu of 65535; borrowed until the next call.
+ *				mtu of SHIELD_PACKET_MAX; borrowed until the
+ *				next call.
  *				IPv4 has its checksum, DF is clear
  *	FRAGMENT_DUPLICATE	its bytes are there already; nothing changes
  *	FRAGMENT_OVERLAP	the whole datagram is dropped (RFC 5722 3), as

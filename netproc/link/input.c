@@ -108,7 +108,7 @@ input_fragment(struct netproc *np, const uint8_t *frame,
 	if (fragment_add(&np->fragments, frame, sf, np->now_ms, &whole,
 		&whole_len) != FRAGMENT_WHOLE)
 		return;
-	whole_cfg.mtu = UINT16_MAX;
+	whole_cfg.mtu = SHIELD_PACKET_MAX;
 	verdict = shield_check(whole, whole_len, &whole_cfg, &whole_sf);
 	np->counters.shield[verdict]++;
 	if (!SHIELD_IS_PASS(verdict) || verdict == SHIELD_FRAGMENT ||

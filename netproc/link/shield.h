@@ -98,7 +98,7 @@ struct shield_config {
 	uint32_t broadcast_ip; /* of the link; 0 where it has none (/31, /32) */
 	uint32_t mtu; /* largest IP packet, bytes; TCP and UDP may be longer:
 			 guests with TSO or UFO send up to 64 KiB at once.
-			 65535 for the check of a reassembled packet */
+			 SHIELD_PACKET_MAX where fragments made it */
 	uint8_t ip6_enabled; /* 0: every IPv6 frame is SHIELD_IP6 */
 	uint8_t prefix6[16]; /* the guest's is any address in it but one */
 	uint32_t prefix_len6;
@@ -106,11 +106,14 @@ struct shield_config {
 	uint8_t gateway_ll6[16]; /* ra_link_local() of its MAC */
 };
 
+/* The longest packet, which is of IPv6: 64 KiB behind its header. */
+#define SHIELD_PACKET_MAX (40 + 65535)
+
 /*
- * An Ethernet header and the longest IPv6 packet, as fragments can make it
- * (the link's own frames are shorter); longer is SHIELD_LONG_FRAME.
+ * With an Ethernet header, as fragments can make it (the link's own frames are
+ * shorter); longer is SHIELD_LONG_FRAME.
  */
-#define SHIELD_FRAME_MAX (14 + 40 + 65535)
+#define SHIELD_FRAME_MAX (14 + SHIELD_PACKET_MAX)
 
 #define SHIELD_MSS_DEFAULT 536 /* RFC 9293 3.7.1 */
 

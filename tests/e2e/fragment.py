@@ -18,6 +18,7 @@ import world as rig  # noqa: E402
 sidecar.need()
 MTU = 1500
 BUFFERS = 16  # datagrams that may be incomplete at once
+LONGEST, LONGEST6 = 65507, 65527  # echoes, behind their headers
 
 WORLD = rig.World(ip6=True)
 WORLD.host.sysctl("ipv4/ping_group_range", "0 2147483647")
@@ -201,24 +202,37 @@ def _():
             WIRE.send(frames.segment(40100, 7001, flags=frames.RST, seq=6))
 
 
+def echo_in_fragments(dst, size):
+    """How many fragments the answer, which is as long, comes in."""
+    src = rig.GUEST6 if ":" in dst else rig.GUEST
+    proto = frames.ICMP6 if ":" in dst else frames.ICMP
+    whole = frames.echo6(src, dst, bytes(size)) if ":" in dst \
+        else frames.echo(dst, bytes(size))
+    body = frames.Packet(whole).body
+    for frame in frames.fragments(body, proto, src, dst, 1440):
+        WIRE.send(frame)
+    got, parts = 0, 0
+    while got < len(body):
+        packet = WIRE.expect(lambda p: p.proto == proto and p.ip_src == dst, 3)
+        tap.ok(packet, "%s: %d of %d bytes came" % (dst, got, len(body)))
+        got += len(packet.body)
+        parts += 1
+    tap.equal(got, len(body), "%s: bytes" % dst)
+    return parts
+
+
 @tap.case("an echo in fragments comes back in fragments")
 def _():
     for dst in (rig.SERVER, rig.GATEWAY, rig.SERVER6, rig.GATEWAY6):
-        src = rig.GUEST6 if ":" in dst else rig.GUEST
-        proto = frames.ICMP6 if ":" in dst else frames.ICMP
-        whole = frames.echo6(src, dst, bytes(4000)) if ":" in dst \
-            else frames.echo(dst, bytes(4000))
-        body = frames.Packet(whole).body
-        for frame in frames.fragments(body, proto, src, dst):
-            WIRE.send(frame)
-        got, parts = 0, 0
-        while got < 4008:
-            packet = WIRE.expect(lambda p: p.proto == proto and
-                                 p.ip_src == dst, 3)
-            tap.ok(packet, "%s: %d bytes came" % (dst, got))
-            got += len(packet.body)
-            parts += 1
-        tap.equal((got, parts), (4008, 3), "%s: bytes, fragments" % dst)
+        tap.equal(echo_in_fragments(dst, 4000), 3, "%s: fragments" % dst)
+
+
+@tap.case("the longest echo of each version comes back")
+def _():
+    # To the world none is longer than a datagram, header and all.
+    for dst, size in ((rig.SERVER, LONGEST), (rig.GATEWAY, LONGEST),
+                      (rig.SERVER6, LONGEST6 - 8), (rig.GATEWAY6, LONGEST6)):
+        echo_in_fragments(dst, size)
 
 
 @tap.case("a TCP segment in fragments is taken")
