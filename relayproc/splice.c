@@ -352,7 +352,7 @@ on_host_event(evutil_socket_t fd, short what, void *arg)
 
 	(void)what;
 	/* What is not read now does not say that it was reset. */
-	if ((s->down.held > 0 || s->down.ended) && tcp_error(fd) != 0)
+	if ((s->down.held > 0 || s->down.ended) && tcp_is_broken(fd))
 		flow_broken(rp, s);
 	else if (s->up.held > 0)
 		splice_run(rp, s);

@@ -140,7 +140,7 @@ is_connected_to_itself(int fd, const struct ipc_addr *dst, uint16_t port)
 	return (local_port == port && addr_equal(&local, dst));
 }
 
-int
+static int
 tcp_error(int fd)
 {
 	socklen_t len = sizeof(int);
@@ -149,6 +149,21 @@ tcp_error(int fd)
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1)
 		return (errno);
 	return (error);
+}
+
+/*
+ * What a router says of an established connection is an error of the socket's
+ * too, and ends nothing (RFC 1122 4.2.3.9).
+ */
+int
+tcp_is_broken(int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == -1)
+		return (1);
+	return (info.tcpi_state == TCP_CLOSE && tcp_error(fd) != 0);
 }
 
 int

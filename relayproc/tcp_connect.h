@@ -23,8 +23,11 @@ int tcp_connect_start(const struct ipc_addr *dst, uint16_t port, uint16_t mss,
  */
 int tcp_connect_result(int fd, const struct ipc_addr *dst, uint16_t port);
 
-/* The socket's own error, 0 or an errno value; it is told once. */
-int tcp_error(int fd);
+/*
+ * 1 if the connection was reset, or given up, and nobody has been told: the
+ * error is told once, here or where a call meets it.
+ */
+int tcp_is_broken(int fd);
 
 /* What the guest is told about an errno of connect(2). */
 enum flow_verdict tcp_connect_verdict(int error);

@@ -4,6 +4,7 @@ told to the other side, and nothing that was acknowledged is lost."""
 
 import os
 import socket
+import struct
 import sys
 import time
 
@@ -21,6 +22,7 @@ sidecar.need()
 ACK, FIN, SYN, RST, PSH = \
     frames.ACK, frames.FIN, frames.SYN, frames.RST, frames.PSH
 PORT = 7000
+SO_SNDBUFFORCE = 32
 SCALED = segments.mss(1460) + b"\1\3\3\7"  # NOP, a window scale of 7
 
 WORLD = rig.World()
@@ -158,6 +160,37 @@ def _():
                 tap.ok(told, "no RST at %s" % missing)
                 tap.equal(told.ack, hand.seq, "acknowledgment")
                 missing.discard(told.seq)
+
+
+def no_way(segment):
+    """What a router on the host's side says that has none for it."""
+    about = struct.pack("!BBHI", 3, 1, 0, 0) + segment.frame[14:42]
+    return about[:2] + struct.pack("!H", frames.checksum(about)) + about[4:]
+
+
+@tap.case("a router that finds no way for a moment ends no connection")
+def _():
+    # RFC 1122 4.2.3.9.  The guest does not read, so more waits at each step; of
+    # what comes, little segments alone leave the router's word as it is.
+    steps, size = 60, 1 << 14
+    with Wire() as wire, WORLD.server.sniffer("s0") as sniffer, \
+            WORLD.server.socket(socket.SOCK_RAW, proto=frames.ICMP) as router:
+        hand, server = opened(wire)
+        server.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 4 << 20)
+        server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        hand.say(window=0)
+        segment = None
+        while segment is None or segment.proto != frames.TCP or \
+                segment.dport != PORT or segment.flags & SYN:
+            segment = frames.Packet(sniffer.recv(65535))
+        for _ in range(steps):
+            for part in (bytes(size - 4), b"1", b"2", b"3", b"4"):
+                router.sendto(no_way(segment), (rig.HOST, 0))
+                server.sendall(part)
+                time.sleep(0.004)
+        hand.say()
+        tap.equal(len(hand.read(steps * size)[0]), steps * size, "bytes")
+        server.close()
 
 
 def fill_server(hand, server):
