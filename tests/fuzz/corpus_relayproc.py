@@ -79,6 +79,8 @@ def write_all(write):
         send(1, 1, "2001:db8:1::1"), send(0, 2), assoc_close(0, 2),
         send(2, 1, segment=2, data=b"abcdef"), send(3, 1, proto=1, data=b"\x08"
                                                     + bytes(15)))
+    put("datagrams-answered", 0, send(0, 1), act(0, WRITE | HOST),
+        act(0, WRITE | HOST), act(0, GONE | HOST), send(0, 1))
     put("datagrams-fail", SEND_FAILS, send(0, 1), send(0, 1), send(0, 2))
     put("datagrams-lie", 0, send(0, 1, segment=1, data=bytes(65)),
         send(0, 1, proto=6), send(7, 1))
