@@ -11,6 +11,9 @@ NO_OPTIONS, SYN_OPTIONS, SYN_SMALL, TIMESTAMP, SACK, OWN = range(6)
  ERROR, MODE, HOST_ROUTE) = range(11)
 WRITE, READ, SHUTDOWN, CLOSE = range(4)
 PAUSE, GO_ON, VMM_READ, SPLIT, LEAVE, COME, BYTES, RESUME = range(8)
+MAC = bytes.fromhex("02534d000002")
+LINK_LOCAL = bytes.fromhex("fe80000000000000" "00534dfffe000002")
+DUID = b"\0\3\0\1" + MAC
 FIX = 0x1f  # of a raw frame: MACs, header, source, destination, checksum
 
 
@@ -78,6 +81,32 @@ def question(name, kind=1):
                       for part in name.split("."))
     return struct.pack(">HHHHHH", 7, 0x100, 1, 0, 0, 0) + labels + \
         struct.pack(">BHH", 0, kind, 1)
+
+
+def dhcp(kind, options=b"", ciaddr=bytes(4), source=bytes(4)):
+    message = bytes.fromhex("010106000707070700008000") + ciaddr + \
+        bytes(12) + MAC + bytes(202) + bytes.fromhex("63825363") + \
+        bytes([53, 1, kind]) + options + b"\xff"
+    return frame(bytes(12) + bytes.fromhex(
+        "0800450000000001000040110000") + source + b"\xff" * 4 + struct.pack(
+            ">HHHH", 68, 67, 8 + len(message), 0) + message, 3)
+
+
+def packet6(protocol, body, hops, destination, source=LINK_LOCAL):
+    return frame(bytes(12) + bytes.fromhex("86dd60000000") +
+                 u16(len(body)) + bytes([protocol, hops]) + source +
+                 destination + body, 0x13)
+
+
+def option6(code, *body):
+    body = b"".join(body)
+    return u16(code) + u16(len(body)) + body
+
+
+def dhcp6(kind, *options):
+    message = bytes([kind, 7, 7, 7]) + option6(1, DUID) + b"".join(options)
+    return packet6(17, struct.pack(">HHHH", 546, 547, 8 + len(message), 1) +
+                   message, 1, bytes.fromhex("ff02" + "00" * 11 + "010002"))
 
 
 def put_tcp(put):
@@ -156,6 +185,38 @@ def put_tcp(put):
     put("tcp-keepalive", OPEN, up, *[wait(3, 63)] * 32, tcp(0, ACK))
     put("tcp-half-closed", OPEN, up, tcp(0, FIN | ACK), wait(3, 60),
         remote(0, WRITE, 10), tcp(0, ACK), wait(3, 63), wait(3, 63))
+
+
+def put_acks(put):
+    up = handshake(0)
+    asked = data(0, 100) + remote(0, READ, 100)
+    answered = asked + remote(0, WRITE, 100) + tcp(0, ACK)
+    put("ack-with-answers", OPEN, up, *[answered] * 6, asked, wait(0, 20),
+        *[answered] * 2)
+    put("ack-without-answers", OPEN, up, *[asked, wait(0, 20)] * 4, answered)
+    put("ack-of-two", OPEN, up, handshake(1), answered,
+        remote(1, WRITE, 10), tcp(1, ACK), data(1, 10), wait(0, 3), asked,
+        wait(0, 3), wait(0, 20), data(1, 10), asked, remote(1, CLOSE),
+        tcp(0, RST))
+    put("ack-by-end", OPEN, up, asked, tcp(0, FIN | ACK), remote(0, SHUTDOWN),
+        tcp(0, ACK))
+    put("last-ack", 0, syn(0), relay(OPENED, 0x80), tcp(0, ACK),
+        *[data(0, 60000)] * 3, tcp(0, FIN | ACK), remote(0, SHUTDOWN),
+        tcp(0, ACK), *[remote(0, READ, 65535)] * 4, wait(2, 2))
+    put("last-ack-unheard", 0, syn(0), relay(OPENED, 0x80), tcp(0, ACK),
+        *[data(0, 60000)] * 3, tcp(0, FIN | ACK), remote(0, SHUTDOWN),
+        *[wait(3, 5)] * 4, *[remote(0, READ, 65535)] * 4, wait(3, 20))
+    asks = bytes.fromhex("0000002a" "ffffffffffff") + MAC + bytes.fromhex(
+        "0806" "0001080006040001") + MAC + bytes.fromhex(
+            "64600002" "000000000000" "64600001")
+    full = udp(0, 0, b"x") + vmm(PAUSE) + \
+        relay(RECV, 0, u16(60000), u16(1000)) * 24 + vmm(BYTES, asks * 60) * 9
+    put("ack-refused", OPEN | SMALL_LINK, up, handshake(1), full, data(1, 10),
+        data(0, 10), wait(2, 4), vmm(GO_ON), data(1, 10), tcp(0, ACK))
+    put("window-shrinks", OPEN | SMALL_LINK, syn(0, NO_OPTIONS), tcp(0, ACK),
+        full, remote(0, WRITE, 3000), tcp(0, ACK, window=1), vmm(GO_ON),
+        wait(2, 4), tcp(0, ACK, window=1), tcp(0, ACK, window=2),
+        tcp(0, ACK), tcp(0, ACK))
 
 
 def put_inbound(put):
@@ -249,6 +310,19 @@ def put_link(put):
     last = bytearray(bytes(14) + big + bytes(1528))
     last[20:22] = u16(185)
     put("fragments", 0, frame(first, 0x07), frame(bytes(last[:1500]), 0x07))
+    name = packet6(58, bytes.fromhex("8700000000000000") + bytes.fromhex(
+        "fd534d00000000000000000000000001 0101") + MAC, 255,
+        bytes.fromhex("ff0200000000000000000001ff000001"))
+    there = packet6(58, bytes.fromhex("88000000e0000000") + bytes.fromhex(
+        "fd534d00000000000000000000000002 0201") + MAC, 255,
+        bytes.fromhex("fe8000000000000000534dfffe000001"))
+    put("neighbours", IP6, name, there, name, handshake(1))
+    parts = [packet6(44, b"\x11\0" + u16(at) + b"\0\0\0\7" + body, 64,
+                     bytes.fromhex("20010db8" + "00" * 11 + "07"),
+                     bytes.fromhex("fd534d00000000000000000000000002"))
+             for at, body in ((1, struct.pack(">HHHH", 40000, 80, 1416, 1) +
+                               bytes(1392)), (1400, bytes(16)))]
+    put("fragments6", IP6, name, *parts, *parts[::-1], parts[0], wait(3, 6))
     up = handshake(0)
     put("vmm-stops", OPEN | SMALL_LINK, up, vmm(PAUSE),
         *[remote(0, WRITE, 60000)] * 3, *[udp(0, 2, question("host.internal"))]
@@ -284,11 +358,38 @@ def put_link(put):
         data(0, 10))
 
 
+def put_dhcp(put):
+    own, gateway = b"\x64\x60\0\2", b"\x64\x60\0\1"
+    asks = b"\x37\7\1\3\6\x0f\x1a\x33\x77"
+    wants = b"\x32\4" + own + b"\x36\4" + gateway + asks
+    bound = dhcp(1, asks) + dhcp(3, wants)
+    up = handshake(0) + data(0, 10)
+    put("dhcp", OPEN, bound, up, dhcp(3, asks, own, own), data(0, 10),
+        dhcp(8, asks, own, own), dhcp(7, wants, own, own), dhcp(1, asks))
+    put("dhcp-reboot", OPEN, bound, up, remote(0, WRITE, 5000), bound,
+        data(0, 10), syn(0), tcp(0, ACK), data(0, 10))
+    put("dhcp-rapid", OPEN | BIG_MTU, dhcp(1, b"\x50\0" + asks), up,
+        dhcp(3, b"\x32\4\x0a\0\0\1" + asks), dhcp(4, wants))
+    address = option6(5, bytes.fromhex("fd534d00000000000000000000000002"),
+                      bytes(8))
+    ia, server = option6(3, b"\0\0\0\1", bytes(8), address), option6(
+        2, b"\0\3\0\1" + MAC[:5] + b"\1")
+    asks = option6(6, u16(23), u16(24))
+    put("dhcp6", OPEN | IP6, dhcp6(1, ia, asks), dhcp6(3, ia, server, asks),
+        handshake(1), *[dhcp6(kind, ia, server) for kind in (5, 6, 8, 9)],
+        dhcp6(4, ia), dhcp6(11, asks), data(1, 10))
+    put("dhcp6-rapid", IP6, dhcp6(1, ia, option6(14), asks),
+        dhcp6(3, ia.replace(b"\x4d\0\0", b"\x4d\1\0"), server),
+        dhcp6(5, option6(25, bytes(12)), server))
+
+
 def write_all(write):
     def put(name, choices, *records):
         write("netproc", name, bytes([choices]) + b"".join(records))
 
     put_tcp(put)
+    put_acks(put)
     put_inbound(put)
     put_datagrams(put)
+    put_dhcp(put)
     put_link(put)
