@@ -195,6 +195,9 @@ int run_init(struct parent *parent);
  */
 int run_setup(struct parent *parent);
 
+/* run.c: says that peer_watch() or respawn_watch() failed, with errno. */
+void run_cannot_watch(void);
+
 /* run.c: watches until the end. */
 void run_watch(struct parent *parent);
 

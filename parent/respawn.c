@@ -117,8 +117,11 @@ setup_begin(struct parent *parent)
 	respawn->stage = RESPAWN_SETUP;
 	run_timer_set(respawn->ev_timer, RESPAWN_SETUP_MS);
 	if (peer_watch(netproc, parent_from_netproc) == -1 ||
-	    peer_watch(relayproc, parent_from_relayproc) == -1)
-		fatal("cannot watch the new children");
+	    peer_watch(relayproc, parent_from_relayproc) == -1) {
+		run_cannot_watch();
+		run_stop(parent, EX_OSERR);
+		return;
+	}
 	if (configure_hello(netproc) == -1 || configure_hello(relayproc) == -1)
 		log_debug("a new child was lost at once");
 }

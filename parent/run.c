@@ -211,13 +211,22 @@ loop(struct parent *parent)
 		event_base_dispatch(parent->base);
 }
 
+void
+run_cannot_watch(void)
+{
+	log_error("cannot watch the children: %s%s", strerror(errno),
+	    errno == EAGAIN ? "; raise the user's limit of pending signals "
+			      "(ulimit -i)" :
+			      "");
+}
+
 int
 run_setup(struct parent *parent)
 {
 	if (respawn_watch(parent) == -1 ||
 	    peer_watch(&parent->netproc, parent_from_netproc) == -1 ||
 	    peer_watch(&parent->relayproc, parent_from_relayproc) == -1) {
-		log_error("cannot watch the children: %s", strerror(errno));
+		run_cannot_watch();
 		parent->status = EX_OSERR;
 		return (-1);
 	}

@@ -529,6 +529,17 @@ def _():
     tap.ok(not os.path.exists(WORLD.path("full.sock")), "a name is left")
 
 
+@tap.case("new children that cannot be watched end sallyport in order, with a "
+          "line that says what there is too little of")
+def _():
+    car = sidecar.Sidecar(WORLD)
+    resource.prlimit(car.pid, resource.RLIMIT_SIGPENDING, (0, 0))
+    os.kill(car.children()["netproc"], signal.SIGKILL)
+    tap.equal(car.wait(), 71, "status")
+    tap.ok("ulimit -i" in car.log.find("cannot watch")[0], car.log.lines)
+    tap.ok(not os.path.exists(car.path), "the socket's name is left")
+
+
 @tap.case("who cannot be accepted for want of a descriptor costs no processor "
           "and one line a second, and is accepted when there is one")
 def _():
