@@ -1,4 +1,5 @@
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include <dirent.h>
 #include <errno.h>
@@ -21,7 +22,8 @@
  * cannot be read does not stand.  A process that ends loses its namespaces and
  * its descriptors before it is a zombie, of which only the fences in its
  * status and limits are seen.  So where no other is missing its pidfd is asked
- * as well: a child that has ended lacks no fence, but its life.
+ * as well: a child that has ended lacks no fence, but its life.  Of one that
+ * the parent has reaped while the spawner looks nothing is seen.
  *
  * Landlock, MDWE, the parent-death signal and the dumpable flag cannot be
  * seen from outside; they rest on the child's own word in READY.
@@ -371,6 +373,9 @@ is_ending(const struct child *child, uint32_t unseen)
 
 	if (unseen == 0 || child->pidfd == -1)
 		return (0);
+	if (syscall(SYS_pidfd_send_signal, child->pidfd, 0, NULL, 0) == -1 &&
+	    errno == ESRCH)
+		return (1);
 	for (i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
 		if (checks[i].outlives && (unseen & STAGE_BIT(checks[i].stage)))
 			return (0);

@@ -129,6 +129,21 @@ answer_spawn(const struct spawn_config *config, struct spawner_message *message)
 		pair_forget(pair);
 }
 
+/* As attest_child(); the child is not ours, and may have been reaped. */
+static int
+look(const struct spawn_config *config, struct child *child, uint32_t *missed)
+{
+	int result = 1;
+
+	child->pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0);
+	if (child->pidfd != -1 || errno != ESRCH)
+		result = attest_child(child, config->strict, missed);
+	if (child->pidfd != -1)
+		close(child->pidfd);
+	child->pidfd = -1;
+	return (result);
+}
+
 static void
 answer_attest(const struct spawn_config *config,
     struct spawner_message *message)
@@ -136,10 +151,8 @@ answer_attest(const struct spawn_config *config,
 	struct spawner_pair *pair = &message->pair;
 
 	message->result = 0;
-	if (attest_child(&pair->netproc, config->strict,
-		&pair->netproc_missed) != 0 ||
-	    attest_child(&pair->relayproc, config->strict,
-		&pair->relayproc_missed) != 0)
+	if (look(config, &pair->netproc, &pair->netproc_missed) != 0 ||
+	    look(config, &pair->relayproc, &pair->relayproc_missed) != 0)
 		message->result = -1;
 	if (message_send(FD_CHANNEL, message, 0) == -1)
 		_exit(1);

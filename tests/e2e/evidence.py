@@ -191,6 +191,31 @@ def _():
         tap.equal(lines(path), [], "evidence")
 
 
+@tap.case("so is one of a new pair, that was reaped while it was looked at")
+def _():
+    reason = inject.why_not()
+    if reason:
+        tap.skip(reason)
+    if sidecar.sanitized():
+        tap.skip("a sanitizer's run-time looks at /proc first")
+    path = WORLD.path("evidence-reaped")
+    car = sidecar.Sidecar(WORLD, "--evidence", path, "--max-restarts", "100")
+    spawner = car.spawner()
+    for turn, role in enumerate(CHILDREN, 1):
+        with inject.held_at(spawner, inject.READLINK, b"/proc/",
+                            lambda: os.kill(car.children()["netproc"],
+                                            signal.SIGKILL)):
+            pid = car.children()[role]
+            os.kill(pid, signal.SIGKILL)
+            while os.path.exists("/proc/%d" % pid):
+                pass
+        car.log.wait("replaced in", count=turn)
+        tap.equal(len(lines(path)), turn + 1, "objects")
+    car.terminate()
+    tap.equal([line for line in car.log.all() if "does not hold" in line], [],
+              "complaints")
+
+
 @tap.case("in a chroot, where no user namespace is given, it says so")
 def _():
     if sidecar.sanitized():

@@ -72,12 +72,15 @@ def text_at(pid, address, limit=64):
 
 
 @contextlib.contextmanager
-def held_at(pid, call, path):
+def held_at(pid, call, path, cause=None):
     """The process goes on until it makes this call of a path that begins so,
-    and is held there for the length of the block."""
+    and is held there for the length of the block.  cause() may bring it there.
+    """
     signo = 0
     ptrace(ATTACH, pid)
     os.waitpid(pid, WALL)
+    if cause:
+        cause()
     while True:
         ptrace(SYSCALL, pid, None, signo)
         _, status = os.waitpid(pid, WALL)
