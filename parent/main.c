@@ -223,6 +223,24 @@ find_user(const struct config *config, struct spawn_config *spawn,
 	return (0);
 }
 
+/*
+ * What a user may execute and not read is not to be looked at in /proc either
+ * (ptrace(2)): each fence would seem to be missing.
+ */
+static int
+check_readable(struct config_error *error)
+{
+	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+
+	if (fd != -1)
+		close(fd);
+	else if (errno == EACCES)
+		return (config_error(error, EX_NOPERM,
+		    "its children could not be looked at by who may not read "
+		    "this program; mend: let everyone read it (chmod a+r)"));
+	return (0);
+}
+
 /* The children's maker, while there is nothing that it must not have. */
 static int
 start_spawner(struct parent *parent, struct config_error *error)
@@ -230,7 +248,7 @@ start_spawner(struct parent *parent, struct config_error *error)
 	struct spawn_config spawn = { .strict = parent->config.strict };
 	int result;
 
-	if (raise_nofile(parent, error) == -1 ||
+	if (check_readable(error) == -1 || raise_nofile(parent, error) == -1 ||
 	    find_user(&parent->config, &spawn, error) == -1)
 		return (-1);
 	spawn.exe_fd = spawn_open_exe();

@@ -4,6 +4,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ sidecar.need()
 WORLD = rig.World()
 CHILDREN = ("netproc", "relayproc")
 EX_SOFTWARE = 70
+PLAIN_UID = 54322
 
 # What this test looks at itself: a line of /proc/PID/status.
 LOOKED_AT = {"SECCOMP": ("Seccomp", "2"), "NO_NEW_PRIVS": ("NoNewPrivs", "1"),
@@ -214,6 +216,22 @@ def _():
     car.terminate()
     tap.equal([line for line in car.log.all() if "does not hold" in line], [],
               "complaints")
+
+
+@tap.case("a user who may not read the program is told so, and of no fence")
+def _():
+    if sidecar.sanitized():
+        tap.skip("a build with sanitizers needs its own files")
+    os.chmod(WORLD.dir, 0o755)
+    program = shutil.copy(sidecar.SALLYPORT, WORLD.path("unreadable"))
+    os.chmod(program, 0o711)
+    for isolation in ("strict", "best-effort"):
+        done = WORLD.host.run(
+            [program, "--socket", "@nowhere/x", "--isolation", isolation],
+            user=PLAIN_UID, group=PLAIN_UID, extra_groups=[], timeout=20)
+        tap.equal(done.returncode, 77, "status: " + done.stderr)
+        tap.equal(len(done.stderr.splitlines()), 1, "lines")
+        tap.ok("chmod a+r" in done.stderr, done.stderr)
 
 
 @tap.case("in a chroot, where no user namespace is given, it says so")
