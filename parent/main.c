@@ -1,4 +1,5 @@
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <linux/close_range.h>
 
@@ -223,22 +224,41 @@ find_user(const struct config *config, struct spawn_config *spawn,
 	return (0);
 }
 
+/* Whether the users that the children will be may read this program. */
+static int
+is_readable(const struct spawn_config *spawn)
+{
+	struct stat st;
+	int fd;
+
+	if (geteuid() != 0) {
+		fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+		if (fd != -1)
+			close(fd);
+		return (fd != -1 || errno != EACCES);
+	}
+	/* A spawner that is not strict may look at anything. */
+	return (!spawn->strict || fstat(spawn->exe_fd, &st) == -1 ||
+	    (st.st_mode & S_IROTH) != 0 ||
+	    (spawn->has_user && st.st_uid == spawn->uid &&
+		(st.st_mode & S_IRUSR) != 0) ||
+	    (spawn->has_user && st.st_gid == spawn->gid &&
+		(st.st_mode & S_IRGRP) != 0));
+}
+
 /*
- * What a user may execute and not read is not to be looked at in /proc either
- * (ptrace(2)): each fence would seem to be missing.
+ * Of what a user may execute and not read /proc shows nothing to others
+ * (ptrace(2)): each fence would seem to be missing, to us at the start, or to
+ * the spawner, which is not as privileged as root, at the first restart.
  */
 static int
-check_readable(struct config_error *error)
+check_readable(const struct spawn_config *spawn, struct config_error *error)
 {
-	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-
-	if (fd != -1)
-		close(fd);
-	else if (errno == EACCES)
-		return (config_error(error, EX_NOPERM,
-		    "its children could not be looked at by who may not read "
-		    "this program; mend: let everyone read it (chmod a+r)"));
-	return (0);
+	if (is_readable(spawn))
+		return (0);
+	return (config_error(error, EX_NOPERM,
+	    "the children could not be looked at, as their users may not read "
+	    "this program; mend: let everyone read it (chmod a+r)"));
 }
 
 /* The children's maker, while there is nothing that it must not have. */
@@ -248,13 +268,17 @@ start_spawner(struct parent *parent, struct config_error *error)
 	struct spawn_config spawn = { .strict = parent->config.strict };
 	int result;
 
-	if (check_readable(error) == -1 || raise_nofile(parent, error) == -1 ||
+	if (raise_nofile(parent, error) == -1 ||
 	    find_user(&parent->config, &spawn, error) == -1)
 		return (-1);
 	spawn.exe_fd = spawn_open_exe();
 	if (spawn.exe_fd == -1)
 		return (config_error(error, EX_OSERR,
 		    "/proc/self/exe: %s; mount /proc", strerror(errno)));
+	if (check_readable(&spawn, error) == -1) {
+		close(spawn.exe_fd);
+		return (-1);
+	}
 	result = spawner_start(&parent->spawner, &spawn);
 	close(spawn.exe_fd);
 	if (result == -1)
