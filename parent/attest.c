@@ -1,3 +1,4 @@
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -278,24 +279,40 @@ fd_stands(const struct child *child, int dir_fd, const char *name,
 	return (0);
 }
 
+/*
+ * They are for the child's user to list.  A root without CAP_DAC_READ_SEARCH,
+ * as in a container or the spawner, does it as that user (setfsuid(2)).
+ */
+static DIR *
+fds_open(const struct child *child)
+{
+	char path[64];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)child->pid);
+	dir = opendir(path);
+	if (dir != NULL || errno != EACCES)
+		return (dir);
+	setfsuid(child->uid);
+	return (opendir(path));
+}
+
 /* The fixed ones, the event loop's, and what it was handed. */
 static int
 close_fds_stands(const struct child *child)
 {
 	const struct dirent *entry;
 	unsigned int nfds = 0;
-	char path[64];
-	DIR *dir;
-	int stands = 1;
+	DIR *dir = fds_open(child);
+	int stands = dir != NULL;
 
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)child->pid);
-	if ((dir = opendir(path)) == NULL)
-		return (0);
-	while ((entry = readdir(dir)) != NULL)
+	while (dir != NULL && (entry = readdir(dir)) != NULL)
 		if (entry->d_name[0] != '.' &&
 		    !fd_stands(child, dirfd(dir), entry->d_name, &nfds))
 			stands = 0;
-	closedir(dir);
+	if (dir != NULL)
+		closedir(dir);
+	setfsuid(geteuid());
 	return (stands && nfds == FD_FIRST_DYNAMIC + child->nlent);
 }
 

@@ -349,9 +349,8 @@ sandbox_lock_parent(int strict, const struct landlock_files *files,
 int
 sandbox_trim_spawner(int strict)
 {
-	/* maps of another uid and gid; /proc/PID/fd, which is that uid's */
-	const uint32_t keep = 1u << CAP_SETUID | 1u << CAP_SETGID |
-	    1u << CAP_DAC_READ_SEARCH;
+	/* maps of another uid and gid; to look at it as that uid */
+	const uint32_t keep = 1u << CAP_SETUID | 1u << CAP_SETGID;
 
 	/* Without a user namespace the fences take all of them. */
 	if (!strict)
