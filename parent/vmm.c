@@ -158,6 +158,20 @@ vmm_guest_mac(struct parent *parent, const struct ipc_guest_mac *guest)
 	return (IPC_OK);
 }
 
+/* What --fd ends with: the VMM's own end is a good one. */
+static int
+status_of(uint32_t reason)
+{
+	switch (reason) {
+	case FRAME_GONE_BAD_LENGTH:
+		return (EX_PROTOCOL);
+	case FRAME_GONE_JOURNAL:
+		return (EX_SOFTWARE);
+	default:
+		return (EX_OK);
+	}
+}
+
 void
 vmm_gone(struct parent *parent, const struct ipc_frame_gone *gone)
 {
@@ -184,9 +198,7 @@ vmm_gone(struct parent *parent, const struct ipc_frame_gone *gone)
 	if (parent->ev_vmm != NULL && parent->state == PARENT_RUN)
 		event_add(parent->ev_vmm, NULL);
 	if (parent->config.frame_fd != -1)
-		run_stop(parent,
-		    gone->reason == FRAME_GONE_BAD_LENGTH ? EX_PROTOCOL :
-							    EX_OK);
+		run_stop(parent, status_of(gone->reason));
 }
 
 static void

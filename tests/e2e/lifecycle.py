@@ -22,7 +22,8 @@ import traffic  # noqa: E402
 import world as rig  # noqa: E402
 
 sidecar.need()
-EX_USAGE, EX_UNAVAILABLE, EX_CANTCREAT = 64, 69, 73
+EX_USAGE, EX_UNAVAILABLE, EX_SOFTWARE = 64, 69, 70
+EX_CANTCREAT, EX_NOPERM, EX_CONFIG = 73, 77, 78
 EX_NOPERM, EX_CONFIG = 77, 78
 CTL = os.path.join(sidecar.BUILD, "sallyportctl")
 ORPHAN_LIMIT_S = 0.1
@@ -354,6 +355,24 @@ def _():
     wire.alive()
     wire.close()
     tap.equal(car.wait(), 0, "status")
+
+
+@tap.case("a stream that --fd cannot go on with, as the journal is not sound, "
+          "is no good end")
+def _():
+    ours, theirs = socket.socketpair()
+    car = sidecar.Sidecar(WORLD, how=theirs)
+    frames.Wire(sock=ours).alive()
+    netproc = car.children()["netproc"]
+    inject.stop(netproc)
+    for fd in os.listdir("/proc/%d/fd" % car.pid):
+        name = "/proc/%d/fd/%s" % (car.pid, fd)
+        if "journal" in os.readlink(name):
+            with open(name, "r+b", buffering=0) as journal:
+                journal.write(b"\xff" * 256)
+    os.kill(netproc, signal.SIGKILL)
+    tap.equal(car.wait(), EX_SOFTWARE, "status")
+    car.log.wait("left no sound journal")
 
 
 @tap.case("-- COMMAND gets the frame descriptor, and its status is ours")
