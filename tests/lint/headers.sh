@@ -2,14 +2,15 @@
 # Every header compiles alone: whoever includes it needs nothing before it.
 set -u
 . "$(dirname "$0")/../lib/tap.sh"
-cd "$(dirname "$0")/../.." || exit 1
+top=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
 [ -n "${TEST_CPPFLAGS:-}" ] || skip_all "TEST_CPPFLAGS is not set: use make lint"
 
-for header in $(find ipc sandbox parent netproc relayproc tests -name '*.h' \
-    ! -path netproc/lwip/\* | sort); do
+# From the build directory, as paths in the flags may be relative to that.
+for header in $(cd "$top" && find ipc sandbox parent netproc relayproc tests \
+    -name '*.h' ! -path netproc/lwip/\* | sort); do
 	# shellcheck disable=SC2086 # lists of words
 	none "$(echo "#include \"$header\"" | ${CC:-cc} -std=gnu11 -Wall -Wextra \
-	    -Werror -fsyntax-only -I. $TEST_CPPFLAGS -x c - 2>&1)" \
+	    -Werror -fsyntax-only "-I$top" $TEST_CPPFLAGS -x c - 2>&1)" \
 	    "$header compiles alone"
 done
 finish
