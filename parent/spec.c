@@ -286,6 +286,9 @@ spec_publish(const char *text, struct config_publish *publish)
 	if (is_link_local6(&publish->bind))
 		return ("has an address of one link to bind to, and of which "
 			"cannot be said; say another, or [::]");
+	if (is_v4_mapped(&publish->bind, 128))
+		return ("has an IPv4 address in IPv6 clothes to bind to; say "
+			"the IPv4 address");
 	colon = strchr(rest, ':');
 	if (colon == NULL)
 		return (MEND_PUBLISH);

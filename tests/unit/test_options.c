@@ -55,6 +55,7 @@ static const struct bad bad_values[] = {
 	{ OPT_PUBLISH, "224.0.0.1:8090:80", "say one of the host's" },
 	{ OPT_PUBLISH, "[ff02::1]:8090:80/udp", "say one of the host's" },
 	{ OPT_PUBLISH, "[fe80::1]:8091:80", "say another, or [::]" },
+	{ OPT_PUBLISH, "[::ffff:127.0.0.1]:8092:80", "say the IPv4 address" },
 	{ OPT_PUBLISH_SOURCE, "client", "gateway or preserve" },
 	{ OPT_ALLOW, "10.0.0.0/33", "say CIDR" },
 	{ OPT_ALLOW, "10.0.0.0/8:0", "from 1 on" },
