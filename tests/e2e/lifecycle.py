@@ -24,7 +24,6 @@ import world as rig  # noqa: E402
 sidecar.need()
 EX_USAGE, EX_UNAVAILABLE, EX_SOFTWARE = 64, 69, 70
 EX_CANTCREAT, EX_NOPERM, EX_CONFIG = 73, 77, 78
-EX_NOPERM, EX_CONFIG = 77, 78
 CTL = os.path.join(sidecar.BUILD, "sallyportctl")
 ORPHAN_LIMIT_S = 0.1
 STOP_LIMIT_S = 1

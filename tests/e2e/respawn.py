@@ -412,6 +412,10 @@ def swallow(function, sock):
 def _():
     scene = Scene()
     for turn in range(40):
+        # A successor shows its role once it has become one.
+        deadline = time.monotonic() + 10 * tap.scale()
+        while "netproc" not in scene.car.children():
+            tap.ok(time.monotonic() < deadline, "no netproc")
         kill(scene.car.children()["netproc"])
         # As soon as it is there, or a little later; perhaps its sibling.
         deadline = time.monotonic() + random.uniform(0.001, 0.025)
