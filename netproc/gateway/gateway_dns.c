@@ -60,6 +60,17 @@ gateway_dns_local(struct netproc *np, const uint8_t *query, size_t len,
 	return (len);
 }
 
+static void
+reply_error(struct netproc *np, const struct dns_client *client,
+    const uint8_t *query, size_t query_len, enum dns_rcode rcode)
+{
+	uint8_t out[DNS_SHORT_MAX];
+
+	reply(np, client, out,
+	    dns_error(query, query_len, rcode, dns_edns_of(query, query_len),
+		out, sizeof(out)));
+}
+
 static int
 answer_here(struct netproc *np, const struct dns_client *client,
     const uint8_t *query, size_t query_len)
@@ -70,12 +81,25 @@ answer_here(struct netproc *np, const struct dns_client *client,
 
 	if (rcode != DNS_NOERROR) {
 		COUNT(np, DNS_REFUSED);
-		len = dns_error(query, query_len, rcode,
-		    dns_edns_of(query, query_len), out, sizeof(out));
-	} else
-		len = gateway_dns_local(np, query, query_len, out, sizeof(out));
+		reply_error(np, client, query, query_len, rcode);
+		return (1);
+	}
+	len = gateway_dns_local(np, query, query_len, out, sizeof(out));
 	reply(np, client, out, len);
 	return (len > 0);
+}
+
+static void
+fail(struct netproc *np, struct dns_slot *slot)
+{
+	uint8_t out[DNS_SHORT_MAX];
+	size_t len;
+
+	len = dns_error(slot->head, slot->head_len, DNS_SERVFAIL, slot->edns,
+	    out, sizeof(out));
+	COUNT(np, DNS_SERVFAIL);
+	reply(np, &slot->client, out, len);
+	dns_table_remove(&np->dns, slot);
 }
 
 void
@@ -103,30 +127,16 @@ gateway_dns_query(struct netproc *np, uint8_t *frame,
 	slot = dns_table_add(&np->dns, &client, query, sf->payload_len,
 	    np->now_ms + DNS_DEADLINE_MS);
 	if (slot == NULL) {
-		COUNT(np, DNS_DROPPED);
+		COUNT(np, DNS_SERVFAIL);
+		reply_error(np, &client, query, sf->payload_len, DNS_SERVFAIL);
 		return;
 	}
 	COUNT(np, DNS_QUERIES);
 	netproc_need_tick(np);
 	if (channel_send_tail(&np->dgram, IPC_DNS_QUERY,
 		dns_table_number(&np->dns, slot), slot->generation, &dns,
-		sizeof(dns), query, sf->payload_len) == -1) {
-		COUNT(np, DNS_DROPPED);
-		dns_table_remove(&np->dns, slot);
-	}
-}
-
-static void
-fail(struct netproc *np, struct dns_slot *slot)
-{
-	uint8_t out[DNS_SHORT_MAX];
-	size_t len;
-
-	len = dns_error(slot->head, slot->head_len, DNS_SERVFAIL, slot->edns,
-	    out, sizeof(out));
-	COUNT(np, DNS_SERVFAIL);
-	reply(np, &slot->client, out, len);
-	dns_table_remove(&np->dns, slot);
+		sizeof(dns), query, sf->payload_len) == -1)
+		fail(np, slot);
 }
 
 void

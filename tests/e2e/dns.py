@@ -223,6 +223,25 @@ def _():
     car.terminate()
 
 
+@tap.case("a query beyond those that may wait fails at once, not in silence")
+def _():
+    car = sidecar.Sidecar(WORLD, "--dns", FIRST.address)
+    query = question("more.example.org")
+    FIRST.mute = True
+    wire = frames.Wire(car.path)
+    try:
+        for port in range(1000, 1000 + IN_FLIGHT_MAX + 1):
+            wire.send(frames.datagram(query, port, 53, dst=rig.GATEWAY))
+        packet = wire.expect(lambda p: p.proto == frames.UDP, 1)
+        tap.ok(packet, "silence")
+        tap.equal((packet.dport, packet.data[3] & 15),
+                  (1000 + IN_FLIGHT_MAX, SERVFAIL), "port, rcode")
+    finally:
+        FIRST.mute = False
+        wire.close()
+        car.terminate()
+
+
 @tap.case("the next VM hears no answer to one before it, and finds room")
 def _():
     car = sidecar.Sidecar(WORLD, "--dns", FIRST.address)
