@@ -34,6 +34,7 @@ struct event_base;
 enum netproc_warning {
 	WARNED_FOREIGN_MAC,
 	WARNED_FOREIGN_ADDRESS,
+	WARNED_FOREIGN_ADDRESS6,
 	WARNED_FLOWS_FULL,
 };
 

@@ -18,6 +18,7 @@
 /* Of a frame: IP's version, and who sends, in IPv4 and in ARP (RFC 826). */
 #define IP_VERSION_OFF	   14
 #define IP4_SRC_OFF	   26
+#define IP6_SRC_OFF	   22
 #define ARP_SENDER_IP4_OFF 28
 
 static const char *
@@ -195,23 +196,43 @@ warn_mac(struct netproc *np, const uint8_t mac[6])
 	    text, mac_format(np->shield.guest_mac, guest), text);
 }
 
-/* src_off: where in the frame, whose headers are whole. */
+/* src: where in the frame, whose headers are whole. */
 static void
-warn_address(struct netproc *np, const uint8_t *frame, size_t src_off)
+warn_address(struct netproc *np, const uint8_t *src)
 {
 	char text[ADDR_STRLEN], guest[ADDR_STRLEN];
-	struct ipc_addr src = { .family = 4 };
+	struct ipc_addr addr = { .family = 4 };
 	uint32_t src_ip;
 
-	memcpy(src.bytes, frame + src_off, 4);
-	src_ip = addr_to_ip4(&src);
+	memcpy(addr.bytes, src, 4);
+	src_ip = addr_to_ip4(&addr);
 	if (src_ip == 0 || src_ip == np->guest_ip || src_ip == np->gateway_ip ||
 	    !netproc_may_warn(np, WARNED_FOREIGN_ADDRESS))
 		return;
-	addr_format(&src, text, sizeof(text));
+	addr_format(&addr, text, sizeof(text));
 	log_warn("frames from %s are dropped: the guest is %s; --address says "
 		 "which it is",
 	    text, addr_format(&np->cfg.address, guest, sizeof(guest)));
+}
+
+static void
+warn_address6(struct netproc *np, const uint8_t *src)
+{
+	static const uint8_t zero[16];
+	char text[ADDR_STRLEN], guest[ADDR_STRLEN];
+	struct ipc_addr addr = { .family = 6 };
+
+	memcpy(addr.bytes, src, 16);
+	/* Those of the link itself are no sign of another network. */
+	if (memcmp(src, zero, 16) == 0 || (src[0] == 0xfe && src[1] == 0x80) ||
+	    addr_equal(&addr, &np->cfg.gateway6) ||
+	    !netproc_may_warn(np, WARNED_FOREIGN_ADDRESS6))
+		return;
+	addr_format(&addr, text, sizeof(text));
+	log_warn("frames from %s are dropped: the guest is in the /%u of %s; "
+		 "--address6 says in which it is",
+	    text, (unsigned int)np->cfg.prefix_len6,
+	    addr_format(&np->cfg.address6, guest, sizeof(guest)));
 }
 
 /*
@@ -225,10 +246,13 @@ warn_foreign(struct netproc *np, enum shield_verdict verdict,
 	if (verdict == SHIELD_FOREIGN_MAC)
 		warn_mac(np, sf->src_mac);
 	else if (verdict == SHIELD_ARP_FOREIGN)
-		warn_address(np, frame, ARP_SENDER_IP4_OFF);
-	else if (verdict == SHIELD_FOREIGN_IP &&
-	    frame[IP_VERSION_OFF] >> 4 == 4)
-		warn_address(np, frame, IP4_SRC_OFF);
+		warn_address(np, frame + ARP_SENDER_IP4_OFF);
+	else if (verdict != SHIELD_FOREIGN_IP)
+		return;
+	else if (frame[IP_VERSION_OFF] >> 4 == 4)
+		warn_address(np, frame + IP4_SRC_OFF);
+	else
+		warn_address6(np, frame + IP6_SRC_OFF);
 }
 
 void

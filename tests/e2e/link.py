@@ -126,7 +126,9 @@ def _():
             ("100.96.0.9", "--address",
              frames.segment(1, PORT, src="100.96.0.9")),
             ("100.96.0.10", "--address",
-             frames.arp(rig.GATEWAY, sender="100.96.0.10"))):
+             frames.arp(rig.GATEWAY, sender="100.96.0.10")),
+            ("2001:db8:9::5", "--address6",
+             frames.echo6(src="2001:db8:9::5"))):
         said = r"%s are dropped: the guest is .*%s\b" % (what, option)
         before = len(CAR.log.find(said))
         for session in (1, 2):
@@ -149,6 +151,9 @@ def _():
                 frames.segment(1, PORT, src="0.0.0.0"),
                 frames.arp(rig.GATEWAY, op=2, sender="0.0.0.0"),
                 frames.segment(1, PORT, src=rig.GATEWAY),
+                frames.echo6(src="fe80::5"),
+                frames.echo6(src="::"),
+                frames.echo6(src=rig.GATEWAY6),
                 frames.arp(rig.GATEWAY, sender_mac=rig.GATEWAY_MAC,
                            src=rig.GATEWAY_MAC)):
             wire.send(strange)
