@@ -1,3 +1,4 @@
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -6,12 +7,17 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "parent/unix_listen.h"
 
 /* One VMM at a time; a second waits only until it is refused. */
 #define UNIX_BACKLOG 4
+
+/* How long another start may keep us from a directory. */
+#define LOCK_TRIES  500
+#define LOCK_TRY_MS 10
 
 static socklen_t
 sun_fill(struct sockaddr_un *sun, const char *path)
@@ -126,19 +132,36 @@ bind_fresh(struct unix_listener *listener, const char *path, int type,
 	    option, path, strerror(errno)));
 }
 
-int
-unix_listener_open(struct unix_listener *listener, const char *path, int type,
+/*
+ * Between its bind(2) and its listen(2) a socket looks like one that a dead
+ * process left: who makes one holds a lock of the directory meanwhile, so that
+ * two starts on one path do not take it from each other.  Returns owned, -1
+ * where there is no lock to be had; the start goes on without.
+ */
+static int
+dir_lock(const char *dir)
+{
+	const struct timespec pause = { .tv_nsec = LOCK_TRY_MS * 1000000L };
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), tries;
+
+	for (tries = 0; fd != -1 && tries < LOCK_TRIES; tries++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return (fd);
+		if (errno != EWOULDBLOCK)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	if (fd != -1)
+		close(fd);
+	return (-1);
+}
+
+static int
+listener_bind(struct unix_listener *listener, const char *path, int type,
     const char *option, struct config_error *error)
 {
 	struct stat st;
 
-	memset(listener, 0, sizeof(*listener));
-	listener->dir_fd = -1;
-	split_path(listener, path);
-	listener->fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (listener->fd == -1)
-		return (config_error(error, EX_OSERR, "--%s: socket: %s",
-		    option, strerror(errno)));
 	if (bind_fresh(listener, path, type, option, error) == -1) {
 		close(listener->fd);
 		listener->fd = -1;
@@ -158,6 +181,26 @@ unix_listener_open(struct unix_listener *listener, const char *path, int type,
 	listener->dev = st.st_dev;
 	listener->ino = st.st_ino;
 	return (0);
+}
+
+int
+unix_listener_open(struct unix_listener *listener, const char *path, int type,
+    const char *option, struct config_error *error)
+{
+	int lock, result;
+
+	memset(listener, 0, sizeof(*listener));
+	listener->dir_fd = -1;
+	split_path(listener, path);
+	listener->fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (listener->fd == -1)
+		return (config_error(error, EX_OSERR, "--%s: socket: %s",
+		    option, strerror(errno)));
+	lock = dir_lock(listener->dir);
+	result = listener_bind(listener, path, type, option, error);
+	if (lock != -1)
+		close(lock);
+	return (result);
 }
 
 int

@@ -5,15 +5,18 @@
 
 #include <cmocka.h>
 
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "parent/unix_listen.h"
@@ -177,6 +180,35 @@ a_directory_that_is_not_there_is_told(void **state)
 	assert_int_equal(listener.fd, -1);
 }
 
+/* Another start has bound the path, and does not listen yet. */
+static void
+two_starts_do_not_take_the_path_from_each_other(void **state)
+{
+	const struct timespec while_ms = { .tv_nsec = 100 * 1000000L };
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int status, sock = socket(AF_UNIX, SOCK_STREAM, 0);
+	int lock = open(dir, O_RDONLY | O_DIRECTORY);
+	pid_t pid;
+
+	(void)state;
+	strlcpy(sun.sun_path, path, sizeof(sun.sun_path));
+	assert_int_equal(flock(lock, LOCK_EX), 0);
+	assert_int_equal(bind(sock, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		close(lock);
+		_exit(open_listener(&listener) == -1 ? error.status : 0);
+	}
+	nanosleep(&while_ms, NULL);
+	assert_int_equal(listen(sock, 1), 0);
+	close(lock);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), EX_UNAVAILABLE);
+	close(dial());
+	close(sock);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -191,6 +223,7 @@ main(void)
 		TEST(a_socket_that_somebody_listens_on_is_left_alone),
 		TEST(a_file_that_is_no_socket_is_left_alone),
 		TEST(a_directory_that_is_not_there_is_told),
+		TEST(two_starts_do_not_take_the_path_from_each_other),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
