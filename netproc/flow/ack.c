@@ -58,6 +58,17 @@ acks_init(struct netproc *np)
 }
 
 void
+acks_hurry(struct netproc *np)
+{
+	struct flow *flow;
+
+	while ((flow = TAILQ_FIRST(&np->acks)) != NULL) {
+		flow->ack_is_late = 1;
+		ack_turn(flow); /* which ends the wait */
+	}
+}
+
+void
 ack_host_answered(struct flow *flow)
 {
 	if (flow->np->now_ms - flow->syn_ms <= ACK_NEAR_MS)

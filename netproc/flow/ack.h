@@ -20,6 +20,12 @@ struct netproc;
 /* 0, or -1 with errno. */
 int acks_init(struct netproc *np);
 
+/*
+ * Before lwIP's own timer, which would try each that waits, and forget it if
+ * the link has no room: acknowledges all of them.
+ */
+void acks_hurry(struct netproc *np);
+
 /* The host has answered the connect: now, after flow->syn_ms. */
 void ack_host_answered(struct flow *flow);
 

@@ -197,6 +197,7 @@ turn_tick(struct netproc *np)
 			flow->down_written < flow->down.bytes))
 			turn_touch(flow); /* to be sent again, or stuck */
 	}
+	acks_hurry(np);
 	if (demux_tick(&np->demux, np->hash_key) || np->flows.nactive > 0)
 		netproc_need_tick(np);
 }

@@ -167,6 +167,20 @@ nothing_is_late_before_its_time(void **state)
 	assert_false(event_pending(np.ev_ack, EV_TIMEOUT, NULL));
 }
 
+/* That no netif took it is remembered, as lwIP would not. */
+static void
+what_waits_when_lwips_timer_comes_does_not_any_more(void **state)
+{
+	(void)state;
+	bytes_come(REQUEST);
+	acks_hurry(&np);
+	assert_true(was_acknowledged());
+	assert_true(flow.ack_refused);
+	assert_true(TAILQ_EMPTY(&np.acks));
+	assert_false(event_pending(np.ev_ack, EV_TIMEOUT, NULL));
+	assert_false(flow.ack_owed);
+}
+
 static void
 a_server_that_is_far_is_not_waited_for(void **state)
 {
@@ -246,6 +260,7 @@ main(void)
 		TEST(an_answer_that_does_not_come_is_waited_for_once),
 		TEST(a_flow_that_was_often_answered_is_waited_for_again),
 		TEST(nothing_is_late_before_its_time),
+		TEST(what_waits_when_lwips_timer_comes_does_not_any_more),
 		TEST(a_server_that_is_far_is_not_waited_for),
 		TEST(a_segment_or_more_does_not_wait),
 		TEST(a_guest_that_may_send_little_is_told_of_its_window),
