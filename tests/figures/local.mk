@@ -19,13 +19,16 @@ figures_tests = $(figures_scripts) tests/e2e/evidence.py tests/e2e/idle.py \
 # Every guarantee's figure, as one table.
 figures: all tests/lib/tapshuttle tests/fuzz/fuzz_netproc \
     tests/slow/mutant tests/slow/mutant_malloc
-	KILLS=$(KILLS) $(MAKE) $(AM_MAKEFLAGS) check TESTS='$(figures_tests)'
+	KILLS=$(KILLS) $(MAKE) $(AM_MAKEFLAGS) check TESTS='$(figures_tests)' \
+	    TEST_LIMIT_S=7200
 	@sh $(srcdir)/tests/figures/table.sh $(figures_tests)
 
 kills: all tests/lib/tapshuttle
-	KILLS=$(KILLS) $(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/figures/kills.py
+	KILLS=$(KILLS) $(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/figures/kills.py \
+	    TEST_LIMIT_S=7200
 	@grep '^#' tests/figures/kills.log
-	KILLS=$(VM_KILLS) $(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/vm/kills.sh
+	KILLS=$(VM_KILLS) $(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/vm/kills.sh \
+	    TEST_LIMIT_S=7200
 	@grep '^#' tests/vm/kills.log
 
 # Whether memory that nobody has written leaves netproc.

@@ -8,7 +8,8 @@ check-slow: all tests/lib/tapshuttle
 # Everything at once for so many seconds; then nothing may be left of it.
 SOAK_S = 600
 soak: all tests/lib/tapshuttle
-	SOAK_S=$(SOAK_S) $(MAKE) $(AM_MAKEFLAGS) check TESTS='tests/slow/soak.py'
+	SOAK_S=$(SOAK_S) $(MAKE) $(AM_MAKEFLAGS) check TESTS='tests/slow/soak.py' \
+	    TEST_LIMIT_S=`expr $(SOAK_S) + 600`
 	@grep '^#' tests/slow/soak.log
 
 .PHONY: check-slow soak
@@ -28,7 +29,8 @@ tests_slow_mutant_malloc_LDFLAGS = $(tests_slow_mutant_LDFLAGS)
 
 check-minimal: all tests/slow/mutant tests/slow/mutant_malloc \
     tests/lib/tapshuttle
-	$(MAKE) $(AM_MAKEFLAGS) check TESTS='tests/slow/minimal.py'
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='tests/slow/minimal.py' \
+	    TEST_LIMIT_S=7200
 	@grep '^#' tests/slow/minimal.log
 
 .PHONY: check-minimal
