@@ -6,6 +6,7 @@ netproc_tests = \
 	tests/unit/test_coalesce \
 	tests/unit/test_datagram \
 	tests/unit/test_demux \
+	tests/unit/test_evict \
 	tests/unit/test_flow \
 	tests/unit/test_frame \
 	tests/unit/test_journal \
@@ -32,6 +33,8 @@ tests_unit_test_coalesce_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
 tests_unit_test_coalesce_LDADD = $(CMOCKA_LIBS)
 tests_unit_test_demux_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
 tests_unit_test_demux_LDADD = $(netproc_test_libs)
+tests_unit_test_evict_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
+tests_unit_test_evict_LDADD = $(netproc_test_libs)
 tests_unit_test_datagram_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
 tests_unit_test_datagram_LDADD = $(netproc_test_libs)
 tests_unit_test_pump_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)

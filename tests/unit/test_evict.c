@@ -1,0 +1,147 @@
+/* For how many SYNs that find no slot idle connections are asked, and when. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lwip/init.h"
+#include "lwip/priv/tcp_priv.h"
+#include "lwip/tcp.h"
+
+#include "netproc/flow/evict.h"
+#include "netproc/netproc.h"
+
+#define NOW_MS	 1000000
+#define IDLE_MS	 30000
+#define PAUSE_MS 250
+#define NFLOWS	 20
+#define AT_ONCE	 8
+
+static struct netproc np;
+static struct tcp_pcb pcbs[NFLOWS];
+static struct flow *flows[NFLOWS];
+
+/* Each has been idle for long, the first for longest. */
+static int
+setup(void **state)
+{
+	struct flow_tuple tuple;
+	uint32_t i;
+
+	(void)state;
+	memset(&np, 0, sizeof(np));
+	memset(pcbs, 0, sizeof(pcbs));
+	memset(&tuple, 0, sizeof(tuple));
+	np.now_ms = NOW_MS;
+	if (flows_init(&np.flows, NFLOWS, 0, &np) == -1)
+		return (-1);
+	for (i = 0; i < NFLOWS; i++) {
+		tuple.guest_port = (uint16_t)(i + 1);
+		flows[i] = flow_alloc(&np.flows, &tuple, i);
+		flows[i]->state = FLOW_ESTABLISHED;
+		flows[i]->pcb = &pcbs[i];
+		flows[i]->used_ms = NOW_MS - 2 * IDLE_MS + i;
+	}
+	return (0);
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	free(np.flows.flows);
+	free(np.flows.buckets);
+	return (0);
+}
+
+static void
+syns_come(unsigned int n)
+{
+	for (; n > 0; n--)
+		evict_want(&np);
+}
+
+/* 1 if the first n were asked, and nobody else. */
+static int
+were_asked(uint32_t n)
+{
+	uint32_t i;
+
+	for (i = 0; i < NFLOWS; i++)
+		if ((flows[i]->asked_ms != 0) != (i < n))
+			return (0);
+	return (1);
+}
+
+static void
+one_is_asked_for_one_syn(void **state)
+{
+	(void)state;
+	syns_come(1);
+	assert_true(were_asked(1));
+	np.now_ms += PAUSE_MS;
+	evict_idle(&np);
+	assert_true(were_asked(1));
+}
+
+static void
+the_tick_asks_for_all_that_came_together(void **state)
+{
+	(void)state;
+	syns_come(4);
+	assert_true(were_asked(1));
+	np.now_ms += PAUSE_MS;
+	evict_idle(&np);
+	assert_true(were_asked(4));
+}
+
+static void
+a_flood_asks_no_more_than_so_many_at_once(void **state)
+{
+	(void)state;
+	syns_come(1000);
+	np.now_ms += PAUSE_MS - 1;
+	syns_come(1000);
+	assert_true(were_asked(1));
+	np.now_ms++;
+	syns_come(1000);
+	assert_true(were_asked(1 + AT_ONCE));
+}
+
+static void
+who_is_in_use_or_called_the_guest_is_not_asked(void **state)
+{
+	uint32_t i;
+
+	(void)state;
+	for (i = 1; i < NFLOWS; i++)
+		flows[i]->used_ms = NOW_MS;
+	flows[0]->inbound = 1;
+	syns_come(3);
+	assert_true(were_asked(0));
+	flows[0]->inbound = 0;
+	np.now_ms += PAUSE_MS;
+	evict_idle(&np);
+	assert_true(were_asked(1));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(one_is_asked_for_one_syn),
+		TEST(the_tick_asks_for_all_that_came_together),
+		TEST(a_flood_asks_no_more_than_so_many_at_once),
+		TEST(who_is_in_use_or_called_the_guest_is_not_asked),
+	};
+
+	lwip_init();
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}
