@@ -162,10 +162,17 @@ open_resolv(struct parent *parent)
 int
 follow_open(struct parent *parent, struct config_error *error)
 {
-	if (host_addrs_open(&parent->host_addrs) == -1)
+	if (host_addrs_open(&parent->host_addrs) == -1) {
+		if (errno == E2BIG)
+			return (config_error(error, EX_OSERR,
+			    "the host has more than %d addresses, which is "
+			    "more than the guest can be kept from; start "
+			    "sallyport in a network namespace with fewer",
+			    HOST_ADDRS_MAX));
 		return (config_error(error, EX_OSERR,
 		    "the host's addresses cannot be read (rtnetlink): %s",
 		    strerror(errno)));
+	}
 	if (!parent->config.no_ipv6 &&
 	    host_routes_open(&parent->host_routes) == -1)
 		return (config_error(error, EX_OSERR,

@@ -13,7 +13,7 @@
  * up to date, since a relayproc that takes another's place begins with it.
  */
 
-/* A host with more addresses is refused at start. */
+/* A host with more, its links' anycast addresses among them, is refused. */
 #define HOST_ADDRS_MAX 1024
 
 /*

@@ -22,7 +22,7 @@ REJECTED = [errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.EACCES]
 PORT = 7000  # of every listener; the namespaces are new
 MARKER_PORT = 6999
 REJECT_LIMIT_S = 0.5
-MANY = 900  # addresses; 1024 are too many
+MANY, ADDRESSES_MAX = 900, 1024
 
 WORLD = rig.World()
 for namespace in (WORLD.server, WORLD.host):
@@ -185,6 +185,21 @@ def _():
         WORLD.host.ip("addr del %s/32 dev h0" % later, "link del many")
         # More than the kernel has room to announce.
         guest.car.log.wait("host address 203.* gone", count=MANY)
+
+
+@tap.case("a host of more than %d addresses is refused, and told why"
+          % ADDRESSES_MAX)
+def _():
+    world = rig.World()
+    world.host.ip("link add many type veth peer name peer", *(
+        "addr add 203.1.%d.%d/32 dev many" % (n // 250, n % 250 + 1)
+        for n in range(ADDRESSES_MAX)))
+    done = world.host.run([sidecar.SALLYPORT, "--socket",
+                           world.path("many.sock")], timeout=20)
+    world.close()
+    tap.equal(done.returncode, 71, "status")
+    tap.ok("more than %d addresses" % ADDRESSES_MAX in done.stderr,
+           done.stderr)
 
 
 @tap.case("frames to addresses that no guest's kernel would send to are "
