@@ -38,9 +38,9 @@ AC_DEFUN([SP_UNSAFE_BUILDS], [
 	AC_ARG_ENABLE([sanitizers], [AS_HELP_STRING([--enable-sanitizers],
 	    [ASan and UBSan; UNSAFE, for tests alone])],
 	    [], [enable_sanitizers=no])
-	AC_ARG_ENABLE([fuzzers], [AS_HELP_STRING([--enable-fuzzers],
-	    [libFuzzer targets (clang), with ASan and UBSan, or =memory: with
-	    MSan; UNSAFE, for tests alone])],
+	AC_ARG_ENABLE([fuzzers], [AS_HELP_STRING([--enable-fuzzers@<:@=memory@:>@],
+	    [libFuzzer targets (clang), with ASan and UBSan, or with MSan;
+	    UNSAFE, for tests alone])],
 	    [], [enable_fuzzers=no])
 	AS_CASE([$enable_fuzzers], [yes|no|memory], [],
 	    [AC_MSG_ERROR([--enable-fuzzers=$enable_fuzzers: yes or memory])])
