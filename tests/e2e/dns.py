@@ -223,15 +223,21 @@ def _():
     car.terminate()
 
 
+def wire_that_asked(car, query, count):
+    """A VMM's wire with so many queries under way, from port 1000 on."""
+    wire = frames.Wire(car.path)
+    for port in range(1000, 1000 + count):
+        wire.send(frames.datagram(query, port, 53, dst=rig.GATEWAY))
+    return wire
+
+
 @tap.case("a query beyond those that may wait fails at once, not in silence")
 def _():
     car = sidecar.Sidecar(WORLD, "--dns", FIRST.address)
-    query = question("more.example.org")
     FIRST.mute = True
-    wire = frames.Wire(car.path)
+    wire = wire_that_asked(car, question("more.example.org"),
+                           IN_FLIGHT_MAX + 1)
     try:
-        for port in range(1000, 1000 + IN_FLIGHT_MAX + 1):
-            wire.send(frames.datagram(query, port, 53, dst=rig.GATEWAY))
         packet = wire.expect(lambda p: p.proto == frames.UDP, 1)
         tap.ok(packet, "silence")
         tap.equal((packet.dport, packet.data[3] & 15),
@@ -247,9 +253,7 @@ def _():
     car = sidecar.Sidecar(WORLD, "--dns", FIRST.address)
     query = question("next.example.org")
     FIRST.mute = True
-    wire = frames.Wire(car.path)
-    for port in range(1000, 1000 + IN_FLIGHT_MAX):
-        wire.send(frames.datagram(query, port, 53, dst=rig.GATEWAY))
+    wire = wire_that_asked(car, query, IN_FLIGHT_MAX)
     wire.alive()
     wire.close()
     car.log.wait("vmm gone")

@@ -167,14 +167,19 @@ def _():
         program.wait()
 
 
-@tap.case("a child that is killed before its jail is looked at is lost, and "
-          "no evidence calls a fence missing")
-def _():
+def need_held():
+    """Skips where a process cannot be held at its first look at /proc."""
     reason = inject.why_not()
     if reason:
         tap.skip(reason)
     if sidecar.sanitized():
         tap.skip("a sanitizer's run-time looks at /proc first")
+
+
+@tap.case("a child that is killed before its jail is looked at is lost, and "
+          "no evidence calls a fence missing")
+def _():
+    need_held()
     path = WORLD.path("evidence-killed")
     for role in CHILDREN:
         program = sidecar.Program(
@@ -195,11 +200,7 @@ def _():
 
 @tap.case("so is one of a new pair, that was reaped while it was looked at")
 def _():
-    reason = inject.why_not()
-    if reason:
-        tap.skip(reason)
-    if sidecar.sanitized():
-        tap.skip("a sanitizer's run-time looks at /proc first")
+    need_held()
     path = WORLD.path("evidence-reaped")
     car = sidecar.Sidecar(WORLD, "--evidence", path, "--max-restarts", "100")
     spawner = car.spawner()

@@ -5,6 +5,7 @@ and a half-closed connection live, and that a pause expires none of them.
 All cases wait side by side, so that the whole takes as long as the longest,
 about six minutes."""
 
+import contextlib
 import errno
 import os
 import signal
@@ -136,19 +137,26 @@ def _():
         traffic.greet_ends(guest, server)
 
 
+@contextlib.contextmanager
+def every_slot_taken(count):
+    """A guest with as many connections as it may have: (guest, listener,
+    pairs)."""
+    setup = sidecar.setup("--max-flows", str(count))
+    with setup.world.server.listen() as listener:
+        yield setup.world.guest, listener, [
+            traffic.pair(setup.world.guest, rig.SERVER, listener)
+            for _ in range(count)]
+
+
 @side_by_side("where every slot is taken the longest idle connection makes "
               "room, one in use does not")
 def _():
-    setup = sidecar.setup("--max-flows", "4")
-    with setup.world.server.listen() as listener:
-        def pair():
-            return traffic.pair(setup.world.guest, rig.SERVER, listener)
-        pairs = [pair() for _ in range(4)]
+    with every_slot_taken(4) as (guest, listener, pairs):
         for _ in range(35):
             time.sleep(1)  # idle time is what is tested
             for ends in pairs[1:]:
                 traffic.greet_ends(*ends)
-        pairs.append(pair())
+        pairs.append(traffic.pair(guest, rig.SERVER, listener))
         traffic.greet_ends(*pairs[4])
         pairs[0][0].settimeout(5)
         tap.raises([errno.ECONNRESET], pairs[0][0].recv, 1)
@@ -156,7 +164,7 @@ def _():
         for ends in pairs[1:]:
             traffic.greet_ends(*ends)
         # All are in use: who comes now has to wait.
-        with setup.world.guest.socket() as sock:
+        with guest.socket() as sock:
             sock.settimeout(5)
             tap.raises([None], sock.connect,
                        (rig.SERVER, rig.port_of(listener)))
@@ -165,13 +173,9 @@ def _():
 @side_by_side("where every slot is taken by idle connections, eight that come "
               "at once find room")
 def _():
-    setup = sidecar.setup("--max-flows", "16")
-    with setup.world.server.listen() as listener:
-        def pair():
-            return traffic.pair(setup.world.guest, rig.SERVER, listener)
-        pairs = [pair() for _ in range(16)]
+    with every_slot_taken(16) as (guest, listener, pairs):
         time.sleep(35)  # idle time is what is tested
-        workers = [rig.thread(setup.world.guest.connect, rig.SERVER,
+        workers = [rig.thread(guest.connect, rig.SERVER,
                               rig.port_of(listener)) for _ in range(8)]
         start = time.monotonic()
         kept = [worker.join(30) for worker in workers]
@@ -180,9 +184,9 @@ def _():
             sock.close()
         for _, server in pairs[8:]:
             server.sendall(b"x")
-        for guest, _ in pairs[8:]:
-            guest.settimeout(5)
-            tap.equal(guest.recv(1), b"x", "one that has not been idle so long")
+        for sock, _ in pairs[8:]:
+            sock.settimeout(5)
+            tap.equal(sock.recv(1), b"x", "one that has not been idle so long")
 
 
 @side_by_side("fragments wait for each other for 15 s, not longer")
