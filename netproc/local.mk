@@ -16,6 +16,7 @@ netproc_libnetproc_a_SOURCES = \
 	netproc/link/frame_writer.c \
 	netproc/link/input.c \
 	netproc/link/link.c netproc/link/link.h \
+	netproc/link/moderate.c netproc/link/moderate.h \
 	netproc/link/netif.c \
 	netproc/link/offload.c netproc/link/offload.h \
 	netproc/link/shield.c netproc/link/shield.h \

@@ -29,6 +29,7 @@
 #include "netproc/flow/turn.h"
 #include "netproc/gateway/gateway.h"
 #include "netproc/link/link.h"
+#include "netproc/link/moderate.h"
 #include "netproc/lwip_port.h"
 #include "netproc/netproc.h"
 #include "sandbox/isolate.h"
@@ -240,14 +241,15 @@ netproc_turn(struct netproc *np, int more)
 	turn_flush(np);
 	datagram_flush(np);
 	orphans_probe(np);
-	was_full = !link_has_room(np);
+	was_full = !link_has_bulk_room(np);
 	link_flush(np);
 	more = turn_requeue(np);
 	/* Taken at once, it makes no event for those who wait. */
-	if (was_full && link_has_room(np)) {
+	if (was_full && link_has_bulk_room(np)) {
 		turn_link_drained(np);
 		more = 1;
 	}
+	moderate_begin(np);
 	return (more);
 }
 

@@ -63,6 +63,10 @@ struct netproc {
 	/* link: the frame fd, -1 while no VMM is attached */
 	int frame_fd;
 	struct event *ev_frame_read, *ev_frame_write;
+	struct event *ev_moderate; /* link/moderate.c */
+	int moderated;		   /* the fd is not read */
+	int moderate_may;	   /* it was, in this turn */
+	uint64_t moderate_from_ms;
 	struct frame_reader reader;
 	struct frame_writer writer;
 	struct shield_config shield;

@@ -257,7 +257,7 @@ down_room(const struct flow *flow)
 	const struct netproc *np = flow->np;
 	size_t share = blocks_share(&np->blocks), window = down_window(flow);
 
-	if (!link_has_room(np) || flow->down.bytes >= share)
+	if (!link_has_bulk_room(np) || flow->down.bytes >= share)
 		return (0);
 	share -= flow->down.bytes;
 	if (share > window)
@@ -396,7 +396,8 @@ pump_down(struct flow *flow)
 		if (got == 0)
 			break;
 	}
-	flow->is_bulk = budget < PUMP_BURST / 2;
+	if (budget < PUMP_BURST) /* else there was no room */
+		flow->is_bulk = budget < PUMP_BURST / 2;
 	if (flow->readable && budget == 0 && !flow->is_again) {
 		TAILQ_INSERT_TAIL(&np->again, flow, again);
 		flow->is_again = 1;

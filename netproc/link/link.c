@@ -20,6 +20,7 @@
 #include "netproc/gateway/gateway.h"
 #include "netproc/link/chunk.h"
 #include "netproc/link/link.h"
+#include "netproc/link/moderate.h"
 #include "netproc/netproc.h"
 
 int
@@ -43,7 +44,7 @@ link_init(struct netproc *np)
 		memcpy(np->shield.gateway_ip6, np->cfg.gateway6.bytes, 16);
 		ra_link_local(np->cfg.gateway_mac, np->shield.gateway_ll6);
 	}
-	if (fragment_pool_init(&np->fragments) == -1)
+	if (fragment_pool_init(&np->fragments) == -1 || moderate_init(np) == -1)
 		return (-1);
 	return (netif_setup(np));
 }
@@ -61,6 +62,7 @@ on_frame_readable(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	netproc_wake(np);
 	n = frame_reader_fill(&np->reader, fd);
+	moderate_read(np, n > 0 ? (size_t)n : 0);
 	/* Short of memory for the moment, the kernel makes an event again. */
 	if (n == -1 && (errno == EAGAIN || errno == ENOMEM || errno == ENOBUFS))
 		return;
@@ -90,8 +92,9 @@ on_frame_writable(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	netproc_wake(np);
+	moderate_end(np);
 	link_flush(np);
-	if (link_has_room(np))
+	if (link_has_bulk_room(np))
 		turn_link_drained(np);
 }
 
@@ -169,6 +172,8 @@ link_detach(struct netproc *np, enum frame_gone_reason reason, uint32_t detail)
 
 	if (np->frame_fd == -1)
 		return;
+	np->moderated = 0;
+	event_del(np->ev_moderate);
 	event_free(np->ev_frame_read);
 	event_free(np->ev_frame_write);
 	np->ev_frame_read = NULL;

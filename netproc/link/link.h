@@ -29,8 +29,11 @@ void link_detach(struct netproc *np, enum frame_gone_reason reason,
 /* Writes the frames that wait; call at the end of a turn. */
 void link_flush(struct netproc *np);
 
-/* 1 if the queue towards the VMM has room for bulk data. */
+/* 1 if the queue towards the VMM has room for what is sent once: datagrams. */
 int link_has_room(const struct netproc *np);
+
+/* 1 if it has room for bulk data, which waits elsewhere as well. */
+int link_has_bulk_room(const struct netproc *np);
 
 /* Sends a whole Ethernet frame; copies.  Dropped when the queue is full. */
 void link_send(struct netproc *np, const uint8_t *frame, size_t len);

@@ -37,14 +37,27 @@ static struct netif link_netif;
 static struct pbuf_custom input_pbufs[COALESCE_MAX];
 static size_t input_pbufs_busy;
 
-/* Bulk data stops at half the queue, so that acks and errors find room. */
-#define BULK_FRAMES (FRAME_QUEUE_FRAMES / 2)
-#define BULK_BYTES  (FRAME_QUEUE_BYTES / 2)
+/* Datagrams stop at half the queue, so that acks and errors find room. */
+#define ROOM_FRAMES (FRAME_QUEUE_FRAMES / 2)
+#define ROOM_BYTES  (FRAME_QUEUE_BYTES / 2)
+
+/*
+ * A stream's bytes wait where the host has them: what is read early is not in
+ * the processor's cache any more when it is written.
+ */
+#define BULK_BYTES (256 * 1024)
 
 int
 link_has_room(const struct netproc *np)
 {
-	return (np->writer.count < BULK_FRAMES &&
+	return (np->writer.count < ROOM_FRAMES &&
+	    np->writer.bytes < ROOM_BYTES);
+}
+
+int
+link_has_bulk_room(const struct netproc *np)
+{
+	return (np->writer.count < ROOM_FRAMES &&
 	    np->writer.bytes < BULK_BYTES);
 }
 

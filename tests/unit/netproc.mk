@@ -12,6 +12,7 @@ netproc_tests = \
 	tests/unit/test_journal \
 	tests/unit/test_journal_kills \
 	tests/unit/test_lwip_faults \
+	tests/unit/test_moderate \
 	tests/unit/test_offload \
 	tests/unit/test_pump \
 	tests/unit/test_turn
@@ -57,5 +58,8 @@ tests_unit_test_lwip_faults_SOURCES = tests/unit/test_lwip_faults.c \
 tests_unit_test_lwip_faults_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
 tests_unit_test_lwip_faults_LDADD = netproc/lwip/liblwip.a \
 	netproc/libnetproc.a $(CMOCKA_LIBS)
+tests_unit_test_moderate_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
+tests_unit_test_moderate_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=netproc_wake
+tests_unit_test_moderate_LDADD = $(netproc_test_libs)
 tests_unit_test_offload_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
 tests_unit_test_offload_LDADD = $(netproc_test_libs)

@@ -212,6 +212,23 @@ a_flow_has_a_block_where_others_have_taken_the_rest(void **state)
 	assert_int_equal(flow.down.bytes, BLOCK_SIZE);
 }
 
+/* Else its next read would be a short one, and cost as much as a long one. */
+static void
+a_bulk_flow_that_finds_the_link_full_stays_one(void **state)
+{
+	(void)state;
+	pcb.snd_wnd = WINDOW;
+	flow.is_bulk = 1;
+	np.writer.bytes = FRAME_QUEUE_BYTES;
+	pump_down(&flow);
+	assert_int_equal(flow.down.bytes, 0);
+	assert_int_equal(flow.is_bulk, 1);
+	np.writer.bytes = 0;
+	pump_down(&flow);
+	assert_int_equal(flow.down.bytes, HOST_DATA);
+	assert_int_equal(flow.is_bulk, 0);
+}
+
 /* Reads all that the host sent, and looks once more. */
 static void
 read_out(void)
@@ -289,6 +306,9 @@ main(void)
 		    teardown),
 		cmocka_unit_test_setup_teardown(
 		    a_flow_has_a_block_where_others_have_taken_the_rest, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_bulk_flow_that_finds_the_link_full_stays_one, setup,
 		    teardown),
 		cmocka_unit_test_setup_teardown(
 		    a_stream_whose_end_nobody_said_has_lost_relayproc, setup,

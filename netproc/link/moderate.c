@@ -1,0 +1,59 @@
+#include <errno.h>
+
+#include <event2/event.h>
+
+#include "netproc/link/link.h"
+#include "netproc/link/moderate.h"
+#include "netproc/netproc.h"
+
+static void
+on_due(evutil_socket_t fd, short what, void *arg)
+{
+	struct netproc *np = arg;
+
+	(void)fd;
+	(void)what;
+	netproc_wake(np);
+	moderate_end(np);
+}
+
+int
+moderate_init(struct netproc *np)
+{
+	np->ev_moderate = event_new(np->base, -1, 0, on_due, np);
+	return (np->ev_moderate == NULL ? -1 : 0);
+}
+
+void
+moderate_read(struct netproc *np, size_t n)
+{
+	np->moderate_may = 1;
+	if (n >= MODERATE_READ)
+		np->moderate_from_ms = np->now_ms + MODERATE_NOT_MS;
+}
+
+void
+moderate_begin(struct netproc *np)
+{
+	static const struct timeval due = { .tv_usec = MODERATE_MS * 1000 };
+	/* Only after a read: a guest that is silent wakes nobody. */
+	const int may = np->moderate_may;
+
+	np->moderate_may = 0;
+	if (!may || np->frame_fd == -1 || link_has_bulk_room(np) ||
+	    np->now_ms < np->moderate_from_ms ||
+	    event_add(np->ev_moderate, &due) == -1)
+		return;
+	np->moderated = event_del(np->ev_frame_read) == 0;
+}
+
+void
+moderate_end(struct netproc *np)
+{
+	if (!np->moderated)
+		return;
+	np->moderated = 0;
+	event_del(np->ev_moderate);
+	if (event_add(np->ev_frame_read, NULL) == -1)
+		link_detach(np, FRAME_GONE_ERROR, ENOMEM);
+}
