@@ -8,7 +8,7 @@
 
 #include "netproc/flow/blocks.h"
 
-#define NBLOCKS 1024
+#define NBLOCKS 2048
 
 static struct block_pool pool;
 static uint8_t bytes[3 * BLOCK_SIZE + 17];
@@ -143,6 +143,51 @@ the_pool_is_finite_and_shares_shrink_as_it_fills(void **state)
 	assert_int_equal(pool.nfree, NBLOCKS);
 }
 
+#define MIB (1024 * 1024)
+
+/* n flows take in turn what they may; returns what they hold together. */
+static size_t
+held_by(size_t n)
+{
+	static struct block_queue flows[64];
+	size_t i, before, total = 0;
+
+	for (i = 0; i < n; i++)
+		block_queue_init(&flows[i]);
+	do {
+		before = total;
+		for (i = 0; i < n; i++) {
+			if (flows[i].bytes + BLOCK_SIZE > blocks_share(&pool))
+				continue;
+			assert_int_equal(block_queue_append(&pool, &flows[i],
+					     bytes, BLOCK_SIZE),
+			    0);
+			total += BLOCK_SIZE;
+		}
+	} while (total > before);
+	for (i = 0; i < n; i++)
+		block_queue_clear(&pool, &flows[i], 0, 0);
+	assert_int_equal(pool.nfree, NBLOCKS);
+	return (total);
+}
+
+static void
+sixteen_flows_hold_no_more_than_a_cache_does(void **state)
+{
+	(void)state;
+	assert_in_range(held_by(1), 3 * MIB / 2, 2 * MIB);
+	assert_in_range(held_by(4), 4 * MIB, 6 * MIB);
+	assert_in_range(held_by(16), 6 * MIB, 10 * MIB);
+}
+
+/* Of many each may hold what makes a read worth its price. */
+static void
+the_least_of_many_is_a_quarter_of_a_mebibyte(void **state)
+{
+	(void)state;
+	assert_int_equal(held_by(48), 48 * MIB / 4);
+}
+
 int
 main(void)
 {
@@ -153,6 +198,8 @@ main(void)
 		    a_block_that_a_queued_frame_points_into_waits_for_it),
 		cmocka_unit_test(
 		    the_pool_is_finite_and_shares_shrink_as_it_fills),
+		cmocka_unit_test(sixteen_flows_hold_no_more_than_a_cache_does),
+		cmocka_unit_test(the_least_of_many_is_a_quarter_of_a_mebibyte),
 	};
 
 	return (cmocka_run_group_tests_name("blocks", tests, setup, NULL));
