@@ -142,9 +142,10 @@ struct flow {
 	uint32_t acked; /* the guest's sequence number that it was told */
 	uint64_t ack_due_ms;
 	TAILQ_ENTRY(flow) ack_entry;
-	size_t ahead_bytes;   /* of memory, wait for their turn */
-	uint32_t window;      /* bytes granted to the guest's window */
-	uint32_t window_used; /* consumed since the grant grew */
+	size_t ahead_bytes;	  /* of memory, wait for their turn */
+	uint32_t window;	  /* bytes granted to the guest's window */
+	uint32_t window_used;	  /* consumed since the last whole one */
+	uint64_t window_since_ms; /* when that began */
 
 	/* host to guest */
 	uint16_t guest_mss; /* bytes; lwIP's segments may be larger */

@@ -25,12 +25,15 @@
 
 /*
  * The guest's window: the least, bytes, and shares of the pool that it may
- * have.  It doubles whenever so much has gone through it.
+ * have.  It doubles whenever so much has gone through it in WINDOW_GROW_MS:
+ * more than passes in the link's delay stands in the guest's own queues, and
+ * the windows of many flows together would overrun them.
  */
 #define WINDOW_MIN	     BLOCK_SIZE
 #define WINDOW_FIRST_DIVISOR 128
 #define WINDOW_DIVISOR	     8
 #define WINDOW_MAX	     TCP_WND
+#define WINDOW_GROW_MS	     32
 
 /* How often a guest is asked whether its window is open again. */
 #define PROBE_MIN_MS 250
@@ -139,6 +142,21 @@ window_tell(struct flow *flow, u32_t opened)
 	flow->ack_owed = 1;
 }
 
+/* n bytes have gone through it: 1 if the guest could use a larger one. */
+static int
+window_is_short(struct flow *flow, size_t n)
+{
+	const uint64_t now_ms = flow->np->now_ms;
+
+	if (flow->window_used == 0)
+		flow->window_since_ms = now_ms;
+	flow->window_used += (uint32_t)n;
+	if (flow->window_used < flow->window)
+		return (0);
+	flow->window_used = 0;
+	return (now_ms - flow->window_since_ms <= WINDOW_GROW_MS);
+}
+
 void
 pump_window_open(struct flow *flow, size_t n)
 {
@@ -147,15 +165,12 @@ pump_window_open(struct flow *flow, size_t n)
 
 	if (pcb == NULL)
 		return;
-	flow->window_used += (uint32_t)n;
 	share = window_share(flow, WINDOW_DIVISOR);
 	if ((pcb->flags & TF_WND_SCALE) == 0) {
 		share = flow->window;
-	} else if (flow->window_used >= flow->window &&
-	    flow->window <= share / 2) {
+	} else if (window_is_short(flow, n) && flow->window <= share / 2) {
 		n += flow->window;
 		flow->window *= 2;
-		flow->window_used = 0;
 	} else if (flow->window > share) {
 		less = flow->window - share;
 		if (less > n)

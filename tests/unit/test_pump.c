@@ -129,6 +129,24 @@ a_window_grows_while_the_pool_is_empty_and_shrinks_as_it_fills(void **state)
 	assert_true(flow.window > WINDOW);
 }
 
+/* More would stand in the guest's queues. */
+static void
+a_window_that_passes_slowly_does_not_grow(void **state)
+{
+	(void)state;
+	begin(WINDOW);
+	pass(WINDOW / 2);
+	np.now_ms += 40;
+	pass(WINDOW / 2);
+	assert_int_equal(flow.window, WINDOW);
+	/* What was slow once may be fast now. */
+	np.now_ms += 1000;
+	pass(WINDOW / 2);
+	np.now_ms += 20;
+	pass(WINDOW / 2);
+	assert_int_equal(flow.window, 2 * WINDOW);
+}
+
 static void
 no_window_is_less_than_two_segments_of_the_guest(void **state)
 {
@@ -289,6 +307,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    a_window_grows_while_the_pool_is_empty_and_shrinks_as_it_fills,
 		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_window_that_passes_slowly_does_not_grow, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    no_window_is_less_than_two_segments_of_the_guest, setup,
 		    teardown),
