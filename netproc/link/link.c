@@ -62,7 +62,6 @@ on_frame_readable(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	netproc_wake(np);
 	n = frame_reader_fill(&np->reader, fd);
-	moderate_read(np, n > 0 ? (size_t)n : 0);
 	/* Short of memory for the moment, the kernel makes an event again. */
 	if (n == -1 && (errno == EAGAIN || errno == ENOMEM || errno == ENOBUFS))
 		return;
@@ -71,6 +70,7 @@ on_frame_readable(evutil_socket_t fd, short what, void *arg)
 		    n == 0 ? 0 : (uint32_t)errno);
 		return;
 	}
+	moderate_read(np, (size_t)n);
 	while ((next = frame_reader_next(&np->reader, &frame, &len)) ==
 	    FRAME_NEXT_FRAME) {
 		COUNT(np, FRAMES_IN);

@@ -331,6 +331,17 @@ def put_link(put):
     put("vmm-stops-and-leaves", OPEN | SMALL_LINK, up, vmm(PAUSE),
         remote(0, WRITE, 60000), vmm(LEAVE), vmm(COME), vmm(GO_ON),
         syn(0), tcp(0, ACK))
+    full = udp(0, 0, b"x") + vmm(PAUSE) + \
+        relay(RECV, 0, u16(60000), u16(60000)) * 8
+    put("vmm-full", OPEN | SMALL_LINK, up, full, tcp(0, ACK), data(0, 100),
+        wait(0, 1), data(0, 100), remote(0, READ, 200), vmm(GO_ON),
+        tcp(0, ACK), remote(0, WRITE, 3000), tcp(0, ACK))
+    put("vmm-full-and-leaves", OPEN | SMALL_LINK, up, full, tcp(0, ACK),
+        data(0, 100), vmm(LEAVE), vmm(COME), vmm(GO_ON), handshake(0),
+        data(0, 100))
+    put("vmm-full-of-data", OPEN | BIG_MTU | SMALL_LINK, up, full,
+        tcp(0, ACK), *[data(0, 30000)] * 2, data(0, 100), wait(0, 3),
+        data(0, 100), vmm(GO_ON), tcp(0, ACK))
     put("vmm-splits", OPEN, vmm(SPLIT, 7), up, data(0, 300), udp(0, 0, b"x"))
     for title, length in (("0", 0), ("13", 13), ("65551", 65551),
                           ("huge", 0xffffffff)):
