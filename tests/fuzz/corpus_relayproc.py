@@ -7,6 +7,10 @@ SEND, ASSOC_CLOSE, QUERY, DNS_DONE = range(4)
 IN_PROGRESS, REFUSED, SEND_FAILS, SPLICE = 1, 2, 4, 8
 FLOW, HOST = 0x20, 0x80
 WRITE, READ, END, GONE = range(4)
+OWN = 0x10
+TCP_PORT, UDP_PORT, FIRST = range(3)  # the host's ends
+ERROR, GRO, LOCAL = 0x80, 0x40, 0x20
+INBOUND = 0x80  # of a slot
 
 
 def address(text):
@@ -50,7 +54,29 @@ def query(slot, generation):
 
 
 def act(which, what, n=1):
+    """Whose: a lent socket, or the host's end of one behind the listeners."""
+    which += 2 if what & HOST else 0
     return bytes([FLOW, 0, 2, which, what | n << 2])
+
+
+def sent(which, who, data, segment=0):
+    """To a datagram socket of the host; relay_host.h."""
+    body = bytes([which, HOST | WRITE, who]) + struct.pack(
+        ">H", segment) + data
+    return bytes([FLOW]) + struct.pack(">H", len(body)) + body
+
+
+def error(which, who, origin, kind, code, offender=1, mtu=1280, errno=113):
+    return sent(which, who | ERROR, bytes([origin, kind, code, errno,
+                                           offender]), mtu)
+
+
+def client(who):
+    return bytes([FLOW, 0, 3, TCP_PORT, HOST | WRITE, who])
+
+
+def host_has(n, present=True):
+    return bytes([OWN, 0, 1, n | 0x80 * present])
 
 
 def write_all(write):
@@ -84,6 +110,41 @@ def write_all(write):
     put("datagrams-fail", SEND_FAILS, send(0, 1), send(0, 1), send(0, 2))
     put("datagrams-lie", 0, send(0, 1, segment=1, data=bytes(65)),
         send(0, 1, proto=6), send(7, 1))
+    put("datagrams-come", 0, send(0, 1), *[
+        sent(FIRST, who, b"answer") for who in range(32)],
+        sent(FIRST, 0, b""), sent(FIRST, GRO, bytes(1000), 100),
+        sent(FIRST, GRO, bytes(7000), 10), sent(FIRST, GRO, b"x", 9),
+        sent(FIRST, LOCAL, bytes(60000)), assoc_close(0, 1))
+    put("datagrams-errors", 0, send(0, 1), send(1, 1, "2001:db8:1::1"),
+        send(2, 1, proto=1, data=b"\x08" + bytes(15)), *[
+            error(FIRST + n, who, origin, kind, code)
+            for n, who, origin, kind in ((0, 8, 2, 3), (0, 8, 2, 11),
+                                         (1, 12, 3, 1), (1, 12, 3, 2),
+                                         (2, 0, 2, 3), (0, 8, 1, 0))
+            for code in (0, 1, 4, 13)], *[
+                error(FIRST, 8, 2, 3, 1, offender) for offender in range(8)],
+        send(0, 1))
+    put("published", 0, client(0), client(1), client(7), client(3),
+        act(0, WRITE | HOST), close(0 | INBOUND, 1), close(1 | INBOUND, 1, 1),
+        client(0), close(5 | INBOUND, 1))
+    put("published-spliced", SPLICE, client(0), act(0, WRITE),
+        act(0, WRITE | HOST), shut(0 | INBOUND, 1), act(0, GONE),
+        close(0 | INBOUND, 1))
+    put("published-udp", 0, *[sent(UDP_PORT, who | LOCAL, b"question")
+                              for who in range(9)],
+        send(0 | INBOUND, 1), send(1 | INBOUND, 1, data=b"longer", segment=2),
+        send(9 | INBOUND, 1), error(UDP_PORT, 0, 2, 3, 3),
+        sent(UDP_PORT, GRO, bytes(3000), 1000), assoc_close(0 | INBOUND, 1),
+        assoc_close(0 | INBOUND, 1), sent(UDP_PORT, 0, b"again"))
+    put("published-udp-fails", SEND_FAILS, sent(UDP_PORT, 0, b"question"),
+        error(UDP_PORT, 0, 0, 0, 0, errno=90), send(0 | INBOUND, 1),
+        error(UDP_PORT, 1, 2, 3, 4), send(0 | INBOUND, 1))
+    put("host-moves", 0, flow_open(0, 1), send(0, 1), host_has(7),
+        flow_open(1, 1), send(0, 1), send(1, 1),
+        send(2, 1, "64:ff9b::cb00:7107"), send(3, 1, "::ffff:203.0.113.7"),
+        host_has(7, False), flow_open(2, 1), send(0, 1))
+    put("host-moves-in-progress", IN_PROGRESS, flow_open(0, 1), host_has(7),
+        flow_open(1, 1), close(0, 1))
     put("queries", 0, query(0, 1), query(1, 1), query(0, 1),
         say(MADE | DGRAM, DNS_DONE, 1, 1, bytes(4)), query(7, 1))
     both = flow_open(0, 1) + flow_open(1, 1)

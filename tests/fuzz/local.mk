@@ -96,9 +96,9 @@ tests_fuzz_starve_netproc_LDADD = $(fuzz_whole_libs)
 # The host's sockets are stand-ins.
 fuzz_relayproc_wrap = -Wl,--wrap=socket -Wl,--wrap=connect \
 	-Wl,--wrap=setsockopt -Wl,--wrap=getsockopt -Wl,--wrap=getsockname \
-	-Wl,--wrap=sendmmsg -Wl,--wrap=recvmmsg
+	-Wl,--wrap=sendmmsg -Wl,--wrap=recvmmsg -Wl,--wrap=accept4
 tests_fuzz_fuzz_relayproc_SOURCES = tests/fuzz/fuzz_relayproc.c \
-	$(fuzz_main)
+	tests/fuzz/relay_host.c tests/fuzz/relay_host.h $(fuzz_main)
 tests_fuzz_fuzz_relayproc_LDFLAGS = $(AM_LDFLAGS) $(fuzz_relayproc_wrap)
 tests_fuzz_fuzz_relayproc_LDADD = $(FUZZER_LDFLAGS) relayproc/librelayproc.a \
 	ipc/libipc.a $(LIBEVENT_LIBS) $(LIBBSD_LIBS)
