@@ -28,6 +28,7 @@ ANSWERER = """
 import socket
 sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 sock.bind(("0.0.0.0", 53))
+print("bound", flush=True)
 while True:
     query, client = sock.recvfrom(512)
     sock.sendto(query[:2] + b"\\x81\\x80" + query[4:], client)
@@ -173,8 +174,10 @@ def dns(this, options):
     """Queries that were answered, with so many under way at all times."""
     if this.resolver is None:
         return
-    server = this.server.popen([sys.executable, "-c", ANSWERER])
+    server = this.server.popen([sys.executable, "-c", ANSWERER],
+                               stdout=subprocess.PIPE)
     try:
+        server.stdout.readline()
         yield "DNS", "1/s", queries(this, options.seconds)
     finally:
         server.kill()
