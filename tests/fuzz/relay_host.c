@@ -93,6 +93,8 @@ name_set(uint8_t who, void *name, socklen_t *len)
 	struct sockaddr_storage ss;
 	const socklen_t n = name_of(who, &ss);
 
+	if (name == NULL)
+		return; /* who asks a resolver knows it */
 	memcpy(name, &ss, n < *len ? n : *len);
 	*len = n;
 }
@@ -221,10 +223,11 @@ static void
 control_add(struct msghdr *hdr, size_t *at, int level, int type,
     const void *data, size_t len)
 {
-	struct cmsghdr *cmsg =
-	    (struct cmsghdr *)(void *)((char *)hdr->msg_control + *at);
+	struct cmsghdr *cmsg;
 
-	FUZZ_CHECK(*at + CMSG_SPACE(len) <= hdr->msg_controllen);
+	if (*at + CMSG_SPACE(len) > hdr->msg_controllen)
+		return;
+	cmsg = (struct cmsghdr *)(void *)((char *)hdr->msg_control + *at);
 	memset(cmsg, 0, CMSG_SPACE(len));
 	cmsg->cmsg_level = level;
 	cmsg->cmsg_type = type;
