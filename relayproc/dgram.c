@@ -375,7 +375,8 @@ dgram_recv(const struct dgram_sock *sock, struct dgram_batch *batch)
 		batch->msgs[i].msg_hdr.msg_namelen = sizeof(batch->names[i]);
 		batch->msgs[i].msg_hdr.msg_controllen = CONTROL_SIZE;
 	}
-	n = recvmmsg(sock->fd, batch->msgs, DGRAM_BATCH, MSG_DONTWAIT, NULL);
+	n = recvmmsg(sock->fd, batch->msgs, DGRAM_BATCH, DGRAM_RECV_FLAGS,
+	    NULL);
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return (0);
 	return (n);
@@ -428,6 +429,8 @@ dgram_get(const struct dgram_batch *batch, unsigned int i, struct dgram *dgram)
 
 	memset(dgram, 0, sizeof(*dgram));
 	dgram->len = batch->msgs[i].msg_len;
+	if (dgram->len > sizeof(batch->data[i]))
+		dgram->len = sizeof(batch->data[i]);
 	dgram->data = batch->data[i];
 	name_read(&batch->names[i], dgram);
 	for (cmsg = CMSG_FIRSTHDR(&hdr); cmsg != NULL;

@@ -83,6 +83,13 @@ struct dgram_batch *dgram_batch_new(void);
 void dgram_batch_free(struct dgram_batch *batch);
 
 /*
+ * The only flags that the filter lets a datagram be received with; a TCP
+ * socket hands out no byte with MSG_TRUNC.  The kernel then says how long the
+ * datagram was, which may be more than there was room for.
+ */
+#define DGRAM_RECV_FLAGS (MSG_DONTWAIT | MSG_TRUNC)
+
+/*
  * Reads what waits.  Returns the number of messages, 0 if nothing waits, or
  * -1 with errno: an ICMP error that is in the queue.
  */

@@ -194,9 +194,9 @@ datagram_recv(int fd, uint8_t *data, size_t size)
 		.msg_hdr = { .msg_iov = &iov, .msg_iovlen = 1 },
 	};
 
-	if (recvmmsg(fd, &msg, 1, MSG_DONTWAIT, NULL) == -1)
+	if (recvmmsg(fd, &msg, 1, DGRAM_RECV_FLAGS, NULL) == -1)
 		return (-1);
-	return ((ssize_t)msg.msg_len);
+	return ((ssize_t)(msg.msg_len < size ? msg.msg_len : size));
 }
 
 static void on_answer(evutil_socket_t fd, short what, void *arg);

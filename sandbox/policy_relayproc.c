@@ -13,8 +13,11 @@
  * relayproc owns the host's sockets, and nothing else: Internet sockets of
  * exactly the kinds below, connected, never bound or listening (listeners
  * come from the parent).  No read and no recvmsg: the only receives on a
- * dynamic descriptor are a DNS answer's and those of datagrams.  No file, no
- * AF_UNIX, AF_NETLINK or AF_PACKET socket, no process.  Where flows are
+ * dynamic descriptor are a DNS answer's and those of datagrams.  A filter does
+ * not see what kind a socket is, and relayproc has the lent ones too: so these
+ * bear MSG_TRUNC, with which TCP throws away what it would copy (tcp(7)), and
+ * a datagram comes as it would without.  No file, no AF_UNIX, AF_NETLINK or
+ * AF_PACKET socket, no process.  Where flows are
  * spliced, the rows of policy_splice.c come on top.
  */
 
@@ -114,8 +117,9 @@ static const struct filter_rule rules[] = {
 	{ CALL(sendmmsg),
 	    { DYNAMIC, ANY, ANY, INT(MSG_DONTWAIT | MSG_NOSIGNAL) },
 	    "the guest's datagrams, and DNS queries" },
-	{ CALL(recvmmsg), { DYNAMIC, ANY, ANY, INT(MSG_DONTWAIT), LONG(0) },
-	    "their answers" },
+	{ CALL(recvmmsg),
+	    { DYNAMIC, ANY, ANY, INT(MSG_DONTWAIT | MSG_TRUNC), LONG(0) },
+	    "their answers; of a TCP socket it would yield no byte" },
 	{ CALL(recvmmsg),
 	    { DYNAMIC, ANY, ANY, INT(MSG_DONTWAIT | MSG_ERRQUEUE), LONG(0) },
 	    "ICMP errors about them" },
