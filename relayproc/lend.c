@@ -183,8 +183,11 @@ socket_finish(struct relayproc *rp, struct flow *flow, int lent)
 {
 	struct meter meter;
 
-	if (flow->state != FLOW_LENT && flow->state != FLOW_DRAINING)
+	if (flow->state != FLOW_LENT && flow->state != FLOW_DRAINING) {
+		/* Nobody could end it; the server may have sent already. */
+		socket_reset(rp, flow);
 		return;
+	}
 	meter_read(flow->fd, 1, &meter);
 	if (lent && !meter.over) {
 		rp->counters.closed_early++;

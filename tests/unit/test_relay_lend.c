@@ -134,6 +134,40 @@ what_a_connection_carried_is_counted(void **state)
 	pair_free(&pair);
 }
 
+/* netproc does not hear of it, and says all the same that it has ended. */
+static void
+what_came_before_a_connection_was_lent_is_counted(void **state)
+{
+	struct life *life = *state;
+	const int size = 0; /* the least that there is */
+	const struct relayproc *rp = life->rp;
+	int listener, servers[64];
+	uint32_t generation, n = 0;
+	uint16_t port;
+
+	start_with_loopback(life);
+	assert_int_equal(setsockopt(rp->peer.fd, SOL_SOCKET, SO_SNDBUF, &size,
+			     sizeof(size)),
+	    0);
+	listener = life_listen(&port, 8);
+	do {
+		assert_true(n < 64);
+		generation = life_open(life, n, "127.0.0.1", port);
+		servers[n++] = life_accept(life, listener);
+		while (rp->counters.opened + rp->flows.count[FLOW_LENDING] < n)
+			life_turn(life);
+	} while (rp->flows.count[FLOW_LENDING] == 0);
+	assert_int_equal(write(servers[n - 1], "unread", 6), 6);
+	life_close(life, n - 1, generation, FLOW_CLOSE_DONE);
+	while (rp->flows.count[FLOW_LENDING] > 0)
+		life_turn(life);
+	assert_int_equal(rp->counters.tcp_bytes_in, 6);
+	assert_int_equal(server_reads(life, servers[n - 1]), -ECONNRESET);
+	while (n > 0)
+		close(servers[--n]);
+	close(listener);
+}
+
 static void
 an_end_that_is_only_said_is_a_reset(void **state)
 {
@@ -187,6 +221,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    what_a_connection_carried_is_counted, life_setup,
 		    life_teardown),
+		cmocka_unit_test_setup_teardown(
+		    what_came_before_a_connection_was_lent_is_counted,
+		    life_setup, life_teardown),
 	};
 
 	return (cmocka_run_group_tests_name("relay_lend", tests, NULL, NULL));
