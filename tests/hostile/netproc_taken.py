@@ -271,7 +271,9 @@ def encodings(ip):
 def forbidden6():
     yield from ["::", "::1", "fe80::1", "febf::1", "fec0::1", "ff02::1",
                 "ff0e::1", "fc00::1", "fdff::1", "fd20:ce::254", rig.HOST6,
-                rig.GATEWAY6, rig.GUEST6]
+                rig.GATEWAY6, rig.GUEST6, "fd00:ec2::23",
+                "fd00:c1::a9fe:a9fe", "fd00:a9fe:a9fe::1", "fd00:42::42",
+                "fd00:100::100:200"]
     yield from [*rig.FORBIDDEN6.values(), *rig.PRIVATE6.values()]
 
 
