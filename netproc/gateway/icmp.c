@@ -13,6 +13,8 @@
 #define ICMP_EMBED_LEN	    8 /* of what follows the IP header, RFC 792 */
 #define IP4_OFFSET	    0x1fff
 #define IP4_MULTICAST_BEGIN 0xe0000000u
+#define IP4_MULTICAST_END   0xefffffffu
+#define IP4_BROADCAST	    0xffffffffu
 #define MTU4_MAX	    0xffff /* RFC 1191 4: it has 16 bits */
 
 /* RFC 4443 2.1, 4 */
@@ -47,6 +49,14 @@ icmp_is_query(uint8_t type)
 	}
 }
 
+/* For many; what lies between the two is reserved, and for one. */
+static int
+is_group4(uint32_t ip)
+{
+	return (ip == IP4_BROADCAST ||
+	    (ip >= IP4_MULTICAST_BEGIN && ip <= IP4_MULTICAST_END));
+}
+
 /*
  * Length of the header and the bytes behind it to embed; 0 if the packet is
  * one about which no error is sent (RFC 1122 3.2.2).
@@ -76,8 +86,7 @@ embed_len4(const uint8_t *packet, size_t len, uint32_t *src_ip)
 	    header_len > len || total_len < header_len)
 		return (0);
 	if ((offset & IP4_OFFSET) != 0 || *src_ip == 0 ||
-	    *src_ip >= IP4_MULTICAST_BEGIN || dst_ip == 0 ||
-	    dst_ip >= IP4_MULTICAST_BEGIN)
+	    *src_ip >= IP4_MULTICAST_BEGIN || dst_ip == 0 || is_group4(dst_ip))
 		return (0);
 	if (total_len > len)
 		total_len = len;

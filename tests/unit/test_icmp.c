@@ -106,6 +106,7 @@ no_error_is_sent_about_what_rfc_1122_excludes(void **state)
 		{ "zero source", 12, 4, { 0, 0, 0, 0 } },
 		{ "multicast source", 12, 1, { 224 } },
 		{ "multicast destination", 16, 1, { 224 } },
+		{ "the last multicast destination", 16, 1, { 239 } },
 		{ "broadcast destination", 16, 4, { 255, 255, 255, 255 } },
 		{ "zero destination", 16, 4, { 0, 0, 0, 0 } },
 	};
@@ -118,6 +119,24 @@ no_error_is_sent_about_what_rfc_1122_excludes(void **state)
 		memcpy(packet + cases[i].at, cases[i].bytes, cases[i].n);
 		if (build(packet, sizeof(packet), out, sizeof(out)) != 0)
 			fail_msg("%s", cases[i].what);
+	}
+}
+
+static void
+an_error_is_sent_about_a_reserved_destination(void **state)
+{
+	static const uint8_t reserved[][4] = { { 240, 0, 0, 7 },
+		{ 255, 255, 255, 254 } };
+	uint8_t out[ICMP_ERROR_MAX], packet[sizeof(syn)];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++) {
+		memcpy(packet, syn, sizeof(syn));
+		memcpy(packet + 16, reserved[i], 4);
+		assert_int_not_equal(build(packet, sizeof(packet), out,
+					 sizeof(out)),
+		    0);
 	}
 }
 
@@ -262,6 +281,7 @@ main(void)
 		cmocka_unit_test(a_shorter_packet_is_embedded_whole),
 		cmocka_unit_test(options_are_embedded_with_the_header),
 		cmocka_unit_test(no_error_is_sent_about_what_rfc_1122_excludes),
+		cmocka_unit_test(an_error_is_sent_about_a_reserved_destination),
 		cmocka_unit_test(an_icmp_error_is_not_answered_but_a_ping_is),
 		cmocka_unit_test(every_cut_and_every_short_buffer_is_safe),
 		cmocka_unit_test(
