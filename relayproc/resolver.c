@@ -20,13 +20,23 @@
  * 9.2), and one query's answer can never be taken for another's.
  *
  * The servers are asked in turn, beginning with the one that answered last;
- * a server that is unreachable or refuses costs no wait.  All queries wait
- * equally long for a server, so the list of those in flight is in the order
- * of their deadlines.
+ * a server that is unreachable or refuses costs no wait.  One that says that
+ * it cannot or will not answer (SERVFAIL, NOTIMP, REFUSED) is passed over while
+ * there is another, as a stub that knew them all would (res_send(3)); it stays
+ * first for the next query.  All queries wait equally long for a server, so the
+ * list of those in flight is in the order of their deadlines.
  *
  * The guest's datagrams may fill netproc's channel.  An answer that finds it
  * full is held until there is room, and no other is read meanwhile.
  */
+
+/* RFC 1035 4.1.1. */
+#define HEADER_LEN     12
+#define FLAG_QR	       0x80 /* of the third byte: a response */
+#define RCODE_MASK     0x0f /* of the fourth */
+#define RCODE_SERVFAIL 2
+#define RCODE_NOTIMP   4
+#define RCODE_REFUSED  5
 
 int
 resolver_add(struct resolver *resolver, const struct ipc_resolver *msg)
@@ -52,6 +62,7 @@ resolver_clear(struct resolver *resolver)
 	TAILQ_FOREACH(query, &resolver->in_flight, entry) {
 		query->server = 0;
 		query->tried = 0;
+		query->refused = 0;
 	}
 }
 
@@ -255,6 +266,23 @@ query_next(struct relayproc *rp, struct dns_query *query, uint64_t now_ms)
 	query_fail(rp, query);
 }
 
+/* 1 if an answer to the query says that there is none, whatever it asks. */
+static int
+is_refusal(const struct dns_query *query, const uint8_t *answer, size_t len)
+{
+	if (len < HEADER_LEN || query->len < HEADER_LEN ||
+	    memcmp(answer, query->data, 2) != 0 || (answer[2] & FLAG_QR) == 0)
+		return (0);
+	switch (answer[3] & RCODE_MASK) {
+	case RCODE_SERVFAIL:
+	case RCODE_NOTIMP:
+	case RCODE_REFUSED:
+		return (1);
+	default:
+		return (0);
+	}
+}
+
 static void
 on_answer(evutil_socket_t fd, short what, void *arg)
 {
@@ -276,6 +304,12 @@ on_answer(evutil_socket_t fd, short what, void *arg)
 		query_next(rp, query, clock_now_ms());
 		return;
 	}
+	if (query->tried < rp->resolver.nservers &&
+	    is_refusal(query, rp->resolver.answer, (size_t)n)) {
+		query->refused = 1;
+		query_next(rp, query, clock_now_ms());
+		return;
+	}
 	if (query->answers++ >= RESOLVER_ANSWERS_MAX)
 		return;
 	rp->resolver.answer_len = (size_t)n;
@@ -293,7 +327,8 @@ resolver_done(struct relayproc *rp, uint32_t slot, uint32_t generation)
 	/* It may have crossed our DNS_FAILED. */
 	if (query->generation != generation || !query->in_flight)
 		return (IPC_OK);
-	rp->resolver.preferred = query->server;
+	if (!query->refused)
+		rp->resolver.preferred = query->server;
 	query_end(rp, query);
 	return (IPC_OK);
 }
@@ -324,6 +359,7 @@ resolver_ask(struct relayproc *rp, uint32_t slot, uint32_t generation,
 	query->server = resolver->preferred;
 	query->tried = 0;
 	query->answers = 0;
+	query->refused = 0;
 	query->in_flight = 1;
 	TAILQ_INSERT_TAIL(&resolver->in_flight, query, entry);
 	query_next(rp, query, now_ms);

@@ -12,7 +12,7 @@
 
 /*
  * The guest's DNS queries, carried to the configured servers and back as
- * opaque datagrams.
+ * datagrams; of an answer its identifier and its code alone are looked at.
  */
 
 struct relayproc;
@@ -44,7 +44,8 @@ struct dns_query {
 	uint32_t slot, generation;
 	uint16_t guest_port;
 	int in_flight;
-	int fd; /* owned: connected to the server; or -1 */
+	int refused; /* a server has, and another is asked */
+	int fd;	     /* owned: connected to the server; or -1 */
 	unsigned int server, tried, answers;
 	uint64_t deadline_ms;
 	size_t len;
@@ -91,7 +92,7 @@ enum ipc_error resolver_ask(struct relayproc *rp, uint32_t slot,
 
 /*
  * netproc has found its answer: the query ends, and its server is asked first
- * from now on.  IPC_OK, or IPC_E_QUOTA (no such slot).
+ * from now on, unless another had refused.  IPC_OK, or IPC_E_QUOTA (no such slot).
  */
 enum ipc_error resolver_done(struct relayproc *rp, uint32_t slot,
     uint32_t generation);

@@ -250,6 +250,44 @@ a_server_that_refuses_costs_no_wait(void **state)
 	close(server);
 }
 
+/* A DNS header, and what there is of one: no byte of it is zero. */
+#define QUERY	"id\1\1\1\1\1\1\1\1\1\1"
+#define REFUSES "id\x81\x85\1\1\1\1\1\1\1\1"
+#define FORGED	"xd\x81\x85\1\1\1\1\1\1\1\1"
+
+static void
+who_says_that_he_has_no_answer_is_not_the_last_word(void **state)
+{
+	struct life *life = *state;
+	struct sockaddr_in from;
+	uint16_t first_port, port;
+	int first = life_udp(&first_port), server = life_udp(&port);
+	uint32_t generation;
+
+	life_resolver(life, "127.0.0.1", first_port);
+	life_resolver(life, "127.0.0.1", port);
+	life_start(life);
+	for (generation = 1; generation <= 2; generation++) {
+		life_ask(life, 0, generation, QUERY);
+		server_expect(life, first, QUERY, &from);
+		server_answer(first, FORGED, &from);
+		expect_answer(life, 0, generation, FORGED);
+		server_answer(first, REFUSES, &from);
+		server_expect(life, server, QUERY, &from);
+		server_answer(server, "a", &from);
+		expect_answer(life, 0, generation, "a");
+		done(life, 0, generation);
+	}
+	life_ask(life, 0, 3, QUERY);
+	server_expect(life, first, QUERY, &from);
+	server_answer(first, REFUSES, &from);
+	server_expect(life, server, QUERY, &from);
+	server_answer(server, REFUSES, &from);
+	expect_answer(life, 0, 3, REFUSES);
+	close(first);
+	close(server);
+}
+
 static void
 a_silent_server_is_left_for_the_next_after_the_timeout(void **state)
 {
@@ -525,6 +563,7 @@ main(void)
 		TEST(answers_beyond_the_limit_stay),
 		TEST(done_for_a_query_that_has_ended_is_nothing),
 		TEST(a_server_that_refuses_costs_no_wait),
+		TEST(who_says_that_he_has_no_answer_is_not_the_last_word),
 		TEST(a_silent_server_is_left_for_the_next_after_the_timeout),
 		TEST(the_server_that_answered_last_is_asked_first),
 		TEST(a_late_answer_of_a_server_that_was_left_is_not_heard),
