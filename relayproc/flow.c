@@ -197,6 +197,24 @@ flow_move(struct flow_table *table, struct flow *flow, enum flow_state state,
 	table->count[state]++;
 }
 
+void
+flow_deadline_set(struct flow_table *table, struct flow *flow,
+    uint64_t deadline_ms)
+{
+	struct flow_list *list = list_of(table, flow);
+	struct flow *before = TAILQ_LAST(list, flow_list);
+
+	flow->deadline_ms = deadline_ms;
+	while (before != NULL &&
+	    (before == flow || before->deadline_ms > deadline_ms))
+		before = TAILQ_PREV(before, flow_list, entry);
+	TAILQ_REMOVE(list, flow, entry);
+	if (before != NULL)
+		TAILQ_INSERT_AFTER(list, before, flow, entry);
+	else
+		TAILQ_INSERT_HEAD(list, flow, entry);
+}
+
 enum ipc_error
 flow_open(struct flow_table *table, uint32_t slot, uint32_t generation,
     uint64_t deadline_ms, struct flow **flow)

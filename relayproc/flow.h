@@ -49,6 +49,7 @@ struct flow {
 	unsigned int server, tried;
 	uint16_t mss;	      /* of the guest, bytes */
 	uint64_t deadline_ms; /* of WAITING and CONNECTING */
+	uint64_t give_up_ms;  /* the last deadline of CONNECTING */
 };
 
 TAILQ_HEAD(flow_list, flow);
@@ -56,7 +57,7 @@ TAILQ_HEAD(flow_list, flow);
 struct flow_table {
 	struct flow *outbound, *inbound;
 	uint32_t noutbound, ninbound;
-	struct flow_list list[FLOW_NSTATES]; /* oldest first */
+	struct flow_list list[FLOW_NSTATES]; /* oldest first, or by deadline */
 	uint32_t count[FLOW_NSTATES];
 	struct flow_list inbound_free; /* used before */
 	uint32_t nfresh; /* inbound, those from here on never were */
@@ -84,6 +85,13 @@ int flow_is_inbound(const struct flow *flow);
  */
 void flow_move(struct flow_table *table, struct flow *flow,
     enum flow_state state, uint64_t deadline_ms);
+
+/*
+ * Another deadline for a flow that stays WAITING or CONNECTING: it finds its
+ * place among those of its list, looked for from the end.
+ */
+void flow_deadline_set(struct flow_table *table, struct flow *flow,
+    uint64_t deadline_ms);
 
 /*
  * netproc's FLOW_OPEN: the flow is WAITING until deadline_ms.  IPC_OK, or

@@ -105,40 +105,56 @@ socket_start(struct relayproc *rp, struct flow *flow)
 	return (ENOMEM);
 }
 
+/* Each server has the time that a datagram gives it, the last what is left. */
+static void
+resolver_wait(struct relayproc *rp, struct flow *flow, uint64_t now_ms)
+{
+	uint64_t deadline_ms = now_ms + rp->config.dns_timeout_ms;
+
+	if (flow->tried >= rp->resolver.nservers ||
+	    deadline_ms > flow->give_up_ms)
+		deadline_ms = flow->give_up_ms;
+	flow_deadline_set(&rp->flows, flow, deadline_ms);
+}
+
 /*
  * DNS over TCP: the servers in turn, as for datagrams, beginning with the one
  * that answered last.  0, or the last errno value; ECONNREFUSED without any.
  */
 static int
-resolver_dial(struct relayproc *rp, struct flow *flow)
+resolver_dial(struct relayproc *rp, struct flow *flow, uint64_t now_ms)
 {
 	const struct resolver *resolver = &rp->resolver;
 	const struct ipc_resolver *server;
 	int error = ECONNREFUSED;
 
 	while (flow->tried < resolver->nservers) {
-		flow->server = (resolver->preferred + flow->tried++) %
-		    resolver->nservers;
+		flow->server = flow->tried++ == 0 ?
+		    resolver->preferred :
+		    (flow->server + 1) % resolver->nservers;
 		server = &resolver->servers[flow->server];
 		flow->peer = server->addr;
 		flow->peer_port = server->port;
 		error = socket_start(rp, flow);
-		if (error == 0)
+		if (error == 0) {
+			resolver_wait(rp, flow, now_ms);
 			break;
+		}
 	}
 	return (error);
 }
 
-/* 1 if another server is asked now, within the time of the first. */
+/* 1 if another server is asked now, within the time of all of them. */
 static int
-resolver_turn(struct relayproc *rp, struct flow *flow)
+resolver_turn(struct relayproc *rp, struct flow *flow, uint64_t now_ms)
 {
-	if (!flow->to_resolver || flow->tried >= rp->resolver.nservers)
+	if (!flow->to_resolver || flow->tried >= rp->resolver.nservers ||
+	    now_ms >= flow->give_up_ms)
 		return (0);
 	event_del(&flow->ev);
 	close(flow->fd);
 	flow->fd = -1;
-	return (resolver_dial(rp, flow) == 0);
+	return (resolver_dial(rp, flow, now_ms) == 0);
 }
 
 /* The connect has come to an end, well or not. */
@@ -149,7 +165,7 @@ outbound_answered(struct relayproc *rp, struct flow *flow)
 
 	while ((error = tcp_connect_result(flow->fd, &flow->peer,
 		    flow->peer_port)) != 0 &&
-	    resolver_turn(rp, flow)) {
+	    resolver_turn(rp, flow, clock_now_ms())) {
 		if (!flow->answered)
 			return;
 	}
@@ -183,12 +199,12 @@ outbound_dial(struct relayproc *rp, struct flow *flow, uint64_t now_ms)
 {
 	int error;
 
-	flow_move(&rp->flows, flow, FLOW_CONNECTING,
-	    now_ms + rp->config.connect_timeout_ms);
+	flow->give_up_ms = now_ms + rp->config.connect_timeout_ms;
+	flow_move(&rp->flows, flow, FLOW_CONNECTING, flow->give_up_ms);
 	if (!outbound_judge_again(rp, flow))
 		return;
 	if (flow->to_resolver)
-		error = resolver_dial(rp, flow);
+		error = resolver_dial(rp, flow, now_ms);
 	else
 		error = socket_start(rp, flow);
 	if (error != 0)
@@ -281,7 +297,10 @@ outbound_expire(struct relayproc *rp, uint64_t now_ms)
 	while ((flow = flow_expired(&rp->flows, now_ms)) != NULL) {
 		if (flow->state == FLOW_CONNECTING) {
 			resolver_avoid(rp, flow);
-			outbound_refused(rp, flow, ETIMEDOUT);
+			if (!resolver_turn(rp, flow, now_ms))
+				outbound_refused(rp, flow, ETIMEDOUT);
+			else if (flow->answered)
+				outbound_answered(rp, flow);
 			continue;
 		}
 		rp->counters.over_budget++;

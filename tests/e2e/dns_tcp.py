@@ -129,6 +129,22 @@ def _():
             tap.equal(resolver.receive(sock), resolver.usual(query), "answer")
 
 
+@tap.case("a resolver that TCP gets no word from gives way after two seconds, "
+          "and comes last from then on")
+def _():
+    with Behind("--dns", rig.FILTERED, "--dns", SECOND.address):
+        for least_s, most_s in ((1.8, 4), (0, 1)):
+            start = time.monotonic()
+            with connect() as sock:
+                query = resolver.question("late.example.org")
+                resolver.send(sock, query)
+                tap.equal(resolver.receive(sock), resolver.usual(query),
+                          "answer")
+            took = time.monotonic() - start
+            tap.ok(least_s < took < most_s * tap.scale(),
+                   "took %.1f s" % took)
+
+
 @tap.case("where every resolver refuses TCP the guest is refused, at once")
 def _():
     with Behind("--dns", "%s:9" % rig.SERVER):

@@ -250,6 +250,34 @@ waits_and_connects_expire_at_their_deadline_and_not_before(void **state)
 }
 
 static void
+a_deadline_that_is_set_anew_has_its_place_among_the_others(void **state)
+{
+	struct flow *flows[3];
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		flows[i] = opened(i, 1, 1000);
+		flow_move(&table, flows[i], FLOW_CONNECTING, 9000 + i);
+	}
+	flow_deadline_set(&table, flows[2], 3000);
+	assert_ptr_equal(flow_expired(&table, 3000), flows[2]);
+	flow_deadline_set(&table, flows[1], 4000);
+	assert_ptr_equal(flow_expired(&table, 4000), flows[2]);
+	flow_deadline_set(&table, flows[2], 5000);
+	assert_int_equal(flow_deadline_ms(&table), 4000);
+	assert_ptr_equal(flow_expired(&table, 4000), flows[1]);
+	flow_deadline_set(&table, flows[1], 9002);
+	assert_int_equal(flow_deadline_ms(&table), 5000);
+	flow_deadline_set(&table, flows[2], 9001);
+	assert_int_equal(flow_deadline_ms(&table), 9000);
+	assert_ptr_equal(flow_expired(&table, 9000), flows[0]);
+	flow_deadline_set(&table, flows[0], 9003);
+	assert_ptr_equal(flow_expired(&table, 9003), flows[2]);
+	assert_int_equal(table.count[FLOW_CONNECTING], 3);
+}
+
+static void
 a_flow_that_is_lent_or_failed_or_free_never_expires(void **state)
 {
 	struct flow *one = opened(0, 1, 1000), *two = opened(1, 1, 1000);
@@ -337,6 +365,8 @@ main(void)
 		TEST(the_slot_that_was_free_longest_is_used_next),
 		TEST(
 		    waits_and_connects_expire_at_their_deadline_and_not_before),
+		TEST(
+		    a_deadline_that_is_set_anew_has_its_place_among_the_others),
 		TEST(a_flow_that_is_lent_or_failed_or_free_never_expires),
 		TEST(every_flow_is_counted_in_its_state),
 		TEST(a_step_that_the_diagram_lacks_ends_the_process),
