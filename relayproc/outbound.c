@@ -280,13 +280,14 @@ outbound_admit(struct relayproc *rp, uint64_t now_ms)
 
 /* A server that is silent is not the first to be asked next time. */
 static void
-resolver_avoid(struct relayproc *rp, const struct flow *flow)
+resolver_avoid(struct relayproc *rp, const struct flow *flow, uint64_t now_ms)
 {
 	struct resolver *resolver = &rp->resolver;
 
 	if (flow->to_resolver && resolver->nservers > 0 &&
 	    flow->server == resolver->preferred)
-		resolver->preferred = (flow->server + 1) % resolver->nservers;
+		resolver_prefer(resolver,
+		    (flow->server + 1) % resolver->nservers, now_ms);
 }
 
 void
@@ -296,7 +297,7 @@ outbound_expire(struct relayproc *rp, uint64_t now_ms)
 
 	while ((flow = flow_expired(&rp->flows, now_ms)) != NULL) {
 		if (flow->state == FLOW_CONNECTING) {
-			resolver_avoid(rp, flow);
+			resolver_avoid(rp, flow, now_ms);
 			if (!resolver_turn(rp, flow, now_ms))
 				outbound_refused(rp, flow, ETIMEDOUT);
 			else if (flow->answered)

@@ -23,12 +23,16 @@
  * a server that is unreachable or refuses costs no wait.  One that says that
  * it cannot or will not answer (SERVFAIL, NOTIMP, REFUSED) is passed over while
  * there is another, as a stub that knew them all would (res_send(3)); it stays
- * first for the next query.  All queries wait equally long for a server, so the
- * list of those in flight is in the order of their deadlines.
+ * first for the next query.  Their order is the operator's: while another than
+ * the first is, one query in RETURN_MS finds out if that has come back.  All
+ * queries wait equally long for a server, so the list of those in flight is in
+ * the order of their deadlines.
  *
  * The guest's datagrams may fill netproc's channel.  An answer that finds it
  * full is held until there is room, and no other is read meanwhile.
  */
+
+#define RETURN_MS 30000
 
 /* RFC 1035 4.1.1. */
 #define HEADER_LEN     12
@@ -316,6 +320,25 @@ on_answer(evutil_socket_t fd, short what, void *arg)
 	query_answer(rp, query);
 }
 
+void
+resolver_prefer(struct resolver *resolver, unsigned int server, uint64_t now_ms)
+{
+	if (server == resolver->preferred)
+		return;
+	resolver->preferred = server;
+	resolver->return_ms = now_ms + RETURN_MS;
+}
+
+/* Which server a new query is for. */
+static unsigned int
+server_for(struct resolver *resolver, uint64_t now_ms)
+{
+	if (resolver->preferred == 0 || now_ms < resolver->return_ms)
+		return (resolver->preferred);
+	resolver->return_ms = now_ms + RETURN_MS;
+	return (0);
+}
+
 enum ipc_error
 resolver_done(struct relayproc *rp, uint32_t slot, uint32_t generation)
 {
@@ -328,7 +351,7 @@ resolver_done(struct relayproc *rp, uint32_t slot, uint32_t generation)
 	if (query->generation != generation || !query->in_flight)
 		return (IPC_OK);
 	if (!query->refused)
-		rp->resolver.preferred = query->server;
+		resolver_prefer(&rp->resolver, query->server, clock_now_ms());
 	query_end(rp, query);
 	return (IPC_OK);
 }
@@ -356,7 +379,7 @@ resolver_ask(struct relayproc *rp, uint32_t slot, uint32_t generation,
 	}
 	memcpy(query->data, data, len);
 	query->len = len;
-	query->server = resolver->preferred;
+	query->server = server_for(resolver, now_ms);
 	query->tried = 0;
 	query->answers = 0;
 	query->refused = 0;

@@ -58,6 +58,7 @@ struct resolver {
 	struct ipc_resolver servers[RESOLVERS_MAX];
 	unsigned int nservers;
 	unsigned int preferred; /* the one that answered last */
+	uint64_t return_ms;	/* when the first is asked before that */
 	uint32_t timeout_ms;	/* for each server */
 	struct dns_query *queries;
 	uint32_t nqueries;
@@ -92,10 +93,15 @@ enum ipc_error resolver_ask(struct relayproc *rp, uint32_t slot,
 
 /*
  * netproc has found its answer: the query ends, and its server is asked first
- * from now on, unless another had refused.  IPC_OK, or IPC_E_QUOTA (no such slot).
+ * from now on (resolver_prefer()), unless another had refused.  IPC_OK, or
+ * IPC_E_QUOTA (no such slot).
  */
 enum ipc_error resolver_done(struct relayproc *rp, uint32_t slot,
     uint32_t generation);
+
+/* A server is asked first from now on, for a while if it is not the first. */
+void resolver_prefer(struct resolver *resolver, unsigned int server,
+    uint64_t now_ms);
 
 /* There may be room in netproc's channel for the answer that waits. */
 void resolver_room(struct relayproc *rp);
