@@ -93,6 +93,7 @@ struct frame_slot {
 	struct pbuf *p; /* what is referenced */
 	struct frame_part part;
 	uint32_t len; /* head and part together, bytes */
+	uint8_t is_stream;
 	uint8_t head_len;
 	uint8_t head[FRAME_HEAD_MAX];
 };
@@ -110,6 +111,7 @@ struct frame_writer {
 	struct iovec *iov;	  /* FRAME_WRITE_IOV, filled at each write */
 	size_t first, count;
 	size_t bytes;	/* waiting, of all slots */
+	size_t streams; /* of these, what frame_writer_is_stream() said */
 	size_t written; /* of the first slot */
 	int fills;	/* the first slot is filler, without head */
 	struct frame_filler filler;
@@ -148,6 +150,9 @@ int frame_writer_has_room(const struct frame_writer *w, size_t nframes,
  */
 int frame_writer_push_part(struct frame_writer *w, const uint8_t *head,
     size_t head_len, struct pbuf *p, const struct frame_part *part);
+
+/* The frame that was queued last is a stream's. */
+void frame_writer_is_stream(struct frame_writer *w);
 
 /* Writes what fd takes.  1: nothing waits, 0: something does, -1: errno. */
 int frame_writer_flush(struct frame_writer *w, int fd);

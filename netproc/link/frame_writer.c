@@ -31,6 +31,9 @@ slot_pop(struct frame_writer *w)
 	struct frame_slot *slot = &w->slots[w->first];
 
 	w->bytes -= slot->len;
+	if (slot->is_stream)
+		w->streams -= slot->len;
+	slot->is_stream = 0;
 	w->written = 0;
 	w->fills = 0;
 	w->first = (w->first + 1) % FRAME_QUEUE_FRAMES;
@@ -89,6 +92,16 @@ frame_writer_push(struct frame_writer *w, const uint8_t *head, struct pbuf *p)
 
 	return (frame_writer_push_part(w, head,
 	    head != NULL ? FRAME_ETHER_LEN : 0, p, &whole));
+}
+
+void
+frame_writer_is_stream(struct frame_writer *w)
+{
+	struct frame_slot *slot =
+	    &w->slots[(w->first + w->count - 1) % FRAME_QUEUE_FRAMES];
+
+	slot->is_stream = 1;
+	w->streams += slot->len;
 }
 
 /* A write of so much is taken whole or not at all. */

@@ -43,7 +43,8 @@ static size_t input_pbufs_busy;
 
 /*
  * A stream's bytes wait where the host has them: what is read early is not in
- * the processor's cache any more when it is written.
+ * the processor's cache any more when it is written.  Datagrams are not
+ * counted: more of them than the link takes would leave no stream a turn.
  */
 #define BULK_BYTES (256 * 1024)
 
@@ -57,8 +58,7 @@ link_has_room(const struct netproc *np)
 int
 link_has_bulk_room(const struct netproc *np)
 {
-	return (np->writer.count < ROOM_FRAMES &&
-	    np->writer.bytes < BULK_BYTES);
+	return (link_has_room(np) && np->writer.streams < BULK_BYTES);
 }
 
 static void
@@ -84,6 +84,16 @@ queue_frame(struct netproc *np, const uint8_t *head, struct pbuf *p)
 	}
 	COUNT(np, FRAMES_OUT);
 	return (0);
+}
+
+static err_t
+queue_segment(struct netproc *np, const uint8_t *head, struct pbuf *p)
+{
+	if (queue_frame(np, head, p) == -1)
+		return (ERR_MEM);
+	if (np->frame_fd != -1)
+		frame_writer_is_stream(&np->writer);
+	return (ERR_OK);
 }
 
 /*
@@ -134,6 +144,7 @@ output_split(struct netproc *np, uint16_t ethertype, struct pbuf *p)
 			PACKET_ETHER_LEN + head_len, p, &part) == -1)
 			fatalx("%zu frames had no room for %zu", i,
 			    offload.nframes);
+		frame_writer_is_stream(&np->writer);
 		COUNT(np, FRAMES_OUT);
 	}
 	return (ERR_OK);
@@ -150,14 +161,15 @@ netif_output_ip4(struct netif *netif, struct pbuf *p, const ip4_addr_t *dst)
 	(void)dst;
 	if (p->tot_len > np->cfg.mtu)
 		return (output_split(np, PACKET_ETHERTYPE_IP4, p));
+	ether_header(np, PACKET_ETHERTYPE_IP4, head);
 	if (IPH_PROTO(ip) == IP_PROTO_TCP && p->len >= IP_HLEN + TCP_HLEN) {
 		checksum_init(&sum);
 		checksum_pseudo4(&sum, lwip_ntohl(ip->src.addr),
 		    lwip_ntohl(ip->dest.addr), IPPROTO_TCP,
 		    (uint16_t)(p->tot_len - IP_HLEN));
 		tcp_checksum(p, IP_HLEN, &sum);
+		return (queue_segment(np, head, p));
 	}
-	ether_header(np, PACKET_ETHERTYPE_IP4, head);
 	return (queue_frame(np, head, p) == -1 ? ERR_MEM : ERR_OK);
 }
 
@@ -172,14 +184,15 @@ netif_output_ip6(struct netif *netif, struct pbuf *p, const ip6_addr_t *dst)
 	(void)dst;
 	if (p->tot_len > np->cfg.mtu)
 		return (output_split(np, PACKET_ETHERTYPE_IP6, p));
+	ether_header(np, PACKET_ETHERTYPE_IP6, head);
 	if (IP6H_NEXTH(ip6) == IP6_NEXTH_TCP && p->len >= IP6_HLEN + TCP_HLEN) {
 		checksum_init(&sum);
 		checksum_pseudo6(&sum, (const uint8_t *)&ip6->src,
 		    (const uint8_t *)&ip6->dest, IPPROTO_TCP,
 		    (uint32_t)(p->tot_len - IP6_HLEN));
 		tcp_checksum(p, IP6_HLEN, &sum);
+		return (queue_segment(np, head, p));
 	}
-	ether_header(np, PACKET_ETHERTYPE_IP6, head);
 	return (queue_frame(np, head, p) == -1 ? ERR_MEM : ERR_OK);
 }
 

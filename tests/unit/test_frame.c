@@ -278,6 +278,36 @@ push_one(struct frame_writer *w, size_t len)
 }
 
 static void
+bytes_of_streams_are_counted_while_they_wait(void **state)
+{
+	struct frame_writer w;
+	uint8_t got[2048];
+	int fds[2], i;
+
+	(void)state;
+	writer_make(&w);
+	make_pair(fds);
+	/* More than once around the ring: a place is no stream's for ever. */
+	for (i = 0; i < 2 * FRAME_QUEUE_FRAMES; i += 2) {
+		assert_int_equal(push_one(&w, i % 4 == 0 ? 60 : 100), 0);
+		frame_writer_is_stream(&w);
+		assert_int_equal(push_one(&w, 1000), 0);
+		assert_int_equal(w.streams,
+		    FRAME_PREFIX_LEN + (i % 4 == 0 ? 60 : 100));
+		assert_int_equal(frame_writer_flush(&w, fds[0]), 1);
+		assert_int_equal(w.streams, 0);
+		assert_true(read(fds[1], got, sizeof(got)) > 0);
+	}
+	assert_int_equal(push_one(&w, 60), 0);
+	frame_writer_is_stream(&w);
+	frame_writer_reset(&w);
+	assert_int_equal(w.streams, 0);
+	writer_free(&w);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void
 the_queue_is_bounded_in_frames_and_in_bytes(void **state)
 {
 	struct frame_writer w;
@@ -354,6 +384,7 @@ main(void)
 		cmocka_unit_test(a_length_outside_its_bounds_is_bad_at_once),
 		cmocka_unit_test(
 		    frames_go_out_whole_however_little_the_socket_takes),
+		cmocka_unit_test(bytes_of_streams_are_counted_while_they_wait),
 		cmocka_unit_test(the_queue_is_bounded_in_frames_and_in_bytes),
 		cmocka_unit_test(no_write_stops_in_a_length_prefix),
 	};

@@ -53,6 +53,7 @@ setup(void **state)
 	np.ev_frame_read = event_new(np.base, np.frame_fd, EV_READ | EV_PERSIST,
 	    on_readable, &np);
 	np.writer.bytes = FULL;
+	np.writer.streams = FULL;
 	return (event_add(np.ev_frame_read, NULL));
 }
 
@@ -115,6 +116,17 @@ a_link_with_room_is_always_read(void **state)
 {
 	(void)state;
 	np.writer.bytes = 0;
+	np.writer.streams = 0;
+	turn_with(ACK);
+	assert_true(is_read());
+}
+
+/* A stream's bytes would be let in. */
+static void
+datagrams_alone_are_no_reason(void **state)
+{
+	(void)state;
+	np.writer.streams = 0;
 	turn_with(ACK);
 	assert_true(is_read());
 }
@@ -164,6 +176,7 @@ main(void)
 		CASE(they_are_read_after_a_millisecond),
 		CASE(they_are_read_when_the_link_has_room),
 		CASE(a_link_with_room_is_always_read),
+		CASE(datagrams_alone_are_no_reason),
 		CASE(a_silent_guest_wakes_nobody),
 		CASE(a_guest_that_sends_data_is_not_kept_waiting),
 		CASE(without_a_vmm_there_is_nothing_to_stop),
