@@ -27,13 +27,16 @@
  * The guest's window: the least, bytes, and shares of the pool that it may
  * have.  It doubles whenever so much has gone through it in WINDOW_GROW_MS:
  * more than passes in the link's delay stands in the guest's own queues, and
- * the windows of many flows together would overrun them.
+ * the windows of many flows together would overrun them.  The delay may be
+ * longer than that, so few flows double theirs anyway, to WINDOW_SLOW_BYTES
+ * together if all are as large.
  */
 #define WINDOW_MIN	     BLOCK_SIZE
 #define WINDOW_FIRST_DIVISOR 128
 #define WINDOW_DIVISOR	     8
 #define WINDOW_MAX	     TCP_WND
 #define WINDOW_GROW_MS	     32
+#define WINDOW_SLOW_BYTES    (8 * 1024 * 1024)
 
 /* How often a guest is asked whether its window is open again. */
 #define PROBE_MIN_MS 250
@@ -146,15 +149,17 @@ window_tell(struct flow *flow, u32_t opened)
 static int
 window_is_short(struct flow *flow, size_t n)
 {
-	const uint64_t now_ms = flow->np->now_ms;
+	const struct netproc *np = flow->np;
 
 	if (flow->window_used == 0)
-		flow->window_since_ms = now_ms;
+		flow->window_since_ms = np->now_ms;
 	flow->window_used += (uint32_t)n;
 	if (flow->window_used < flow->window)
 		return (0);
 	flow->window_used = 0;
-	return (now_ms - flow->window_since_ms <= WINDOW_GROW_MS);
+	return (np->now_ms - flow->window_since_ms <= WINDOW_GROW_MS ||
+	    2 * (uint64_t)flow->window * np->flows.nactive <=
+		WINDOW_SLOW_BYTES);
 }
 
 void

@@ -28,6 +28,8 @@
 #define BIG_MSS	  31868 /* as tcp.c enlarges that */
 #define WINDOW	  (256 * 1024)
 #define HOST_DATA 100000
+#define FEW	  4
+#define MANY	  17
 
 static struct netproc np;
 static struct flow flow;
@@ -135,6 +137,7 @@ a_window_that_passes_slowly_does_not_grow(void **state)
 {
 	(void)state;
 	begin(WINDOW);
+	np.flows.nactive = MANY;
 	pass(WINDOW / 2);
 	np.now_ms += 40;
 	pass(WINDOW / 2);
@@ -145,6 +148,24 @@ a_window_that_passes_slowly_does_not_grow(void **state)
 	np.now_ms += 20;
 	pass(WINDOW / 2);
 	assert_int_equal(flow.window, 2 * WINDOW);
+}
+
+/* A link of a long delay has nothing but its windows. */
+static void
+a_few_that_pass_slowly_grow_to_a_bound(void **state)
+{
+	int i;
+
+	(void)state;
+	begin(WINDOW);
+	np.flows.nactive = FEW;
+	for (i = 0; i < 64; i++) {
+		pass(flow.window / 2);
+		np.now_ms += 40;
+		pass(flow.window - flow.window / 2);
+		np.now_ms += 40;
+	}
+	assert_int_equal(flow.window, 8 * WINDOW);
 }
 
 static void
@@ -309,6 +330,8 @@ main(void)
 		    setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    a_window_that_passes_slowly_does_not_grow, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_few_that_pass_slowly_grow_to_a_bound, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    no_window_is_less_than_two_segments_of_the_guest, setup,
 		    teardown),
