@@ -55,7 +55,7 @@ on_frame_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct netproc *np = arg;
 	enum frame_next next;
-	size_t len = 0;
+	size_t len = 0, acks = 0;
 	uint8_t *frame;
 	ssize_t n;
 
@@ -70,12 +70,14 @@ on_frame_readable(evutil_socket_t fd, short what, void *arg)
 		    n == 0 ? 0 : (uint32_t)errno);
 		return;
 	}
-	moderate_read(np, (size_t)n);
 	while ((next = frame_reader_next(&np->reader, &frame, &len)) ==
 	    FRAME_NEXT_FRAME) {
 		COUNT(np, FRAMES_IN);
+		if (len <= MODERATE_ACK_MAX)
+			acks += FRAME_PREFIX_LEN + len;
 		link_input(np, frame, len);
 	}
+	moderate_read(np, (size_t)n, acks);
 	/* Segments lie where they were read: pass them on before they go. */
 	coalesce_flush(np);
 	turn_flush(np);

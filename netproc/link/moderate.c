@@ -25,10 +25,10 @@ moderate_init(struct netproc *np)
 }
 
 void
-moderate_read(struct netproc *np, size_t n)
+moderate_read(struct netproc *np, size_t n, size_t acks)
 {
 	np->moderate_may = 1;
-	if (n >= MODERATE_READ)
+	if (n >= MODERATE_READ || n >= acks + MODERATE_DATA)
 		np->moderate_from_ms = np->now_ms + MODERATE_NOT_MS;
 }
 

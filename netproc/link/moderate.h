@@ -16,18 +16,24 @@ struct netproc;
  * or MODERATE_MS have passed.
  *
  * A guest that sends more than acknowledgments is not kept waiting: after a
- * read of MODERATE_READ bytes there is no moderation for MODERATE_NOT_MS.  A
- * VMM's socket takes six times as much before it is full.
+ * read of MODERATE_READ bytes, or of MODERATE_DATA in frames too long to be
+ * acknowledgments, there is no moderation for MODERATE_NOT_MS.  A VMM's socket
+ * takes six times MODERATE_READ before it is full, unless the VMM has made its
+ * buffer small: then what it takes in a millisecond is little.
  */
 #define MODERATE_MS	1
 #define MODERATE_READ	(32 * 1024)
+#define MODERATE_DATA	(2 * 1024)
 #define MODERATE_NOT_MS 10
+
+/* Headers of Ethernet, IPv6 and TCP, the longest. */
+#define MODERATE_ACK_MAX (14 + 40 + 60)
 
 /* Once, before the lock.  0, or -1. */
 int moderate_init(struct netproc *np);
 
-/* The frame fd was read: n bytes. */
-void moderate_read(struct netproc *np, size_t n);
+/* The frame fd was read: n bytes, acks of them in frames as short as those. */
+void moderate_read(struct netproc *np, size_t n, size_t acks);
 
 /* The turn is over: stops reading for a while where that is worth it. */
 void moderate_begin(struct netproc *np);

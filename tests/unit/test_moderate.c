@@ -75,11 +75,11 @@ is_read(void)
 	return (event_pending(np.ev_frame_read, EV_READ, NULL) != 0);
 }
 
-/* A turn in which the guest has sent n bytes. */
+/* A turn in which the guest has sent n bytes of acknowledgments. */
 static void
 turn_with(size_t n)
 {
-	moderate_read(&np, n);
+	moderate_read(&np, n, n);
 	moderate_begin(&np);
 }
 
@@ -157,6 +157,21 @@ a_guest_that_sends_data_is_not_kept_waiting(void **state)
 	assert_false(is_read());
 }
 
+/* Its VMM's socket may be full of less than MODERATE_READ. */
+static void
+nor_is_one_that_sends_little_of_it_at_a_time(void **state)
+{
+	(void)state;
+	moderate_read(&np, 3 * ACK + MODERATE_DATA, 3 * ACK);
+	moderate_begin(&np);
+	assert_true(is_read());
+	np.now_ms += MODERATE_NOT_MS;
+	/* The rest of a frame that came before. */
+	moderate_read(&np, ACK / 2, ACK);
+	moderate_begin(&np);
+	assert_false(is_read());
+}
+
 static void
 without_a_vmm_there_is_nothing_to_stop(void **state)
 {
@@ -179,6 +194,7 @@ main(void)
 		CASE(datagrams_alone_are_no_reason),
 		CASE(a_silent_guest_wakes_nobody),
 		CASE(a_guest_that_sends_data_is_not_kept_waiting),
+		CASE(nor_is_one_that_sends_little_of_it_at_a_time),
 		CASE(without_a_vmm_there_is_nothing_to_stop),
 	};
 
