@@ -109,11 +109,14 @@ read_options(struct config *config, int argc, char **argv)
 	config_init(config);
 	if (options_parse(config, argc, argv, &error) == -1)
 		usage_end(&error);
-	if (config->help || config->version || config->print_policy)
+	if (config->help || config->version)
 		print_and_end(config);
 	if (config->file != NULL &&
 	    config_file_read(config, config->file, &error) == -1)
 		usage_end(&error);
+	/* Of the file as well: it may say relay = splice. */
+	if (config->print_policy)
+		print_and_end(config);
 	if (config_check(config, &error) == -1)
 		usage_end(&error);
 	log_init("sallyport", config->log_level);

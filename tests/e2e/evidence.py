@@ -121,6 +121,24 @@ def _():
     tap.equal(len(digests), 2, "policies")
 
 
+@tap.case("--print-policy prints the policy of a configuration file, too")
+def _():
+    def policy(*options):
+        return subprocess.run([sidecar.SALLYPORT, "--print-policy", *options],
+                              check=False, capture_output=True)
+
+    path = WORLD.path("policy.conf")
+    with open(path, "w", encoding="ascii") as file:
+        file.write("relay = splice\n")
+    tap.equal(policy("-f", path).stdout, policy("--relay", "splice").stdout,
+              "of the file's")
+    tap.equal(policy("-f", path, "--relay", "lend").stdout, policy().stdout,
+              "of the command line's")
+    done = policy("-f", path + ".not")
+    tap.equal((done.returncode, done.stdout), (os.EX_CONFIG, b""),
+              "no file: %r" % done.stderr)
+
+
 @tap.case("each pair that replaces one has a line of its own")
 def _():
     path = WORLD.path("evidence-4")
