@@ -166,6 +166,17 @@ refuse(char **argv, int why, struct config_error *error)
 	    "%s: no such option; see sallyport --help", name));
 }
 
+/*
+ * "--control $PATH -- COMMAND" with an empty PATH: getopt_long(3) takes the
+ * "--" for the value, and what should have been an option would go unsaid.
+ */
+static int
+value_missing(char **argv)
+{
+	return (optarg != NULL && optarg == argv[optind - 1] &&
+	    strncmp(optarg, "--", 2) == 0);
+}
+
 int
 options_parse(struct config *config, int argc, char **argv,
     struct config_error *error)
@@ -183,6 +194,12 @@ options_parse(struct config *config, int argc, char **argv,
 		id = id_of(val);
 		if (id == -1)
 			fatalx("getopt_long: %d is not of our table", val);
+		if (value_missing(argv))
+			return (config_error(error, EX_USAGE,
+			    "--%s: needs an argument, %s; one that begins "
+			    "with -- goes after =, --%s=%s",
+			    longs[id].name, option_def(id)->arg, longs[id].name,
+			    optarg));
 		if (set_from_argument(config, (enum option_id)id, optarg,
 			error) == -1)
 			return (-1);

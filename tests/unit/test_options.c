@@ -271,6 +271,23 @@ a_missing_or_needless_argument_is_refused(void **state)
 }
 
 static void
+an_option_is_not_taken_for_the_argument_that_was_left_out(void **state)
+{
+	(void)state;
+	assert_int_equal(TAKE("--control", "--", "vmm"), -1);
+	assert_string_equal(error.text,
+	    "--control: needs an argument, PATH; one that begins with -- goes "
+	    "after =, --control=--");
+	assert_int_equal(TAKE("-n", "--search", "--no-ipv6"), -1);
+	assert_non_null(strstr(error.text, "--search: needs an argument"));
+	assert_int_equal(TAKE("-n", "-f", "--verbose"), -1);
+	assert_non_null(strstr(error.text, "--file: needs an argument"));
+	assert_int_equal(TAKE("-n", "--control=--odd"), 0);
+	assert_string_equal(config.control_path, "--odd");
+	assert_int_equal(TAKE("-n", "--control", "-odd"), 0);
+}
+
+static void
 a_command_follows_two_dashes_and_keeps_its_options(void **state)
 {
 	(void)state;
@@ -442,6 +459,8 @@ main(void)
 		cmocka_unit_test(
 		    a_name_cut_too_short_is_told_with_what_it_could_be),
 		cmocka_unit_test(a_missing_or_needless_argument_is_refused),
+		cmocka_unit_test(
+		    an_option_is_not_taken_for_the_argument_that_was_left_out),
 		cmocka_unit_test(
 		    a_command_follows_two_dashes_and_keeps_its_options),
 		cmocka_unit_test(qemu_gets_the_largest_mtu_unless_one_is_given),
