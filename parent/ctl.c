@@ -35,6 +35,16 @@ static const struct option options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
+/* what is the path or the verb. */
+static _Noreturn void
+no_answer(const char *what)
+{
+	errx(EX_UNAVAILABLE,
+	    "%s: no answer in %d s; see who stops sallyport (SIGSTOP), and the "
+	    "machine's load",
+	    what, ANSWER_S);
+}
+
 /* Who is not heard may be told so by the file's mode alone. */
 static _Noreturn void
 cannot_connect(const char *path)
@@ -43,10 +53,12 @@ cannot_connect(const char *path)
 		err(EX_NOPERM,
 		    "-s %s: be root or the user who started sallyport", path);
 	if (errno == EAGAIN)
+		no_answer(path);
+	if (errno == EPROTOTYPE)
 		errx(EX_UNAVAILABLE,
-		    "-s %s: no answer in %d s; see who stops sallyport "
-		    "(SIGSTOP), and the machine's load",
-		    path, ANSWER_S);
+		    "-s %s: is another socket, such as the VMM's; say the path "
+		    "of --control",
+		    path);
 	err(EX_UNAVAILABLE, "-s %s: start sallyport with --control %s", path,
 	    path);
 }
@@ -58,6 +70,8 @@ open_control(const char *path)
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	int fd;
 
+	if (path[0] == '\0')
+		errx(EX_USAGE, "-s: say the path of the control socket");
 	if (strlcpy(sun.sun_path, path, sizeof(sun.sun_path)) >=
 	    sizeof(sun.sun_path))
 		errx(EX_USAGE,
@@ -94,6 +108,8 @@ ask(int fd, const char *verb)
 
 	if (n != -1)
 		n = recv(fd, text, CONTROL_RECORD_MAX, 0);
+	if (n == -1 && errno == EAGAIN)
+		no_answer(verb);
 	/* Who is refused may be so before, or with, what he has to say. */
 	if (n == -1 && errno != EPIPE && errno != ECONNRESET)
 		err(EX_UNAVAILABLE, "%s: no answer", verb);

@@ -597,6 +597,10 @@ def _():
     path = WORLD.path("control")
     car = sidecar.Sidecar(WORLD, "--control", path)
     inject.stop(car.pid)
+    done = WORLD.host.run([CTL, "-s", path, "status"],
+                          timeout=20 * tap.scale())
+    tap.equal(done.returncode, EX_UNAVAILABLE, "alone: %s" % done.stderr)
+    tap.ok("see who stops sallyport" in done.stderr, done.stderr)
     crowd = []
     try:
         while True:
@@ -642,6 +646,19 @@ def _():
         done = WORLD.host.run([CTL, "-s", path, verb], timeout=10)
         tap.equal(done.returncode, EX_USAGE, "status: %s" % done.stderr)
         tap.ok("no such verb" in done.stderr, done.stderr)
+    car.terminate()
+
+
+@tap.case("sallyportctl says what is no control socket, and an empty path")
+def _():
+    path = WORLD.path("control")
+    car = sidecar.Sidecar(WORLD, "--control", path)
+    done = WORLD.host.run([CTL, "-s", car.path, "status"], timeout=10)
+    tap.equal(done.returncode, EX_UNAVAILABLE, "the VMM's: %s" % done.stderr)
+    tap.ok("say the path of --control" in done.stderr, done.stderr)
+    done = WORLD.host.run([CTL, "-s", "", "status"], timeout=10)
+    tap.equal(done.returncode, EX_USAGE, "an empty path: %s" % done.stderr)
+    tap.ok("say the path of" in done.stderr, done.stderr)
     car.terminate()
 
 
