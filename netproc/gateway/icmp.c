@@ -8,7 +8,6 @@
 
 #define ICMP_LEN	    8
 #define ICMP_CHECKSUM_OFF   2
-#define ICMP_TYPE_UNREACH   3
 #define ICMP_ECHO	    8
 #define ICMP_EMBED_LEN	    8 /* of what follows the IP header, RFC 792 */
 #define IP4_OFFSET	    0x1fff

@@ -128,7 +128,6 @@ struct shield_config {
 #define SHIELD_TCP_RST 0x04
 #define SHIELD_TCP_PSH 0x08
 #define SHIELD_TCP_ACK 0x10
-#define SHIELD_TCP_URG 0x20
 
 /*
  * Where things are in a frame that passed.  Lengths and offsets in bytes.

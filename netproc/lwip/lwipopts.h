@@ -39,7 +39,6 @@
 #define ARP_QUEUEING	   0 /* the guest's MAC is pinned */
 
 #define ETHARP_SUPPORT_STATIC_ENTRIES 0
-#define ETHARP_TRUST_IP_MAC	      0
 #define ARP_TABLE_SIZE		      4 /* one guest */
 
 /* Of IPv6, TCP alone: gateway/ answers neighbour discovery and echoes. */

@@ -1,5 +1,6 @@
 #!/bin/bash
 # Every header compiles alone: whoever includes it needs nothing before it.
+# And lwIP's options are such: one that it has not is a switch of nothing.
 set -u
 . "$(dirname "$0")/../lib/tap.sh"
 top=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
@@ -13,4 +14,14 @@ for header in $(cd "$top" && find ipc sandbox parent netproc relayproc tests \
 	    -Werror -fsyntax-only "-I$top" $TEST_CPPFLAGS -x c - 2>&1)" \
 	    "$header compiles alone"
 done
+
+lwip=
+for word in $TEST_CPPFLAGS; do
+	[ ! -e "${word#-I}/lwip/opt.h" ] || lwip=${word#-I}/..
+done
+none "$(for option in $(sed -n 's/^#define \([A-Z0-9_]*\).*/\1/p' \
+    "$top/netproc/lwip/lwipopts.h"); do
+	grep -qrw "$option" "${lwip:-/nowhere}" ||
+		[ "$option" = NETPROC_LWIPOPTS_H ] || echo "$option"
+done 2>&1)" "lwIP has every option that lwipopts.h sets"
 finish
