@@ -1,3 +1,4 @@
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/utsname.h>
 
@@ -69,7 +70,7 @@ file_open(const struct config *config)
 
 	if (fd == -1)
 		return (open(config->evidence_path,
-		    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+		    O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
 		    0644));
 	flags = fcntl(fd, F_GETFL);
 	if (flags == -1)
@@ -102,6 +103,21 @@ evidence_open(const struct config *config, struct evidence *evidence,
 		    "fd:N with an open descriptor",
 		    config->evidence_path, strerror(errno)));
 	return (0);
+}
+
+int
+evidence_begin(const struct config *config, const struct evidence *evidence,
+    struct config_error *error)
+{
+	struct stat st;
+
+	if (evidence->fd == -1 || config->evidence_fd != -1 ||
+	    fstat(evidence->fd, &st) == -1 || !S_ISREG(st.st_mode) ||
+	    ftruncate(evidence->fd, 0) == 0)
+		return (0);
+	return (config_error(error, EX_CANTCREAT,
+	    "--evidence %s: %s; name a file that can be emptied",
+	    config->evidence_path, strerror(errno)));
 }
 
 /* relayproc shares the host's network: that is no fence of its. */

@@ -41,6 +41,14 @@ int evidence_open(const struct config *config, struct evidence *evidence,
     struct config_error *error);
 
 /*
+ * Empties the file, once nothing of the configuration stands in the way: who
+ * is started twice by mistake leaves what the first has written.  0, or -1
+ * with error filled.
+ */
+int evidence_begin(const struct config *config, const struct evidence *evidence,
+    struct config_error *error);
+
+/*
  * Writes a line and logs its digest.  What cannot be written, or has no reader
  * who makes room, is warned of; the next line begins as one.
  * Nothing without --evidence.

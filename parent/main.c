@@ -166,9 +166,10 @@ open_all(struct parent *parent, struct config_error *error)
 	if (frame_open(config, &parent->frame, error) == -1 ||
 	    frame_open_journal(config, &parent->frame, error) == -1 ||
 	    control_open(&parent->control, config, error) == -1 ||
-	    publish_open(config, &parent->publish, error) == -1)
+	    publish_open(config, &parent->publish, error) == -1 ||
+	    follow_open(parent, error) == -1)
 		return (-1);
-	return (follow_open(parent, error));
+	return (evidence_begin(config, &parent->evidence, error));
 }
 
 /* The children inherit the limit, and can only lower it. */

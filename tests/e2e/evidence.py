@@ -157,6 +157,27 @@ def _():
     tap.equal(car.terminate()[0], 0, "status")
 
 
+@tap.case("a second start that is refused leaves the file to the first, which "
+          "goes on in it")
+def _():
+    path = WORLD.path("shared")
+    with open(path, "w") as file:
+        file.write("of a run before\n")
+    car = sidecar.Sidecar(WORLD, "--evidence", path)
+    logged(car)
+    before = lines(path)
+    tap.equal(len(before), 1, "lines")
+    done = WORLD.host.run([sidecar.SALLYPORT, "--socket", car.path,
+                           "--evidence", path], timeout=20)
+    tap.equal(done.returncode, 69, "status: %s" % done.stderr)
+    tap.equal(lines(path), before, "lines after it")
+    os.kill(car.children()["netproc"], signal.SIGKILL)
+    digests = logged(car, 2)
+    tap.equal([hashlib.sha256(line).hexdigest() for line in lines(path)],
+              digests, "digests")
+    car.terminate()
+
+
 @tap.case("best-effort lists what is missing, where strict refuses")
 def _():
     if sidecar.sanitized():
