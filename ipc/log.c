@@ -25,6 +25,7 @@ static enum log_level log_level = LOG_LEVEL_INFO;
 static log_sink *sink_fn;
 static void *sink_arg;
 static uint64_t lines_lost; /* since the last that stderr took */
+static int line_cut;	    /* the last has no end: a disk is full, say */
 
 static const char *const level_names[] = {
 	[LOG_LEVEL_ERROR] = "error",
@@ -100,7 +101,8 @@ stderr_has_room(void)
 	return (poll(&pfd, 1, 0) != 0);
 }
 
-static void
+/* 0, or -1 if stderr did not take all of it. */
+static int
 line_write(enum log_level level, const char *name, const char *text)
 {
 	char stamp[64], line[4 * LOG_LINE_MAX + 160];
@@ -114,16 +116,20 @@ line_write(enum log_level level, const char *name, const char *text)
 	format_utc(ts.tv_sec, stamp, sizeof(stamp));
 	strlcpy(cut, text, sizeof(cut));
 	strvis(safe, cut, VIS_CSTYLE | VIS_NL | VIS_TAB | VIS_NOSLASH);
-	n = snprintf(line, sizeof(line), "[%s]: %s: %s%s\n", stamp, name,
+	n = snprintf(line, sizeof(line), "%s[%s]: %s: %s%s\n",
+	    line_cut ? "\n" : "", stamp, name,
 	    level == LOG_LEVEL_WARN ? "warning: " : "", safe);
 	if (n < 0)
-		return;
+		return (-1);
 	len = (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1;
 	for (off = 0; off < len; off += (size_t)done) {
 		done = write(STDERR_FILENO, line + off, len - off);
 		if (done <= 0)
-			return;
+			break;
 	}
+	if (off > 0)
+		line_cut = line[off - 1] != '\n';
+	return (off == len ? 0 : -1);
 }
 
 void
@@ -135,13 +141,11 @@ log_line(enum log_level level, const char *name, const char *text)
 		return;
 	if (lines_lost > 0 && stderr_has_room()) {
 		snprintf(notice, sizeof(notice),
-		    "%" PRIu64 " lines lost: nobody read stderr", lines_lost);
-		lines_lost = 0;
-		line_write(LOG_LEVEL_WARN, log_name, notice);
+		    "%" PRIu64 " lines lost: stderr had no room", lines_lost);
+		if (line_write(LOG_LEVEL_WARN, log_name, notice) == 0)
+			lines_lost = 0;
 	}
-	if (stderr_has_room())
-		line_write(level, name, text);
-	else
+	if (!stderr_has_room() || line_write(level, name, text) == -1)
 		lines_lost++;
 }
 

@@ -1,10 +1,14 @@
+#include <sys/resource.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <regex.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -82,6 +86,46 @@ what_stderr_has_no_room_for_is_counted_and_told(void **state)
 	assert_non_null(strstr(captured, ": warning: 2 lines lost"));
 	assert_non_null(strstr(captured, ": three\n"));
 	assert_null(strstr(captured, "one"));
+}
+
+/* A file's limit is met as a full disk is: in the midst of a line. */
+static void
+lines_that_a_full_disk_cuts_are_counted_and_end(void **state)
+{
+	struct rlimit old, full;
+	FILE *file = tmpfile();
+	char *last, *cut;
+	int saved;
+	size_t n;
+
+	(void)state;
+	log_init("test", LOG_LEVEL_INFO);
+	assert_non_null(file);
+	assert_return_code(getrlimit(RLIMIT_FSIZE, &old), errno);
+	full = old;
+	full.rlim_cur = 60;
+	signal(SIGXFSZ, SIG_IGN);
+	saved = dup(STDERR_FILENO);
+	dup2(fileno(file), STDERR_FILENO);
+	setrlimit(RLIMIT_FSIZE, &full);
+	log_line(LOG_LEVEL_INFO, "test", "one");
+	log_line(LOG_LEVEL_INFO, "test", "two");
+	log_line(LOG_LEVEL_INFO, "test", "three");
+	setrlimit(RLIMIT_FSIZE, &old);
+	log_line(LOG_LEVEL_INFO, "test", "four");
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	rewind(file);
+	n = fread(captured, 1, sizeof(captured) - 1, file);
+	captured[n] = '\0';
+	fclose(file);
+	cut = strchr(captured, '\n');
+	assert_non_null(cut);
+	last = strstr(cut + 1, "\n[");
+	assert_non_null(last);
+	assert_int_equal(last - captured, 60);
+	assert_non_null(strstr(last, ": warning: 2 lines lost: "));
+	assert_non_null(strstr(last, ": four\n"));
 }
 
 static void
@@ -163,6 +207,8 @@ main(void)
 		    bytes_of_a_guest_forge_no_line_and_drive_no_terminal),
 		cmocka_unit_test(
 		    what_stderr_has_no_room_for_is_counted_and_told),
+		cmocka_unit_test(
+		    lines_that_a_full_disk_cuts_are_counted_and_end),
 		cmocka_unit_test(an_overlong_text_is_cut_to_one_line),
 		cmocka_unit_test(a_line_beyond_the_level_is_not_written),
 		cmocka_unit_test(
