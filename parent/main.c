@@ -1,3 +1,4 @@
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -53,6 +54,29 @@ run_role(int argc, char **argv)
 		netproc_main(strict);
 	if (strcmp(argv[1], "--role-relayproc") == 0)
 		relayproc_main(strict);
+}
+
+/*
+ * malloc(3) can be told to make calls that the parent's filter has no row for,
+ * for huge pages say, and would with the first pair that is replaced.  It
+ * hears of it when a program is executed, so this one is once more, without;
+ * what it was told is kept for COMMAND.
+ */
+static void
+shed_tunables(char **argv)
+{
+	static const char name[] = "GLIBC_TUNABLES";
+	static const char aside[] = "SALLYPORT_GLIBC_TUNABLES";
+	const char *kept = getenv(aside), *value = getenv(name);
+
+	if (kept == NULL && value != NULL && setenv(aside, value, 1) == 0 &&
+	    unsetenv(name) == 0)
+		execv("/proc/self/exe", argv); /* fails without /proc alone */
+	if ((kept = getenv(aside)) == NULL)
+		return;
+	(void)setenv(name, kept, 1);
+	(void)unsetenv(aside);
+	(void)prctl(PR_SET_NAME, program_invocation_short_name, 0, 0, 0);
 }
 
 static _Noreturn void
@@ -431,6 +455,7 @@ main(int argc, char **argv)
 	/* 1. One program, three roles: a child never comes back. */
 	open_stdio();
 	run_role(argc, argv);
+	shed_tunables(argv);
 
 	/* 2. What the operator wants; what is wrong ends here. */
 	parent_init(&parent);

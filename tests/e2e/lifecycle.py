@@ -395,6 +395,26 @@ def _():
         tap.equal(ours, plain, "masks")
 
 
+@tap.case("who starts it may tune malloc for huge pages: lost processes are "
+          "replaced all the same, and COMMAND has what was said")
+def _():
+    for value in ("1", "2"):
+        tunables = "glibc.malloc.hugetlb=" + value
+        env = dict(os.environ, GLIBC_TUNABLES=tunables)
+        car = sidecar.Sidecar(WORLD, env=env)
+        for count in (1, 2):
+            os.kill(car.children()["netproc"], signal.SIGKILL)
+            car.log.wait("replaced in", count=count)
+        with open("/proc/%d/comm" % car.pid) as file:
+            tap.equal(file.read(), "sallyport\n", "its name")
+        tap.equal(car.terminate()[0], 0, "status")
+        done = WORLD.host.run(
+            [sidecar.SALLYPORT, "--", "/usr/bin/env"], env=env, timeout=20)
+        said = [line for line in done.stdout.splitlines()
+                if "GLIBC_TUNABLES" in line]
+        tap.equal(said, ["GLIBC_TUNABLES=" + tunables], "environment")
+
+
 @tap.case("who starts it may ignore SIGCHLD: ends are noticed all the same")
 def _():
     ours = ["env", "--ignore-signal=CHLD", sidecar.SALLYPORT]
