@@ -107,7 +107,8 @@ peer_hello_ack(struct peer *peer, const void *payload)
 	    hello->role != (uint32_t)peer->child.role)
 		return (IPC_E_FIELD);
 	peer->hello_acked = 1;
-	configure_child(peer);
+	if (peer->parent->state != PARENT_STOPPING)
+		configure_child(peer);
 	return (IPC_OK);
 }
 
@@ -123,7 +124,8 @@ peer_ready(struct peer *peer, const void *payload)
 	peer->missed = peer->child.missed | ready->missed;
 	if (peer->channel.phase == IPC_SETUP)
 		peer->channel.phase = IPC_RUN;
-	if (!parent->netproc.ready || !parent->relayproc.ready)
+	if (!parent->netproc.ready || !parent->relayproc.ready ||
+	    parent->state == PARENT_STOPPING)
 		return (IPC_OK);
 	if (parent->state == PARENT_SETUP)
 		event_base_loopbreak(parent->base);
@@ -351,7 +353,9 @@ peer_say_stop(struct peer *peer)
 		sizeof(empty)) == -1)
 		log_debug("STOP to %s: %s", role_name(peer->child.role),
 		    strerror(errno));
-	peer->channel.phase = IPC_DRAIN;
+	/* Who is set up may have HELLO_ACK or READY under way. */
+	if (peer->channel.phase == IPC_RUN)
+		peer->channel.phase = IPC_DRAIN;
 	channel_event_kick(&peer->channel_event);
 }
 

@@ -231,7 +231,8 @@ dispatch_parent(struct channel *ch, struct ipc_msg *msg, void *arg)
 	struct relayproc *rp = arg;
 
 	(void)ch;
-	if (!rp->hello && msg->hdr.type != IPC_HELLO)
+	if (!rp->hello && msg->hdr.type != IPC_HELLO &&
+	    msg->hdr.type != IPC_STOP)
 		return (IPC_E_STATE);
 	switch (msg->hdr.type) {
 	case IPC_HELLO:

@@ -167,6 +167,28 @@ def _():
     tap.ok(hits > 0, "never before the children were there")
 
 
+def ended_in_setup():
+    """SIGTERM once both children are there; whether they were not ready."""
+    program = begun()
+    while len(sidecar.children_of(program.pid)) < 2:
+        tap.equal(program.process.poll(), None, "status")
+    inject.stop(program.pid)
+    time.sleep(0.02)  # they have their say meanwhile
+    program.process.send_signal(signal.SIGTERM)
+    os.kill(program.pid, signal.SIGCONT)
+    tap.equal(program.wait(), 0, "status")
+    tap.equal([line for line in program.log.all() if "stop in order" in line],
+              [], "complaints")
+    return not program.log.find("ready: ")
+
+
+@tap.case("SIGTERM while the children are set up ends them in order")
+def _():
+    hits = sum(ended_in_setup() for _ in range(10))
+    tap.note("%d of 10" % hits)
+    tap.ok(hits > 0, "they were always ready")
+
+
 @tap.case("a spawner that is stopped before it has made the children ends the "
           "start with a line that names it")
 def _():
