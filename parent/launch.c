@@ -77,6 +77,21 @@ child_sort_fds(struct launch *launch)
 	return (exe_fd);
 }
 
+/*
+ * What a service manager sends to each of its processes would end the first of
+ * a pid namespace as little; one without is to behave alike.
+ */
+static void
+ignore_signals(void)
+{
+	static const int ignored[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM,
+		SIGUSR1, SIGUSR2 };
+	size_t i;
+
+	for (i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		(void)signal(ignored[i], SIG_IGN);
+}
+
 _Noreturn void
 launch_run(struct launch *launch)
 {
@@ -100,6 +115,7 @@ launch_run(struct launch *launch)
 	 * VMM's (sched(7), autogrouping), and it would keep preempting it.
 	 */
 	setpgid(0, 0);
+	ignore_signals();
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	exe_fd = child_sort_fds(launch);
