@@ -367,6 +367,20 @@ miss_is_admissible(const struct child *child, unsigned int stage, int strict)
 	return (0);
 }
 
+/*
+ * Whose memory is not for others (DUMPABLE) and who has no user namespace of
+ * ours is hidden from an unprivileged parent: what it holds cannot be seen.
+ */
+static int
+fds_are_hidden(const struct child *child)
+{
+	char path[64], target[PATH_MAX];
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/0", (int)child->pid);
+	return (readlink(path, target, sizeof(target)) == -1 &&
+	    errno == EACCES);
+}
+
 /* The stages that are not seen, but for those known to be missed. */
 static uint32_t
 look(const struct child *child, uint32_t missed)
@@ -412,6 +426,11 @@ attest_child(const struct child *child, int strict, uint32_t *missed)
 		    !miss_is_admissible(child, stage, strict))
 			result = -1;
 	unseen = look(child, *missed);
+	if (!strict && (unseen & STAGE_BIT(STAGE_CLOSE_FDS)) &&
+	    (*missed & STAGE_BIT(STAGE_USERNS)) && fds_are_hidden(child)) {
+		*missed |= STAGE_BIT(STAGE_CLOSE_FDS);
+		unseen &= ~STAGE_BIT(STAGE_CLOSE_FDS);
+	}
 	if (result == 0 && is_ending(child, unseen))
 		return (1);
 	for (stage = 0; stage < STAGE_N; stage++)

@@ -206,6 +206,33 @@ def _():
         program.wait()
 
 
+@tap.case("best-effort starts an ordinary user's where there is no user "
+          "namespace, and what a service manager sends to all ends it in order")
+def _():
+    path, control = WORLD.path("bare"), WORLD.path("bare.sock")
+    program = sidecar.Program(WORLD, [
+        "unshare", "-U", "-r", "sh", "-c",
+        "echo 1 >/proc/sys/user/max_user_namespaces && "
+        "exec unshare -U --map-user=1000 --map-group=1000 \"$@\"", "sh",
+        sidecar.SALLYPORT, "--isolation", "best-effort", "--socket", control,
+        "--evidence", path])
+    program.log.wait("evidence: sha256")
+    os.kill(sidecar.children_of(program.pid)["netproc"], signal.SIGKILL)
+    program.log.wait("replaced in")
+    for line in lines(path):
+        said = json.loads(line)
+        for role in CHILDREN:
+            seen = fences(said[role])
+            tap.equal((seen["USERNS"], seen["SECCOMP"]), ("missing", "seen"),
+                      role)
+            # A sanitizer's run-time leaves its memory for others to see.
+            tap.ok(sidecar.sanitized() or seen["CLOSE_FDS"] == "missing", role)
+    for pid in (*sidecar.descendants_of(program.pid), program.pid):
+        os.kill(pid, signal.SIGTERM)
+    tap.equal(program.wait(), 0, "status")
+    tap.equal(program.log.find("in order"), [], "complaints")
+
+
 def need_held():
     """Skips where a process cannot be held at its first look at /proc."""
     reason = inject.why_not()
