@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,9 @@
 #include "parent/notify.h"
 
 static const char word[] = "READY=1\n";
+
+/* How long a service manager may take to make room for that. */
+#define ROOM_MS 2000
 
 /* A path, or "@name" for an abstract socket. */
 static int
@@ -90,8 +94,10 @@ notify_ready(struct notify *notify)
 	struct iovec iov = { .iov_base = (void *)(uintptr_t)word,
 		.iov_len = sizeof(word) - 1 };
 	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct pollfd pfd = { .fd = notify->socket_fd, .events = POLLOUT };
 
-	if (notify->socket_fd != -1 &&
+	/* Who never hears of it takes the start for a failed one. */
+	if (notify->socket_fd != -1 && poll(&pfd, 1, ROOM_MS) != -1 &&
 	    sendmsg(notify->socket_fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL) == -1)
 		log_warn("NOTIFY_SOCKET: %s", strerror(errno));
 	if (notify->ready_fd != -1 && writev(notify->ready_fd, &iov, 1) == -1)

@@ -7,6 +7,7 @@
 
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -88,6 +89,46 @@ ready_reaches_an_abstract_socket(void **state)
 	close(fd);
 }
 
+/* Takes what there is after a while, and ends with 0 at the word. */
+static _Noreturn void
+slow_reader(int fd)
+{
+	usleep(100000);
+	alarm(10);
+	while (recv(fd, text, sizeof(text), 0) != 8 ||
+	    memcmp(text, "READY=1\n", 8) != 0)
+		;
+	_exit(0);
+}
+
+static void
+ready_waits_for_a_reader_who_is_behind(void **state)
+{
+	struct sockaddr_un sun;
+	int fd = listener(NULL, &sun), other, status;
+	pid_t pid;
+
+	(void)state;
+	other = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	assert_int_equal(connect(other, (struct sockaddr *)&sun,
+			     sizeof(sa_family_t) + 6),
+	    0);
+	while (send(other, "x", 1, 0) == 1)
+		;
+	sun.sun_path[0] = '@';
+	setenv("NOTIFY_SOCKET", sun.sun_path, 1);
+	assert_int_equal(notify_open(&config, &notify, &error), 0);
+	pid = fork();
+	assert_int_not_equal(pid, -1);
+	if (pid == 0)
+		slow_reader(fd);
+	notify_ready(&notify);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	close(other);
+	close(fd);
+}
+
 static void
 ready_reaches_a_socket_with_a_path(void **state)
 {
@@ -166,6 +207,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(without_any_wish_nothing_is_opened),
 		TEST(ready_reaches_an_abstract_socket),
+		TEST(ready_waits_for_a_reader_who_is_behind),
 		TEST(ready_reaches_a_socket_with_a_path),
 		TEST(a_notify_socket_that_nobody_has_is_refused),
 		TEST(ready_is_written_to_the_descriptor_which_is_then_closed),
