@@ -2,6 +2,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include <linux/capability.h>
 #include <linux/sched.h>
 
 #include <errno.h>
@@ -54,7 +55,7 @@ static const struct {
 	const char *mend;
 } steps[] = {
 	[STEP_GROUPS] = { "leave the supplementary groups",
-	    "give --isolation best-effort" },
+	    "leave --user out, or let us keep CAP_SETUID and CAP_SETGID" },
 	[STEP_UID] = { "become its uid",
 	    "give --user NAME, a user that this host knows" },
 	[STEP_STDIO] = { "open /dev/null", "make /dev/null a device" },
@@ -207,13 +208,28 @@ proc_write(pid_t pid, const char *file, const char *text)
 	return (n == -1 ? -1 : 0);
 }
 
+/* A root in a container may have been left without. */
+static int
+may_change_ids(void)
+{
+	const uint32_t need = 1u << CAP_SETUID | 1u << CAP_SETGID;
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	return (geteuid() == 0 && syscall(SYS_capget, &header, data) == 0 &&
+	    (data[0].effective & need) == need);
+}
+
 /* Inside its user namespace the child is uid 0, outside child->uid. */
 static int
 maps_write(const struct child *child)
 {
 	char map[32];
 
-	if (geteuid() != 0 && proc_write(child->pid, "setgroups", "deny") == -1)
+	if (!may_change_ids() &&
+	    proc_write(child->pid, "setgroups", "deny") == -1)
 		return (-1);
 	snprintf(map, sizeof(map), "0 %u 1\n", child->gid);
 	if (proc_write(child->pid, "gid_map", map) == -1)
@@ -283,7 +299,7 @@ child_choose_user(const struct spawn_config *config, struct child *child)
 {
 	int error;
 
-	if (geteuid() == 0) {
+	if (may_change_ids() || config->has_user) {
 		child->uid = UID_BASE + 2 * (uid_t)getpid() +
 		    (child->role == ROLE_RELAYPROC);
 		child->gid = child->uid;
@@ -335,7 +351,7 @@ child_start(const struct spawn_config *config, struct child *child,
 		.role = child->role,
 		.config = config,
 		.fds = { fds[0], fds[1], fds[2] },
-		.drop_groups = geteuid() == 0,
+		.drop_groups = may_change_ids() || config->has_user,
 	};
 	int sync[2], result;
 	size_t i;
@@ -346,6 +362,13 @@ child_start(const struct spawn_config *config, struct child *child,
 		launch.flags &= ~(uint64_t)CLONE_NEWNET;
 	if (child_choose_user(config, child) == -1)
 		return (-1);
+	/* Root's own uid cannot be mapped without CAP_SETFCAP. */
+	if (child->uid == 0) {
+		if (stage_missed(STAGE_USERNS, EPERM, config->strict,
+			&child->missed) == -1)
+			return (-1);
+		launch.flags &= ~(uint64_t)CLONE_NEWUSER;
+	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sync) == -1) {
 		log_error("cannot start %s: socketpair: %s",
 		    role_name(child->role), strerror(errno));

@@ -39,9 +39,10 @@
 	X(CGROUPNS, ALWAYS, "does not see the host's control groups", \
 	    "sysctl user.max_cgroup_namespaces > 0") \
 	X(GROUPS, ROOT, "no supplementary groups", \
-	    "start as root: an unprivileged start keeps its groups") \
+	    "start as root, with CAP_SETUID and CAP_SETGID: an unprivileged " \
+	    "start keeps its groups") \
 	X(UID, ROOT, "a uid that owns nothing else", \
-	    "start as root, or give --user") \
+	    "start as root, with CAP_SETUID and CAP_SETGID") \
 	/* put up by the process itself, after exec */ \
 	X(MOUNTS, ALWAYS, "an empty read-only root: no file to open", \
 	    "sysctl kernel.apparmor_restrict_unprivileged_userns=0, " \

@@ -103,6 +103,26 @@ def _():
         tap.equal(car.wait(), 0, "status")
 
 
+@tap.case("a root without any starts it with best-effort, where strict refuses")
+def _():
+    if sidecar.sanitized():
+        tap.skip("a build with sanitizers refuses nothing")
+    world = SETUP.world
+    bare = ["setpriv", "--no-new-privs", "--inh-caps=-all",
+            "--bounding-set=-all", sidecar.SALLYPORT, "--socket",
+            world.path("bare.sock"), "--isolation"]
+    done = world.host.run([*bare, "strict"], timeout=20)
+    tap.equal(done.returncode, 77, "status: %s" % done.stderr)
+    tap.ok("with CAP_SETUID and CAP_SETGID" in done.stderr, done.stderr)
+    car = sidecar.Program(world, [*bare, "best-effort"])
+    car.log.wait("fences that do not stand: .*USERNS,.*UID,")
+    car.log.wait("ready: ")
+    os.kill(sidecar.children_of(car.pid)["netproc"], signal.SIGKILL)
+    car.log.wait("replaced in")
+    car.process.terminate()
+    tap.equal(car.wait(), 0, "status")
+
+
 @tap.case("each child has namespaces of its own, relayproc but the host's "
           "network")
 def _():
