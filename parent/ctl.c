@@ -1,6 +1,7 @@
 /* sallyportctl: asks a running sallyport over its control socket. */
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 
@@ -98,9 +99,19 @@ print(const char *text)
 	return (EX_OK);
 }
 
+/* 1 if we are heard: the socket is of the user who started sallyport. */
+static int
+is_heard(const char *path)
+{
+	struct stat st;
+
+	return (geteuid() == 0 ||
+	    (lstat(path, &st) == 0 && st.st_uid == geteuid()));
+}
+
 /* Prints the answer.  Returns the status to exit with. */
 static int
-ask(int fd, const char *verb)
+ask(int fd, const char *verb, int heard)
 {
 	static const char failed[] = "error: ";
 	char text[CONTROL_RECORD_MAX + 1];
@@ -113,7 +124,7 @@ ask(int fd, const char *verb)
 	/* Who is refused may be so before, or with, what he has to say. */
 	if (n == -1 && errno != EPIPE && errno != ECONNRESET)
 		err(EX_UNAVAILABLE, "%s: no answer", verb);
-	if (n <= 0 && geteuid() == 0)
+	if (n <= 0 && heard)
 		errx(EX_UNAVAILABLE, "%s: no answer; sallyport has ended",
 		    verb);
 	if (n <= 0)
@@ -133,7 +144,7 @@ int
 main(int argc, char **argv)
 {
 	const char *path = NULL;
-	int c;
+	int c, heard;
 
 	while ((c = getopt_long(argc, argv, "s:h", options, NULL)) != -1) {
 		switch (c) {
@@ -155,5 +166,7 @@ main(int argc, char **argv)
 	}
 	if (argv[optind][0] == '\0' || strlen(argv[optind]) > CONTROL_VERB_MAX)
 		errx(EX_USAGE, "%s: no such verb", argv[optind]);
-	return (ask(open_control(path), argv[optind]));
+	/* Before sallyport may remove it. */
+	heard = is_heard(path);
+	return (ask(open_control(path), argv[optind], heard));
 }

@@ -680,6 +680,32 @@ def _():
     car.terminate()
 
 
+@tap.case("sallyportctl says to the user who started it that sallyport has "
+          "ended, not that he is not heard")
+def _():
+    where = WORLD.path("nobody")
+    os.mkdir(where)
+    os.chown(where, pwd.getpwnam("nobody").pw_uid, -1)
+    ctl = shutil.copy(CTL, where)
+    program = shutil.copy(sidecar.SALLYPORT, where)
+    os.chmod(WORLD.dir, 0o711)
+    path = os.path.join(where, "control")
+    car = sidecar.Program(WORLD, [program, "--socket", where + "/vmm",
+                                  "--control", path], user="nobody")
+    car.log.wait("ready: ")
+    inject.stop(car.pid)
+    asks = WORLD.host.popen([ctl, "-s", path, "status"], user="nobody",
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not sidecar.proc_status(asks.pid)["State"].startswith("S"):
+        tap.equal(asks.poll(), None, "status")
+        time.sleep(0.01)
+    car.process.kill()
+    tap.equal(asks.wait(10), EX_UNAVAILABLE, "status")
+    tap.ok(b"sallyport has ended" in asks.stderr.read(), "other words")
+    os.chmod(WORLD.dir, 0o700)
+    shutil.rmtree(where)
+
+
 @tap.case("sallyportctl refuses a verb that there is not, an empty one too")
 def _():
     path = WORLD.path("control")
