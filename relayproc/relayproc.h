@@ -20,7 +20,7 @@
  * relayproc owns the host's sockets.  It judges netproc's requests, connects,
  * lends or splices, resets and closes; it never reads what a TCP flow carries
  * (but a byte sent as urgent, splice.c), and of datagrams no more than their
- * addresses.
+ * addresses, but for a name server's answer: whether it is one (resolver.c).
  */
 
 /* Printed when relayproc ends, in this order. */
