@@ -172,10 +172,7 @@ def received(held, fd, flags):
     return result, held.look(data, size)
 
 
-@tap.case("what a lent connection carries it cannot read")
-def _():
-    if sidecar.RELAY == "splice":
-        tap.skip("what is spliced it could read")
+def lent_is_not_read():
     guest, server = STAGE.pair()
     netproc, heard = STAGE.pid("netproc"), 0
     with guest, server:
@@ -194,6 +191,12 @@ def _():
                     tap.ok(not any(memory), "fd %d: %r" % (fd, memory))
         os.kill(netproc, signal.SIGCONT)
     tap.equal(heard, 1, "connections that had something to read")
+
+
+@tap.case("what a lent connection carries it cannot read")
+def _():
+    if sidecar.RELAY != "splice":  # what is spliced it could read
+        lent_is_not_read()
     for flags in (MSG_DONTWAIT, MSG_TRUNC, MSG_DONTWAIT | MSG_TRUNC | MSG_PEEK):
         STAGE.calls("relayproc", "receives with flags %#x" % flags, RECVMMSG,
                     words.FD_FIRST_DYNAMIC, rig_stage.HERE, 1, flags, 0)
