@@ -198,8 +198,8 @@ options_parse(struct config *config, int argc, char **argv,
 			return (config_error(error, EX_USAGE,
 			    "--%s: needs an argument, %s; one that begins "
 			    "with -- goes after =, --%s=%s",
-			    longs[id].name, option_def(id)->arg, longs[id].name,
-			    optarg));
+			    longs[id].name, option_def((enum option_id)id)->arg,
+			    longs[id].name, optarg));
 		if (set_from_argument(config, (enum option_id)id, optarg,
 			error) == -1)
 			return (-1);
