@@ -21,6 +21,7 @@
 #include "netproc/gateway/ra.h"
 #include "netproc/link/fragment.h"
 #include "netproc/link/frame.h"
+#include "netproc/link/moderate.h"
 #include "netproc/link/shield.h"
 #include "netproc/siphash.h"
 
@@ -63,10 +64,7 @@ struct netproc {
 	/* link: the frame fd, -1 while no VMM is attached */
 	int frame_fd;
 	struct event *ev_frame_read, *ev_frame_write;
-	struct event *ev_moderate; /* link/moderate.c */
-	int moderated;		   /* the fd is not read */
-	int moderate_may;	   /* it was, in this turn */
-	uint64_t moderate_from_ms;
+	struct moderation moderation;
 	struct frame_reader reader;
 	struct frame_writer writer;
 	struct shield_config shield;

@@ -145,9 +145,9 @@ window_tell(struct flow *flow, u32_t opened)
 	flow->ack_owed = 1;
 }
 
-/* n bytes have gone through it: 1 if the guest could use a larger one. */
+/* n bytes go through it.  1 if the guest could use a larger one. */
 static int
-window_is_short(struct flow *flow, size_t n)
+window_pass(struct flow *flow, size_t n)
 {
 	const struct netproc *np = flow->np;
 
@@ -173,7 +173,7 @@ pump_window_open(struct flow *flow, size_t n)
 	share = window_share(flow, WINDOW_DIVISOR);
 	if ((pcb->flags & TF_WND_SCALE) == 0) {
 		share = flow->window;
-	} else if (window_is_short(flow, n) && flow->window <= share / 2) {
+	} else if (window_pass(flow, n) && flow->window <= share / 2) {
 		n += flow->window;
 		flow->window *= 2;
 	} else if (flow->window > share) {

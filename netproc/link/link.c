@@ -174,8 +174,7 @@ link_detach(struct netproc *np, enum frame_gone_reason reason, uint32_t detail)
 
 	if (np->frame_fd == -1)
 		return;
-	np->moderated = 0;
-	event_del(np->ev_moderate);
+	moderate_forget(np);
 	event_free(np->ev_frame_read);
 	event_free(np->ev_frame_write);
 	np->ev_frame_read = NULL;

@@ -2,7 +2,9 @@
 #define NETPROC_LINK_MODERATE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
+struct event;
 struct netproc;
 
 /*
@@ -29,6 +31,13 @@ struct netproc;
 /* Headers of Ethernet, IPv6 and TCP, the longest. */
 #define MODERATE_ACK_MAX (14 + 40 + 60)
 
+struct moderation {
+	struct event *due;
+	int stopped;	  /* the frame fd is not read */
+	int was_read;	  /* it was, in this turn */
+	uint64_t from_ms; /* not before */
+};
+
 /* Once, before the lock.  0, or -1. */
 int moderate_init(struct netproc *np);
 
@@ -40,5 +49,8 @@ void moderate_begin(struct netproc *np);
 
 /* Reads again.  Harmless when nothing was stopped. */
 void moderate_end(struct netproc *np);
+
+/* The frame fd goes, and its event with it. */
+void moderate_forget(struct netproc *np);
 
 #endif

@@ -62,7 +62,7 @@ teardown(void **state)
 {
 	(void)state;
 	event_free(np.ev_frame_read);
-	event_free(np.ev_moderate);
+	event_free(np.moderation.due);
 	event_base_free(np.base);
 	close(link_fds[0]);
 	close(link_fds[1]);
@@ -98,7 +98,7 @@ they_are_read_after_a_millisecond(void **state)
 	turn_with(ACK);
 	assert_int_equal(event_base_loop(np.base, EVLOOP_ONCE), 0);
 	assert_true(is_read());
-	assert_false(event_pending(np.ev_moderate, EV_TIMEOUT, NULL));
+	assert_false(event_pending(np.moderation.due, EV_TIMEOUT, NULL));
 }
 
 static void
@@ -108,7 +108,7 @@ they_are_read_when_the_link_has_room(void **state)
 	turn_with(ACK);
 	moderate_end(&np);
 	assert_true(is_read());
-	assert_false(event_pending(np.ev_moderate, EV_TIMEOUT, NULL));
+	assert_false(event_pending(np.moderation.due, EV_TIMEOUT, NULL));
 }
 
 static void
@@ -140,7 +140,7 @@ a_silent_guest_wakes_nobody(void **state)
 	assert_int_equal(event_base_loop(np.base, EVLOOP_ONCE), 0);
 	moderate_begin(&np);
 	assert_true(is_read());
-	assert_false(event_pending(np.ev_moderate, EV_TIMEOUT, NULL));
+	assert_false(event_pending(np.moderation.due, EV_TIMEOUT, NULL));
 }
 
 static void
