@@ -293,13 +293,20 @@ launch_finish(const struct spawn_config *config, const struct child *child,
 	return (-1);
 }
 
+/* Who was given a user and may not become it is to hear of that. */
+static int
+changes_ids(const struct spawn_config *config)
+{
+	return (config->has_user || may_change_ids());
+}
+
 /* Whom the child will be, as we see it. */
 static int
 child_choose_user(const struct spawn_config *config, struct child *child)
 {
 	int error;
 
-	if (may_change_ids() || config->has_user) {
+	if (changes_ids(config)) {
 		child->uid = UID_BASE + 2 * (uid_t)getpid() +
 		    (child->role == ROLE_RELAYPROC);
 		child->gid = child->uid;
@@ -351,7 +358,7 @@ child_start(const struct spawn_config *config, struct child *child,
 		.role = child->role,
 		.config = config,
 		.fds = { fds[0], fds[1], fds[2] },
-		.drop_groups = may_change_ids() || config->has_user,
+		.drop_groups = changes_ids(config),
 	};
 	int sync[2], result;
 	size_t i;
