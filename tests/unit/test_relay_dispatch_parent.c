@@ -353,6 +353,33 @@ nothing_is_heard_before_hello_and_hello_only_once(void **state)
 	expect_payload_refused(IPC_HELLO, &hello, sizeof(hello), -1, "HELLO");
 }
 
+/* The parent was told to end while it started us. */
+static void
+stop_is_heard_before_hello(void **state)
+{
+	const struct ipc_empty empty = { 0 };
+	struct ipc_msg msg;
+	struct life life;
+	int status = -1;
+	pid_t pid;
+
+	(void)state;
+	life_init(&life);
+	assert_int_equal(channel_recv(&life.rp->parent, &msg), CHANNEL_MESSAGE);
+	assert_int_equal(channel_send(&life.parent, IPC_STOP, 0, 0, &empty,
+			     sizeof(empty)),
+	    0);
+	pid = fork();
+	assert_int_not_equal(pid, -1);
+	if (pid == 0) {
+		relayproc_setup(life.rp); /* ends with 0 by itself */
+		_exit(1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	life_abandon(&life);
+}
+
 int
 main(void)
 {
@@ -367,6 +394,7 @@ main(void)
 		cmocka_unit_test(a_parent_of_another_build_is_refused),
 		cmocka_unit_test(
 		    nothing_is_heard_before_hello_and_hello_only_once),
+		cmocka_unit_test(stop_is_heard_before_hello),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
