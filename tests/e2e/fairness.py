@@ -11,13 +11,13 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
 
+import datagrams  # noqa: E402
 import sidecar  # noqa: E402
 import tap  # noqa: E402
 import traffic  # noqa: E402
 import world as rig  # noqa: E402
 
 sidecar.need()
-UDP_SEGMENT = 103
 BULK = 4  # at this MTU two of them fill the queue towards the VMM
 ROUNDS = 40
 # A starved one waits for netproc's tick of 250 ms, or for ever.
@@ -94,7 +94,7 @@ class SlowVmm(sidecar.Vmm):
 
 def flood(sock, peer, ended):
     """Four times what the slow guest takes."""
-    sock.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 1400)
+    sock.setsockopt(socket.IPPROTO_UDP, datagrams.UDP_SEGMENT, 1400)
     while not ended.wait(0.0005):
         sock.sendto(bytes(42000), peer)
 

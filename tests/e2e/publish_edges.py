@@ -15,7 +15,6 @@ import tap  # noqa: E402
 import world as rig  # noqa: E402
 
 sidecar.need()
-UDP_SEGMENT = 103
 BURST = 128  # the most that Linux sends in one piece
 PORT, INSIDE = 5000, 53
 WORLD = rig.World(ip6=True)
@@ -49,7 +48,7 @@ def _():
 def _():
     with GUEST.udp("0.0.0.0", INSIDE) as service, \
             datagrams.connected(HOST, "127.0.0.1", PORT) as client:
-        client.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 1)
+        client.setsockopt(socket.IPPROTO_UDP, datagrams.UDP_SEGMENT, 1)
         client.send(bytes(range(BURST)))
         got = [service.recv(100) for _ in range(BURST)]
         tap.equal(b"".join(got), bytes(range(BURST)), "bytes")

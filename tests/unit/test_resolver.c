@@ -148,6 +148,19 @@ every_query_has_a_port_of_its_own(void **state)
 	close(server);
 }
 
+/* A life with two servers, asked in this order. */
+static void
+start_with(struct life *life, int *first, int *second)
+{
+	uint16_t port;
+
+	*first = life_udp(&port);
+	life_resolver(life, "127.0.0.1", port);
+	*second = life_udp(&port);
+	life_resolver(life, "127.0.0.1", port);
+	life_start(life);
+}
+
 static void
 an_answer_from_someone_else_is_not_heard(void **state)
 {
@@ -260,13 +273,10 @@ who_says_that_he_has_no_answer_is_not_the_last_word(void **state)
 {
 	struct life *life = *state;
 	struct sockaddr_in from;
-	uint16_t first_port, port;
-	int first = life_udp(&first_port), server = life_udp(&port);
+	int first, server;
 	uint32_t generation;
 
-	life_resolver(life, "127.0.0.1", first_port);
-	life_resolver(life, "127.0.0.1", port);
-	life_start(life);
+	start_with(life, &first, &server);
 	for (generation = 1; generation <= 2; generation++) {
 		life_ask(life, 0, generation, QUERY);
 		server_expect(life, first, QUERY, &from);
@@ -293,14 +303,11 @@ a_silent_server_is_left_for_the_next_after_the_timeout(void **state)
 {
 	struct life *life = *state;
 	struct sockaddr_in from;
-	uint16_t silent_port, port;
 	uint64_t start_ms;
-	int silent = life_udp(&silent_port), server = life_udp(&port);
+	int silent, server;
 
 	life->config.dns_timeout_ms = 100;
-	life_resolver(life, "127.0.0.1", silent_port);
-	life_resolver(life, "127.0.0.1", port);
-	life_start(life);
+	start_with(life, &silent, &server);
 	start_ms = clock_now_ms();
 	life_ask(life, 0, 1, "q");
 	server_expect(life, silent, "q", &from);
@@ -317,13 +324,10 @@ the_server_that_answered_last_is_asked_first_for_a_while(void **state)
 {
 	struct life *life = *state;
 	struct sockaddr_in from;
-	uint16_t first_port, port;
-	int first = life_udp(&first_port), server = life_udp(&port);
+	int first, server;
 
 	life->config.dns_timeout_ms = 50;
-	life_resolver(life, "127.0.0.1", first_port);
-	life_resolver(life, "127.0.0.1", port);
-	life_start(life);
+	start_with(life, &first, &server);
 	life_ask(life, 0, 1, "q");
 	server_expect(life, first, "q", &from);
 	server_expect(life, server, "q", &from);
@@ -350,13 +354,10 @@ a_late_answer_of_a_server_that_was_left_is_not_heard(void **state)
 {
 	struct life *life = *state;
 	struct sockaddr_in late, from;
-	uint16_t slow_port, port;
-	int slow = life_udp(&slow_port), server = life_udp(&port);
+	int slow, server;
 
 	life->config.dns_timeout_ms = 50;
-	life_resolver(life, "127.0.0.1", slow_port);
-	life_resolver(life, "127.0.0.1", port);
-	life_start(life);
+	start_with(life, &slow, &server);
 	life_ask(life, 0, 1, "q");
 	server_expect(life, slow, "q", &late);
 	server_expect(life, server, "q", &from);
@@ -372,14 +373,11 @@ static void
 after_the_last_server_the_query_fails(void **state)
 {
 	struct life *life = *state;
-	uint16_t one_port, two_port;
 	uint64_t start_ms;
-	int one = life_udp(&one_port), two = life_udp(&two_port);
+	int one, two;
 
 	life->config.dns_timeout_ms = 60;
-	life_resolver(life, "127.0.0.1", one_port);
-	life_resolver(life, "127.0.0.1", two_port);
-	life_start(life);
+	start_with(life, &one, &two);
 	start_ms = clock_now_ms();
 	life_ask(life, 2, 5, "q");
 	expect_failed(life, 2, 5);
