@@ -33,6 +33,12 @@ lwip_port_set_now(uint64_t now_ms)
 	port_now_ms = now_ms;
 }
 
+uint64_t
+lwip_port_now_ms(void)
+{
+	return (port_now_ms);
+}
+
 u32_t
 sys_now(void)
 {

@@ -10,5 +10,6 @@ int lwip_port_init(void);
 
 /* The time that lwIP sees until the next call, CLOCK_MONOTONIC in ms. */
 void lwip_port_set_now(uint64_t now_ms);
+uint64_t lwip_port_now_ms(void);
 
 #endif

@@ -109,15 +109,25 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 		netproc_need_tick(np);
 }
 
+static void
+tick_within(struct netproc *np, uint64_t ms)
+{
+	const struct timeval wait = {
+		.tv_sec = (time_t)(ms / 1000),
+		.tv_usec = (suseconds_t)(ms % 1000 * 1000),
+	};
+
+	if (np->tick_armed && np->tick_due_ms <= np->now_ms + ms)
+		return;
+	np->tick_armed = event_add(np->ev_tick, &wait) == 0;
+	np->tick_due_ms = np->now_ms + ms;
+	clock_due(np->tick_due_ms);
+}
+
 void
 netproc_need_tick(struct netproc *np)
 {
-	static const struct timeval tick = { .tv_usec = TICK_MS * 1000 };
-
-	if (np->tick_armed)
-		return;
-	np->tick_armed = event_add(np->ev_tick, &tick) == 0;
-	clock_due(np->now_ms + TICK_MS);
+	tick_within(np, TICK_MS);
 }
 
 /* A peer that broke the protocol is reported; it is the parent who ends it. */
@@ -250,6 +260,10 @@ netproc_turn(struct netproc *np, int more)
 		more = 1;
 	}
 	moderate_begin(np);
+	if (!TAILQ_EMPTY(&np->flows.awake) || demux_is_awake(&np->demux))
+		netproc_need_tick(np);
+	else if (np->flows.nactive > 0)
+		tick_within(np, TURN_SWEEP_MS);
 	return (more);
 }
 

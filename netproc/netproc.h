@@ -106,6 +106,8 @@ struct netproc {
 	uint16_t next_port;	   /* the gateway's end of an inbound flow */
 	struct event *ev_tick;
 	int tick_armed;
+	uint64_t tick_due_ms;
+	uint64_t swept_ms; /* when idle flows were last looked at */
 
 	uint64_t now_ms; /* CLOCK_MONOTONIC, see netproc_wake() */
 	struct counters counters;

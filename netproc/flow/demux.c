@@ -8,6 +8,7 @@
 #include "ipc/log.h"
 #include "netproc/flow/demux.h"
 #include "netproc/flow/lwip_addr.h"
+#include "netproc/lwip_port.h"
 #include "netproc/siphash.h"
 
 /*
@@ -20,6 +21,9 @@ int
 demux_init(struct demux *demux, uint32_t nbuckets)
 {
 	memset(demux, 0, sizeof(*demux));
+	SLIST_INIT(&demux->awake);
+	demux->rests = 1;
+	demux->ticked_ms = lwip_port_now_ms();
 	demux->nbuckets = nbuckets;
 	demux->buckets = calloc(nbuckets, sizeof(*demux->buckets));
 	return (demux->buckets == NULL ? -1 : 0);
@@ -31,17 +35,97 @@ demux_hash(const uint8_t *key, const struct flow_tuple *tuple)
 	return (siphash24(key, tuple, sizeof(*tuple)));
 }
 
+static struct demux_bucket *
+bucket_of(struct demux *demux, uint64_t hash)
+{
+	return (&demux->buckets[hash & (demux->nbuckets - 1)]);
+}
+
+/*
+ * Counts the ticks that there were none of, before lwIP notes the time of
+ * anything: all slept, so none of its shorter timers sees the leap.
+ */
+static void
+rest_end(struct demux *demux)
+{
+	const uint64_t now_ms = lwip_port_now_ms();
+	uint64_t missed;
+
+	demux->rests = 0;
+	if (now_ms <= demux->ticked_ms)
+		return;
+	missed = (now_ms - demux->ticked_ms) / TCP_SLOW_INTERVAL;
+	tcp_ticks += (u32_t)missed;
+	demux->ticked_ms += missed * TCP_SLOW_INTERVAL;
+}
+
+static void
+bucket_wake(struct demux *demux, struct demux_bucket *bucket)
+{
+	if (bucket->is_awake)
+		return;
+	if (demux->rests)
+		rest_end(demux);
+	bucket->is_awake = 1;
+	SLIST_INSERT_HEAD(&demux->awake, bucket, entry);
+}
+
+void
+demux_wake(struct demux *demux, uint64_t hash)
+{
+	bucket_wake(demux, bucket_of(demux, hash));
+}
+
+static void
+wake_all(struct demux *demux)
+{
+	struct demux_bucket *bucket;
+	uint32_t i;
+
+	for (i = 0; i < demux->nbuckets; i++) {
+		bucket = &demux->buckets[i];
+		if (bucket->active != NULL || bucket->time_wait != NULL)
+			bucket_wake(demux, bucket);
+	}
+}
+
+int
+demux_is_awake(const struct demux *demux)
+{
+	return (!SLIST_EMPTY(&demux->awake));
+}
+
+int
+demux_is_quiet(const struct tcp_pcb *pcb)
+{
+	switch (pcb->state) {
+	case ESTABLISHED:
+	case CLOSE_WAIT:
+		break;
+	case FIN_WAIT_2:
+		if ((pcb->flags & TF_RXCLOSED) != 0)
+			return (0);
+		break;
+	default:
+		return (0);
+	}
+	return (pcb->unsent == NULL && pcb->unacked == NULL &&
+	    pcb->ooseq == NULL && pcb->refused_data == NULL &&
+	    pcb->persist_backoff == 0 && pcb->keep_cnt_sent == 0 &&
+	    (pcb->flags & (TF_ACK_DELAY | TF_ACK_NOW | TF_CLOSEPEND)) == 0);
+}
+
 void
 demux_enter(struct demux *demux, uint64_t hash)
 {
-	struct demux_bucket *bucket;
+	struct demux_bucket *bucket = bucket_of(demux, hash);
 
-	bucket = &demux->buckets[hash & (demux->nbuckets - 1)];
 	if (demux->depth++ > 0) {
 		if (demux->entered != NULL && demux->entered != bucket)
 			fatalx("two buckets of the demultiplexer at once");
 		return;
 	}
+	bucket_wake(demux, bucket);
 	demux->entered = bucket;
 	tcp_active_pcbs = bucket->active;
 	tcp_tw_pcbs = bucket->time_wait;
@@ -111,44 +195,47 @@ join(struct tcp_pcb **joined, struct tcp_pcb *list)
 	*joined = list;
 }
 
+/* What is awake becomes lwIP's whole list, and nothing is awake. */
 static void
-join_all(struct demux *demux)
+join_awake(struct demux *demux)
 {
-	uint32_t i;
+	struct demux_bucket *bucket;
 
 	if (demux->depth++ != 0)
 		fatalx("the demultiplexer's buckets are joined while in use");
-	for (i = 0; i < demux->nbuckets; i++) {
-		join(&tcp_active_pcbs, demux->buckets[i].active);
-		join(&tcp_tw_pcbs, demux->buckets[i].time_wait);
-		demux->buckets[i].active = NULL;
-		demux->buckets[i].time_wait = NULL;
+	while ((bucket = SLIST_FIRST(&demux->awake)) != NULL) {
+		SLIST_REMOVE_HEAD(&demux->awake, entry);
+		bucket->is_awake = 0;
+		join(&tcp_active_pcbs, bucket->active);
+		join(&tcp_tw_pcbs, bucket->time_wait);
+		bucket->active = NULL;
+		bucket->time_wait = NULL;
 	}
 }
 
 static void
-split_all(struct demux *demux, const uint8_t *key)
+split(struct demux *demux, const uint8_t *key)
 {
 	struct demux_bucket *bucket;
 	struct flow_tuple tuple;
 	struct tcp_pcb *pcb;
-	uint64_t hash;
 
 	while ((pcb = tcp_active_pcbs) != NULL) {
 		tuple = pcb_tuple(pcb);
-		hash = demux_hash(key, &tuple);
-		bucket = &demux->buckets[hash & (demux->nbuckets - 1)];
+		bucket = bucket_of(demux, demux_hash(key, &tuple));
 		tcp_active_pcbs = pcb->next;
 		pcb->next = bucket->active;
 		bucket->active = pcb;
+		if (!demux_is_quiet(pcb))
+			bucket_wake(demux, bucket);
 	}
 	while ((pcb = tcp_tw_pcbs) != NULL) {
 		tuple = pcb_tuple(pcb);
-		hash = demux_hash(key, &tuple);
-		bucket = &demux->buckets[hash & (demux->nbuckets - 1)];
+		bucket = bucket_of(demux, demux_hash(key, &tuple));
 		tcp_tw_pcbs = pcb->next;
 		pcb->next = bucket->time_wait;
 		bucket->time_wait = pcb;
+		bucket_wake(demux, bucket);
 	}
 	demux->depth--;
 }
@@ -174,23 +261,29 @@ last_acks_keep(void)
 	}
 }
 
-int
-demux_tick(struct demux *demux, const uint8_t *key)
+void
+demux_tick(struct demux *demux, const uint8_t *key, int all)
 {
-	int left;
+	u32_t before;
 
-	join_all(demux);
+	if (all)
+		wake_all(demux);
+	join_awake(demux);
 	last_acks_keep();
-	tcp_tmr();
-	left = tcp_active_pcbs != NULL || tcp_tw_pcbs != NULL;
-	split_all(demux, key);
-	return (left);
+	before = tcp_ticks;
+	do {
+		tcp_tmr();
+	} while (all && tcp_ticks == before);
+	demux->ticked_ms += (uint64_t)(tcp_ticks - before) * TCP_SLOW_INTERVAL;
+	split(demux, key);
+	demux->rests = SLIST_EMPTY(&demux->awake);
 }
 
 void
 demux_abandon_all(struct demux *demux)
 {
-	join_all(demux);
+	wake_all(demux);
+	join_awake(demux);
 	while (tcp_active_pcbs != NULL)
 		tcp_abandon(tcp_active_pcbs, 0);
 	while (tcp_tw_pcbs != NULL)

@@ -72,5 +72,6 @@ evict_want(struct netproc *np)
 {
 	if (np->evict_wanted < EVICT_AT_ONCE)
 		np->evict_wanted++;
+	netproc_need_tick(np);
 	evict_idle(np);
 }

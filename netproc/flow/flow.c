@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "ipc/journal.h"
-#include "netproc/flow/flow.h"
+#include "netproc/netproc.h"
 
 /* Anything not named here cannot be: FLOW_NSTATES, by way of +1 and 0. */
 #define TO(state) ((uint8_t)((state) + 1))
@@ -65,6 +65,7 @@ flows_init(struct flow_table *table, uint32_t nout, uint32_t nin,
 	table->np = np;
 	TAILQ_INIT(&table->free);
 	TAILQ_INIT(&table->active);
+	TAILQ_INIT(&table->awake);
 	return (0);
 }
 
@@ -114,8 +115,10 @@ flow_step(struct flow *flow, enum flow_event event, uint64_t now_ms)
 		return (-1);
 	flow->state = next;
 	flow->deadline_ms = 0;
-	if (deadlines_ms[next] != 0)
+	if (deadlines_ms[next] != 0) {
 		flow->deadline_ms = now_ms + deadlines_ms[next];
+		flow_wake(flow);
+	}
 	return (0);
 }
 
@@ -234,12 +237,30 @@ flow_lookup(const struct flow_table *table, const struct flow_tuple *tuple,
 }
 
 void
+flow_wake(struct flow *flow)
+{
+	if (flow->is_awake)
+		return;
+	TAILQ_INSERT_TAIL(&flow->np->flows.awake, flow, awake);
+	flow->is_awake = 1;
+}
+
+void
+flow_sleep(struct flow *flow)
+{
+	if (!flow->is_awake)
+		return;
+	TAILQ_REMOVE(&flow->np->flows.awake, flow, awake);
+	flow->is_awake = 0;
+}
+
+void
 flow_served(struct flow_table *table, struct flow *flow)
 {
-	if (TAILQ_NEXT(flow, entry) == NULL)
+	if (!flow->is_awake || TAILQ_NEXT(flow, awake) == NULL)
 		return;
-	TAILQ_REMOVE(&table->active, flow, entry);
-	TAILQ_INSERT_TAIL(&table->active, flow, entry);
+	TAILQ_REMOVE(&table->awake, flow, awake);
+	TAILQ_INSERT_TAIL(&table->awake, flow, awake);
 }
 
 void
@@ -257,6 +278,7 @@ void
 flow_release(struct flow_table *table, struct flow *flow)
 {
 	flow_unhash(table, flow);
+	flow_sleep(flow);
 	TAILQ_REMOVE(&table->active, flow, entry);
 	table->nactive--;
 	flow->state = FLOW_FREE;

@@ -167,6 +167,8 @@ struct flow {
 	int is_touched;
 	TAILQ_ENTRY(flow) again;
 	int is_again;
+	TAILQ_ENTRY(flow) awake;
+	int is_awake;
 	TAILQ_ENTRY(flow) entry; /* of the active or the free list */
 };
 
@@ -176,10 +178,11 @@ struct flow_table {
 	struct flow *flows; /* outbound slots, then inbound slots */
 	uint32_t nout, nin;
 	struct netproc *np;
-	struct flow_list free;	 /* outbound, used before */
-	uint32_t nfresh;	 /* outbound, those from here on never were */
-	struct flow_list active; /* served longest ago first */
+	struct flow_list free; /* outbound, used before */
+	uint32_t nfresh;       /* outbound, those from here on never were */
+	struct flow_list active;
 	uint32_t nactive;
+	struct flow_list awake; /* served longest ago first */
 	struct flow_bucket *buckets;
 	uint32_t nbuckets;	 /* a power of 2 */
 	struct journal *journal; /* borrowed: names of flows; may be NULL */
@@ -218,8 +221,16 @@ struct flow *flow_lookup(const struct flow_table *table,
     const struct flow_tuple *tuple, uint64_t hash);
 
 /*
+ * Awake are those that time or room on the link may have work for: whatever
+ * happens to a flow wakes it, and turn_tick() lets it sleep.  An idle flow
+ * costs nothing.
+ */
+void flow_wake(struct flow *flow);
+void flow_sleep(struct flow *flow);
+
+/*
  * The flow had its share of the link: when there is room again, all others
- * are before it.  Not while the active list is walked.
+ * are before it.  Not while the awake list is walked.
  */
 void flow_served(struct flow_table *table, struct flow *flow);
 

@@ -79,7 +79,6 @@ flow_open(struct netproc *np, const struct flow_tuple *tuple, uint64_t hash,
 	if (flow_step(flow, FLOW_EV_SYN, np->now_ms) == -1)
 		fatalx("slot %u is given out in state %d",
 		    (unsigned int)flow->slot, (int)flow->state);
-	netproc_need_tick(np);
 	netproc_say_relay(np, IPC_FLOW_OPEN, flow_wire_slot(&np->flows, flow),
 	    flow->generation, &open, sizeof(open));
 }

@@ -405,7 +405,6 @@ tcp_flow_inbound(struct netproc *np, uint32_t wire, uint32_t generation,
 	if (flow_step(flow, FLOW_EV_INBOUND, np->now_ms) == -1)
 		fatalx("inbound slot %#x is taken in state %d", wire,
 		    (int)flow->state);
-	netproc_need_tick(np);
 	if (guest_connect(flow) == NULL)
 		end_flow(flow, FLOW_CLOSE_REFUSED);
 	else if (!np->shield.guest_mac_known)

@@ -36,6 +36,7 @@ turn_untouch(struct flow *flow)
 void
 turn_touch(struct flow *flow)
 {
+	flow_wake(flow);
 	if (flow->is_touched)
 		return;
 	TAILQ_INSERT_TAIL(&flow->np->touched, flow, touched);
@@ -132,6 +133,7 @@ turn_flush(struct netproc *np)
 	while ((flow = TAILQ_FIRST(&np->touched)) != NULL) {
 		TAILQ_REMOVE(&np->touched, flow, touched);
 		flow->is_touched = 0;
+		demux_wake(&np->demux, flow->hash); /* lwIP may send */
 		flow_turn(flow);
 	}
 }
@@ -141,7 +143,7 @@ turn_link_drained(struct netproc *np)
 {
 	struct flow *flow;
 
-	TAILQ_FOREACH(flow, &np->flows.active, entry) {
+	TAILQ_FOREACH(flow, &np->flows.awake, awake) {
 		ack_again(flow);
 		if (flow->broken != 0 ||
 		    (flow->pcb != NULL &&
@@ -177,15 +179,32 @@ flow_expired(struct flow *flow)
 		COUNT(np, FLOWS_TIMEOUT);
 }
 
+/* Nothing that time or room on the link would change: an event wakes it. */
+static int
+may_sleep(const struct flow *flow)
+{
+	return (!flow->is_touched && !flow->is_again && flow->broken == 0 &&
+	    flow->deadline_ms == 0 && !flow->recheck && !flow->readable &&
+	    flow->ahead_bytes == 0 && !flow->ack_waits && !flow->ack_refused &&
+	    (flow->pcb == NULL ||
+		(flow->down_written == flow->down.bytes &&
+		    demux_is_quiet(flow->pcb))));
+}
+
 void
 turn_tick(struct netproc *np)
 {
 	struct flow *flow, *next;
+	int all;
 
 	if (np->frame_fd != -1 && !np->shield.guest_mac_known)
 		netif_ask_mac(np);
 	evict_idle(np);
-	TAILQ_FOREACH_SAFE(flow, &np->flows.active, entry, next) {
+	TAILQ_FOREACH_SAFE(flow, &np->flows.awake, awake, next) {
+		if (may_sleep(flow)) {
+			flow_sleep(flow);
+			continue;
+		}
 		if (flow->ahead_bytes > 0)
 			ahead_count(flow); /* lwIP drops it after a while */
 		if (flow->deadline_ms != 0 && flow->deadline_ms <= np->now_ms)
@@ -198,8 +217,10 @@ turn_tick(struct netproc *np)
 			turn_touch(flow); /* to be sent again, or stuck */
 	}
 	acks_hurry(np);
-	if (demux_tick(&np->demux, np->hash_key) || np->flows.nactive > 0)
-		netproc_need_tick(np);
+	all = np->now_ms - np->swept_ms >= TURN_SWEEP_MS;
+	if (all)
+		np->swept_ms = np->now_ms;
+	demux_tick(&np->demux, np->hash_key, all);
 }
 
 int

@@ -28,7 +28,11 @@ int turn_requeue(struct netproc *np);
 /* The queue towards the VMM has room again. */
 void turn_link_drained(struct netproc *np);
 
-/* Every 250 ms while there is a flow: lwIP's timers and ours. */
+/*
+ * lwIP's timers and ours: every 250 ms while a flow is awake; and once in so
+ * long while there is one, for the keepalive of those asleep.
+ */
+#define TURN_SWEEP_MS (60 * 1000)
 void turn_tick(struct netproc *np);
 
 #endif

@@ -69,6 +69,20 @@ def _():
     wait_quiet()
 
 
+@tap.case("nor is it by connections that stand and are idle")
+def _():
+    with SETUP.world.server.listen() as listener:
+        pairs = [traffic.pair(SETUP.world.guest, rig.SERVER, listener)
+                 for _ in range(50)]
+        for one, other in pairs:
+            traffic.greet_ends(one, other)
+        wait_quiet()
+        for one, other in pairs:
+            traffic.greet_ends(one, other)
+            one.close()
+            other.close()
+
+
 @tap.case("after connections have come and gone a sidecar is not woken")
 def _():
     with SETUP.world.server.listen() as listener:

@@ -49,6 +49,7 @@ setup(void **state)
 	memset(&flow, 0, sizeof(flow));
 	memset(&pcb, 0, sizeof(pcb));
 	TAILQ_INIT(&np.touched);
+	TAILQ_INIT(&np.flows.awake);
 	np.now_ms = NOW_MS;
 	np.base = event_base_new();
 	if (np.base == NULL || acks_init(&np) == -1)

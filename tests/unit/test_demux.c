@@ -14,9 +14,16 @@
 #include "lwip/tcp.h"
 
 #include "netproc/flow/demux.h"
+#include "netproc/lwip_port.h"
 
 #define TICKS 16 /* of 250 ms: lwIP would have let go of them */
 #define MORE  100
+
+#define NOW_MS	  1000000
+#define REST_MS	  10000
+#define A_DAY_MS  (24 * 60 * 60 * 1000)
+#define KEEP_MS	  (2 * 60 * 60 * 1000)
+#define SLOW_TICK 500
 
 static const uint8_t key[16];
 static struct demux demux;
@@ -25,6 +32,7 @@ static int
 setup(void **state)
 {
 	(void)state;
+	lwip_port_set_now(NOW_MS);
 	return (demux_init(&demux, 1));
 }
 
@@ -62,7 +70,7 @@ left_after(unsigned int ticks)
 	unsigned int n = 0;
 
 	for (; ticks > 0; ticks--)
-		(void)demux_tick(&demux, key);
+		demux_tick(&demux, key, 0);
 	demux_enter(&demux, 0);
 	for (pcb = tcp_active_pcbs; pcb != NULL; pcb = pcb->next)
 		n++;
@@ -94,6 +102,129 @@ more_than_so_many_have_a_second_each(void **state)
 	assert_true(left_after(TICKS) <= DEMUX_LAST_ACKS_MAX);
 }
 
+/* Established, and nothing under way. */
+static struct tcp_pcb *
+idle_pcb(void)
+{
+	struct tcp_pcb *pcb = tcp_new();
+
+	assert_non_null(pcb);
+	pcb->state = ESTABLISHED;
+	pcb->tmr = tcp_ticks;
+	demux_enter(&demux, 0);
+	TCP_REG(&tcp_active_pcbs, pcb);
+	demux_leave(&demux);
+	return (pcb);
+}
+
+static void
+an_idle_connection_is_left_alone(void **state)
+{
+	const struct tcp_pcb *pcb = idle_pcb();
+	uint8_t looked_at;
+
+	(void)state;
+	assert_true(demux_is_awake(&demux));
+	demux_tick(&demux, key, 0);
+	assert_false(demux_is_awake(&demux));
+	looked_at = pcb->last_timer;
+	demux_tick(&demux, key, 0);
+	demux_tick(&demux, key, 0);
+	assert_int_equal(pcb->last_timer, looked_at);
+	demux_wake(&demux, 0);
+	assert_true(demux_is_awake(&demux));
+	demux_tick(&demux, key, 0);
+	assert_int_not_equal(pcb->last_timer, looked_at);
+}
+
+static void
+what_has_a_timer_is_not_quiet(void **state)
+{
+	static struct tcp_seg seg;
+	static struct pbuf data;
+	static const tcpflags_t flags[] = { TF_ACK_DELAY, TF_ACK_NOW,
+		TF_CLOSEPEND };
+	struct tcp_pcb pcb = { .state = ESTABLISHED };
+	unsigned int i;
+	int to;
+
+	(void)state;
+	assert_true(demux_is_quiet(&pcb));
+	for (to = CLOSED; to <= TIME_WAIT; to++) {
+		pcb.state = (enum tcp_state)to;
+		assert_int_equal(demux_is_quiet(&pcb),
+		    to == ESTABLISHED || to == CLOSE_WAIT || to == FIN_WAIT_2);
+	}
+	pcb.state = FIN_WAIT_2;
+	pcb.flags = TF_RXCLOSED;
+	assert_false(demux_is_quiet(&pcb));
+	pcb.state = ESTABLISHED;
+	for (i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		pcb.flags = flags[i];
+		assert_false(demux_is_quiet(&pcb));
+	}
+	pcb.flags = 0;
+#define HAS(field, value) \
+	do { \
+		pcb.field = value; \
+		assert_false(demux_is_quiet(&pcb)); \
+		memset(&pcb.field, 0, sizeof(pcb.field)); \
+		assert_true(demux_is_quiet(&pcb)); \
+	} while (0)
+	HAS(unsent, &seg);
+	HAS(unacked, &seg);
+	HAS(ooseq, &seg);
+	HAS(refused_data, &data);
+	HAS(persist_backoff, 1);
+	HAS(keep_cnt_sent, 1);
+#undef HAS
+}
+
+static void
+lwip_is_told_of_the_time_that_it_has_slept(void **state)
+{
+	u32_t ticks;
+
+	(void)state;
+	(void)idle_pcb();
+	demux_tick(&demux, key, 0);
+	demux_tick(&demux, key, 0);
+	ticks = tcp_ticks;
+	lwip_port_set_now(NOW_MS + REST_MS);
+	demux_wake(&demux, 0);
+	/* The first of both ticks was slow, or the second. */
+	assert_in_range(tcp_ticks - ticks, REST_MS / SLOW_TICK - 1,
+	    REST_MS / SLOW_TICK);
+	ticks = tcp_ticks;
+	lwip_port_set_now(NOW_MS + 2 * REST_MS);
+	demux_wake(&demux, 0); /* it was awake */
+	assert_int_equal(tcp_ticks, ticks);
+}
+
+static void
+keepalive_finds_those_asleep(void **state)
+{
+	struct tcp_pcb *pcb;
+	int odd;
+
+	(void)state;
+	/* Whichever of its two timers lwIP's next tick would run. */
+	for (odd = 0; odd < 2; odd++) {
+		pcb = idle_pcb();
+		pcb->so_options |= SOF_KEEPALIVE;
+		pcb->keep_idle = KEEP_MS;
+		demux_tick(&demux, key, 0);
+		if (odd)
+			demux_tick(&demux, key, 0);
+		assert_false(demux_is_awake(&demux));
+		lwip_port_set_now(lwip_port_now_ms() + A_DAY_MS);
+		assert_int_equal(left_after(0), 1);
+		demux_tick(&demux, key, 0); /* as other connections' */
+		demux_tick(&demux, key, 1);
+		assert_int_equal(left_after(0), 0);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -103,6 +234,10 @@ main(void)
 		TEST(the_last_acknowledgment_is_waited_for),
 		TEST(it_is_given_up_after_a_minute_of_retransmissions),
 		TEST(more_than_so_many_have_a_second_each),
+		TEST(an_idle_connection_is_left_alone),
+		TEST(what_has_a_timer_is_not_quiet),
+		TEST(lwip_is_told_of_the_time_that_it_has_slept),
+		TEST(keepalive_finds_those_asleep),
 	};
 
 	lwip_init();

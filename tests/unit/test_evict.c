@@ -38,6 +38,7 @@ setup(void **state)
 	memset(pcbs, 0, sizeof(pcbs));
 	memset(&tuple, 0, sizeof(tuple));
 	np.now_ms = NOW_MS;
+	np.tick_armed = 1; /* nobody turns an event loop */
 	if (flows_init(&np.flows, NFLOWS, 0, &np) == -1)
 		return (-1);
 	for (i = 0; i < NFLOWS; i++) {

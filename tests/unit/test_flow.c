@@ -6,18 +6,18 @@
 
 #include <cmocka.h>
 
-#include "netproc/flow/flow.h"
+#include "netproc/netproc.h"
 
 #define NOUT 4
 #define NIN  2
 
-static struct flow_table table;
+static struct netproc np;
 
 static int
 setup(void **state)
 {
 	(void)state;
-	return (flows_init(&table, NOUT, NIN, NULL));
+	return (flows_init(&np.flows, NOUT, NIN, &np));
 }
 
 /* Every transition that may be; anything else must not. */
@@ -81,7 +81,7 @@ static const struct flow_tuple tuple = {
 static void
 each_state_has_its_deadline(void **state)
 {
-	struct flow *flow = flow_alloc(&table, &tuple, 1);
+	struct flow *flow = flow_alloc(&np.flows, &tuple, 1);
 
 	(void)state;
 	assert_non_null(flow);
@@ -96,40 +96,40 @@ each_state_has_its_deadline(void **state)
 	assert_int_equal(flow_step(flow, FLOW_EV_END, 4000), 0);
 	assert_int_equal(flow->deadline_ms, 0);
 	assert_int_equal(flow_step(flow, FLOW_EV_CLOSED, 5000), 0);
-	flow_release(&table, flow);
+	flow_release(&np.flows, flow);
 }
 
 static void
 a_slot_comes_back_in_another_generation(void **state)
 {
-	struct flow *first = flow_alloc(&table, &tuple, 1), *again;
+	struct flow *first = flow_alloc(&np.flows, &tuple, 1), *again;
 	uint32_t generation = first->generation;
 
 	(void)state;
-	assert_ptr_equal(flow_lookup(&table, &tuple, 1), first);
-	flow_release(&table, first);
-	assert_null(flow_lookup(&table, &tuple, 1));
-	again = flow_alloc(&table, &tuple, 1);
+	assert_ptr_equal(flow_lookup(&np.flows, &tuple, 1), first);
+	flow_release(&np.flows, first);
+	assert_null(flow_lookup(&np.flows, &tuple, 1));
+	again = flow_alloc(&np.flows, &tuple, 1);
 	assert_ptr_equal(again, first);
 	assert_int_equal(again->generation, generation + 1);
-	flow_release(&table, again);
+	flow_release(&np.flows, again);
 }
 
 static void
 a_tuple_is_free_before_its_slot_is(void **state)
 {
-	struct flow *old = flow_alloc(&table, &tuple, 1), *young;
+	struct flow *old = flow_alloc(&np.flows, &tuple, 1), *young;
 
 	(void)state;
-	flow_unhash(&table, old);
-	assert_null(flow_lookup(&table, &tuple, 1));
-	young = flow_alloc(&table, &tuple, 1);
+	flow_unhash(&np.flows, old);
+	assert_null(flow_lookup(&np.flows, &tuple, 1));
+	young = flow_alloc(&np.flows, &tuple, 1);
 	assert_non_null(young);
 	assert_ptr_not_equal(young, old);
-	assert_ptr_equal(flow_lookup(&table, &tuple, 1), young);
-	flow_release(&table, old);
-	assert_ptr_equal(flow_lookup(&table, &tuple, 1), young);
-	flow_release(&table, young);
+	assert_ptr_equal(flow_lookup(&np.flows, &tuple, 1), young);
+	flow_release(&np.flows, old);
+	assert_ptr_equal(flow_lookup(&np.flows, &tuple, 1), young);
+	flow_release(&np.flows, young);
 }
 
 static void
@@ -142,33 +142,33 @@ slots_run_out_and_come_back(void **state)
 	(void)state;
 	for (i = 0; i < NOUT; i++) {
 		other.guest_port++;
-		flows[i] = flow_alloc(&table, &other, other.guest_port);
+		flows[i] = flow_alloc(&np.flows, &other, other.guest_port);
 		assert_non_null(flows[i]);
 	}
-	assert_null(flow_alloc(&table, &tuple, 1));
-	assert_int_equal(table.nactive, NOUT);
+	assert_null(flow_alloc(&np.flows, &tuple, 1));
+	assert_int_equal(np.flows.nactive, NOUT);
 	for (i = 0; i < NOUT; i++)
-		flow_release(&table, flows[i]);
-	assert_int_equal(table.nactive, 0);
+		flow_release(&np.flows, flows[i]);
+	assert_int_equal(np.flows.nactive, 0);
 }
 
 static void
 a_tuple_that_differs_in_one_field_is_another(void **state)
 {
-	struct flow *flow = flow_alloc(&table, &tuple, 9);
+	struct flow *flow = flow_alloc(&np.flows, &tuple, 9);
 	struct flow_tuple other;
 
 	(void)state;
 	other = tuple;
 	other.peer.bytes[3] ^= 1;
-	assert_null(flow_lookup(&table, &other, 9));
+	assert_null(flow_lookup(&np.flows, &other, 9));
 	other = tuple;
 	other.peer_port ^= 1;
-	assert_null(flow_lookup(&table, &other, 9));
+	assert_null(flow_lookup(&np.flows, &other, 9));
 	other = tuple;
 	other.guest_port ^= 1;
-	assert_null(flow_lookup(&table, &other, 9));
-	flow_release(&table, flow);
+	assert_null(flow_lookup(&np.flows, &other, 9));
+	flow_release(&np.flows, flow);
 }
 
 static void
@@ -177,20 +177,20 @@ relayproc_chooses_inbound_slots_and_only_free_ones(void **state)
 	struct flow *flow;
 
 	(void)state;
-	assert_null(flow_take(&table, 0, 5, &tuple, 1));
-	assert_null(flow_take(&table, FLOW_INBOUND_BIT | NIN, 5, &tuple, 1));
-	assert_null(flow_by_wire_slot(&table, NOUT));
-	assert_null(flow_by_wire_slot(&table, FLOW_INBOUND_BIT | NIN));
-	flow = flow_take(&table, FLOW_INBOUND_BIT | 1, 5, &tuple, 1);
+	assert_null(flow_take(&np.flows, 0, 5, &tuple, 1));
+	assert_null(flow_take(&np.flows, FLOW_INBOUND_BIT | NIN, 5, &tuple, 1));
+	assert_null(flow_by_wire_slot(&np.flows, NOUT));
+	assert_null(flow_by_wire_slot(&np.flows, FLOW_INBOUND_BIT | NIN));
+	flow = flow_take(&np.flows, FLOW_INBOUND_BIT | 1, 5, &tuple, 1);
 	assert_non_null(flow);
 	assert_int_equal(flow->generation, 5);
-	assert_int_equal(flow_wire_slot(&table, flow), FLOW_INBOUND_BIT | 1);
+	assert_int_equal(flow_wire_slot(&np.flows, flow), FLOW_INBOUND_BIT | 1);
 	assert_int_equal(flow_step(flow, FLOW_EV_INBOUND, 0), 0);
 	assert_int_equal(flow->deadline_ms, FLOW_CONNECTING_MS);
-	assert_null(flow_take(&table, FLOW_INBOUND_BIT | 1, 6, &tuple, 1));
+	assert_null(flow_take(&np.flows, FLOW_INBOUND_BIT | 1, 6, &tuple, 1));
 	assert_int_equal(flow_step(flow, FLOW_EV_END, 0), 0);
 	assert_int_equal(flow->state, FLOW_FREE);
-	flow_release(&table, flow);
+	flow_release(&np.flows, flow);
 }
 
 int

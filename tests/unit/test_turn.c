@@ -62,6 +62,7 @@ setup(void **state)
 	host = fds[1];
 	flow->writable = 1;
 	flow->window = WINDOW;
+	flow_wake(flow);
 	pcb.state = FIN_WAIT_2;
 	pcb.rcv_ann_right_edge = WINDOW;
 	return (0);
@@ -144,13 +145,67 @@ static void
 what_lwip_has_refused_is_offered_again_at_the_next_tick(void **state)
 {
 	(void)state;
-	turn_tick(&np);
-	assert_false(flow->is_touched);
 	assert_int_equal(block_queue_append(&np.blocks, &flow->down, bytes,
 			     NBYTES),
 	    0);
 	turn_tick(&np);
 	assert_true(flow->is_touched);
+}
+
+static void
+a_flow_sleeps_that_time_has_nothing_for(void **state)
+{
+	(void)state;
+	turn_tick(&np);
+	assert_false(flow->is_touched);
+	assert_false(flow->is_awake);
+	turn_touch(flow);
+	assert_true(flow->is_awake);
+	turn_tick(&np); /* before the turn's end */
+	assert_true(flow->is_awake);
+	turn_flush(&np);
+	turn_tick(&np);
+	assert_false(flow->is_awake);
+}
+
+static void
+a_flow_that_waits_for_time_or_room_stays_awake(void **state)
+{
+	static struct tcp_seg seg;
+
+	(void)state;
+#define AWAKE_WITH(field, value) \
+	do { \
+		field = value; \
+		turn_tick(&np); \
+		assert_true(flow->is_awake); \
+		turn_untouch(flow); \
+		memset(&(field), 0, sizeof(field)); \
+	} while (0)
+	AWAKE_WITH(flow->deadline_ms, np.now_ms + LATER_MS);
+	AWAKE_WITH(flow->readable, 1);
+	AWAKE_WITH(flow->recheck, 1);
+	flow->readable = 0;
+	AWAKE_WITH(flow->broken, 1);
+	AWAKE_WITH(flow->ack_refused, 1);
+	AWAKE_WITH(flow->down.bytes, NBYTES);
+	AWAKE_WITH(pcb.unacked, &seg);
+#undef AWAKE_WITH
+	turn_tick(&np);
+	assert_false(flow->is_awake);
+}
+
+/* What a turn has lwIP send has a timer, however short the turn. */
+static void
+a_turn_wakes_its_bucket(void **state)
+{
+	(void)state;
+	demux_tick(&np.demux, np.hash_key, 0);
+	turn_touch(flow);
+	demux_tick(&np.demux, np.hash_key, 0);
+	assert_false(demux_is_awake(&np.demux));
+	turn_flush(&np);
+	assert_true(demux_is_awake(&np.demux));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -163,6 +218,9 @@ main(void)
 		TEST(it_lives_on_where_its_host_takes_bytes),
 		TEST(it_lives_on_where_its_guest_takes_bytes),
 		TEST(what_lwip_has_refused_is_offered_again_at_the_next_tick),
+		TEST(a_flow_sleeps_that_time_has_nothing_for),
+		TEST(a_flow_that_waits_for_time_or_room_stays_awake),
+		TEST(a_turn_wakes_its_bucket),
 	};
 
 	lwip_init();
