@@ -179,9 +179,8 @@ flow_expired(struct flow *flow)
 		COUNT(np, FLOWS_TIMEOUT);
 }
 
-/* Nothing that time or room on the link would change: an event wakes it. */
-static int
-may_sleep(const struct flow *flow)
+int
+turn_may_sleep(const struct flow *flow)
 {
 	return (!flow->is_touched && !flow->is_again && flow->broken == 0 &&
 	    flow->deadline_ms == 0 && !flow->recheck && !flow->readable &&
@@ -201,7 +200,7 @@ turn_tick(struct netproc *np)
 		netif_ask_mac(np);
 	evict_idle(np);
 	TAILQ_FOREACH_SAFE(flow, &np->flows.awake, awake, next) {
-		if (may_sleep(flow)) {
+		if (turn_may_sleep(flow)) {
 			flow_sleep(flow);
 			continue;
 		}

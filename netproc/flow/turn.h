@@ -35,4 +35,7 @@ void turn_link_drained(struct netproc *np);
 #define TURN_SWEEP_MS (60 * 1000)
 void turn_tick(struct netproc *np);
 
+/* 1 if neither time nor room on the link has anything for the flow. */
+int turn_may_sleep(const struct flow *flow);
+
 #endif

@@ -22,6 +22,7 @@
 
 #include "ipc/clock.h"
 #include "ipc/journal.h"
+#include "netproc/flow/turn.h"
 #include "netproc/gateway/gateway.h"
 #include "netproc/link/link.h"
 #include "netproc/lwip_port.h"
@@ -238,6 +239,25 @@ others_act(struct netproc *np)
 	return (acted | whole_vmm_read(0));
 }
 
+/* Whatever needs the tick, or room on the link, is awake. */
+static void
+check_asleep(struct netproc *np)
+{
+	const struct demux_bucket *bucket;
+	const struct tcp_pcb *pcb;
+	const struct flow *flow;
+	uint32_t i;
+
+	TAILQ_FOREACH(flow, &np->flows.active, entry)
+		FUZZ_CHECK(flow->is_awake || turn_may_sleep(flow));
+	for (i = 0; i < np->demux.nbuckets; i++) {
+		bucket = &np->demux.buckets[i];
+		FUZZ_CHECK(bucket->is_awake || bucket->time_wait == NULL);
+		for (pcb = bucket->active; pcb != NULL; pcb = pcb->next)
+			FUZZ_CHECK(bucket->is_awake || demux_is_quiet(pcb));
+	}
+}
+
 void
 whole_settle(void)
 {
@@ -249,6 +269,7 @@ whole_settle(void)
 		whole_starving = 1;
 		more = netproc_turn(whole.np, more);
 		whole_starving = 0;
+		check_asleep(whole.np);
 		if (!others_act(whole.np) && !more && whole_nevents == before)
 			return;
 	}
