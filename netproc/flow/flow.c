@@ -242,6 +242,7 @@ flow_wake(struct flow *flow)
 	if (flow->is_awake)
 		return;
 	TAILQ_INSERT_TAIL(&flow->np->flows.awake, flow, awake);
+	flow->np->flows.nawake++;
 	flow->is_awake = 1;
 }
 
@@ -251,6 +252,7 @@ flow_sleep(struct flow *flow)
 	if (!flow->is_awake)
 		return;
 	TAILQ_REMOVE(&flow->np->flows.awake, flow, awake);
+	flow->np->flows.nawake--;
 	flow->is_awake = 0;
 }
 

@@ -183,6 +183,7 @@ struct flow_table {
 	struct flow_list active;
 	uint32_t nactive;
 	struct flow_list awake; /* served longest ago first */
+	uint32_t nawake;
 	struct flow_bucket *buckets;
 	uint32_t nbuckets;	 /* a power of 2 */
 	struct journal *journal; /* borrowed: names of flows; may be NULL */

@@ -28,8 +28,8 @@
  * have.  It doubles whenever so much has gone through it in WINDOW_GROW_MS:
  * more than passes in the link's delay stands in the guest's own queues, and
  * the windows of many flows together would overrun them.  The delay may be
- * longer than that, so few flows double theirs anyway, to WINDOW_SLOW_BYTES
- * together if all are as large.
+ * longer than that, so few flows (idle ones do not count) double theirs
+ * anyway, to WINDOW_SLOW_BYTES together if all are as large.
  */
 #define WINDOW_MIN	     BLOCK_SIZE
 #define WINDOW_FIRST_DIVISOR 128
@@ -158,8 +158,7 @@ window_pass(struct flow *flow, size_t n)
 		return (0);
 	flow->window_used = 0;
 	return (np->now_ms - flow->window_since_ms <= WINDOW_GROW_MS ||
-	    2 * (uint64_t)flow->window * np->flows.nactive <=
-		WINDOW_SLOW_BYTES);
+	    2 * (uint64_t)flow->window * np->flows.nawake <= WINDOW_SLOW_BYTES);
 }
 
 void

@@ -201,7 +201,8 @@ def queries(this, seconds):
 
 
 def idle_flows(this, options):
-    """Round trip of a fresh connection and over all, beside many idle."""
+    """Round trip of a fresh connection and over all, and one stream, beside
+    many idle ones."""
     if not this.pids():
         return
     listener = this.server.listen()
@@ -236,6 +237,12 @@ def idle_flows(this, options):
         yield name + ", processor", "%", cpu * 100
         yield name + ", memory a flow", "KiB", (
             this.pss_kib() - before) / count
+        for way, words in (("up", []), ("down", ["-R"])):
+            before_s = this.cpu_s()
+            rate, carried = iperf(this, options.seconds, *words)
+            yield "%s, TCP %s" % (name, way), "Gbit/s", rate / 1e9
+            yield "%s, TCP %s" % (name, way), "s/GB", (
+                this.cpu_s() - before_s) / (carried / 1e9)
     for one, other in pairs:
         one.close()
         other.close()

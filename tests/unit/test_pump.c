@@ -137,7 +137,7 @@ a_window_that_passes_slowly_does_not_grow(void **state)
 {
 	(void)state;
 	begin(WINDOW);
-	np.flows.nactive = MANY;
+	np.flows.nawake = MANY;
 	pass(WINDOW / 2);
 	np.now_ms += 40;
 	pass(WINDOW / 2);
@@ -158,7 +158,7 @@ a_few_that_pass_slowly_grow_to_a_bound(void **state)
 
 	(void)state;
 	begin(WINDOW);
-	np.flows.nactive = FEW;
+	np.flows.nawake = FEW;
 	for (i = 0; i < 64; i++) {
 		pass(flow.window / 2);
 		np.now_ms += 40;
