@@ -266,7 +266,7 @@ random_kills_leave_both_streams_whole(void **state)
 		assert_return_code(pid, errno);
 		if (pid == 0)
 			live(journal, fds[1]);
-		/* One of four whenever it may be, before its first frame too. */
+		/* One of four at any time, before its first frame too. */
 		vmm_run(&vmm, fds[0], &off, 200 + (uint64_t)random() % 3000,
 		    random() % 4 == 0 ? 0 : 2);
 		kill(pid, SIGKILL);
