@@ -261,6 +261,50 @@ last_acks_keep(void)
 	}
 }
 
+static uint32_t
+seg_seq(const struct tcp_seg *seg)
+{
+	return (lwip_ntohl(seg->tcphdr->seqno));
+}
+
+/* Of runs that are in order: what comes too late is put in its place. */
+static void
+unsent_sort(struct tcp_pcb *pcb)
+{
+	struct tcp_seg **at = &pcb->unsent, **place, *next;
+
+	while (*at != NULL && (next = (*at)->next) != NULL) {
+		if (TCP_SEQ_GEQ(seg_seq(next), seg_seq(*at))) {
+			at = &(*at)->next;
+			continue;
+		}
+		(*at)->next = next->next;
+		place = &pcb->unsent;
+		while (TCP_SEQ_LT(seg_seq(*place), seg_seq(next)))
+			place = &(*place)->next;
+		next->next = *place;
+		*place = next;
+	}
+}
+
+/*
+ * lwIP 2.2.1 puts what is in flight before what is unsent when its timer runs
+ * out (tcp_rexmit_rto_prepare).  The first of those may come before them: the
+ * guest has asked for it again, and has had no room for it since.  Behind them
+ * it would never be sent into a small window, and pump_down_release() would
+ * take it for acknowledged.
+ */
+static void
+timeouts_put_in_order(void)
+{
+	struct tcp_pcb *pcb;
+
+	for (pcb = tcp_active_pcbs; pcb != NULL; pcb = pcb->next) {
+		if ((pcb->flags & TF_RTO) != 0)
+			unsent_sort(pcb);
+	}
+}
+
 void
 demux_tick(struct demux *demux, const uint8_t *key, int all)
 {
@@ -275,6 +319,7 @@ demux_tick(struct demux *demux, const uint8_t *key, int all)
 		tcp_tmr();
 	} while (all && tcp_ticks == before);
 	demux->ticked_ms += (uint64_t)(tcp_ticks - before) * TCP_SLOW_INTERVAL;
+	timeouts_put_in_order();
 	split(demux, key);
 	demux->rests = SLIST_EMPTY(&demux->awake);
 }
