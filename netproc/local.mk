@@ -41,6 +41,7 @@ netproc_libnetproc_a_SOURCES = \
 	netproc/gateway/gateway_icmp.c \
 	netproc/gateway/icmp.c netproc/gateway/icmp.h \
 	netproc/gateway/icmp_datagram.c \
+	netproc/gateway/icmp_unreach.c \
 	netproc/gateway/packet.c netproc/gateway/packet.h \
 	netproc/gateway/ra.c netproc/gateway/ra.h \
 	netproc/flow/ack.c netproc/flow/ack.h \

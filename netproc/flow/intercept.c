@@ -19,6 +19,7 @@
 #include "netproc/flow/orphan.h"
 #include "netproc/flow/tcp.h"
 #include "netproc/gateway/dns.h"
+#include "netproc/gateway/icmp.h"
 #include "netproc/link/link.h"
 #include "netproc/netproc.h"
 
@@ -329,6 +330,30 @@ intercept_tcp(struct netproc *np, uint8_t *frame, const struct shield_frame *sf)
 	if (flow == NULL)
 		COUNT(np, SEGMENT_UNKNOWN);
 	segment_to_lwip(np, flow, hash, frame, sf);
+}
+
+void
+intercept_unreach(struct netproc *np, const uint8_t *frame,
+    const struct shield_frame *sf)
+{
+	struct icmp_unreach about;
+	struct flow_tuple tuple;
+	struct flow *flow;
+
+	if (icmp_parse_unreach(sf->version == 6, frame + sf->l4_off, sf->l4_len,
+		&about) == -1)
+		return;
+	memset(&tuple, 0, sizeof(tuple));
+	tuple.peer = about.src;
+	tuple.guest = about.dst;
+	tuple.peer_port = about.sport;
+	tuple.guest_port = about.dport;
+	flow = flow_lookup(&np->flows, &tuple,
+	    demux_hash(np->hash_key, &tuple));
+	/* Of a SYN, lwIP's last acknowledged is its own number. */
+	if (flow != NULL && flow->state == FLOW_CONNECTING &&
+	    flow->pcb != NULL && flow->pcb->lastack == about.seq)
+		end_forget(flow);
 }
 
 static void

@@ -16,6 +16,14 @@ void intercept_tcp(struct netproc *np, uint8_t *frame,
     const struct shield_frame *sf);
 
 /*
+ * A guest's firewall may refuse by ICMP, and many do.  frame, which passed the
+ * shield as ICMP or ICMPv6, ends the connect that it is about (RFC 1122
+ * 4.2.3.9), and no connection that stands.
+ */
+void intercept_unreach(struct netproc *np, const uint8_t *frame,
+    const struct shield_frame *sf);
+
+/*
  * A connection of which only lwIP's end is left, draining or in TIME_WAIT,
  * gives way to a new one (RFC 9293 3.6.1 allows it for TIME_WAIT).
  */

@@ -74,4 +74,21 @@ size_t icmp_build_echo_reply(const struct ipc_addr *src,
     const struct ipc_addr *dst, uint16_t id, uint16_t ip_id,
     const uint8_t *message, size_t len, uint8_t *out, size_t cap);
 
+/* A segment, by what an error about it quotes. */
+struct icmp_unreach {
+	struct ipc_addr src;
+	struct ipc_addr dst;
+	uint16_t sport;
+	uint16_t dport;
+	uint32_t seq;
+};
+
+/*
+ * Reads message, an ICMP or, if ip6, ICMPv6 message of len bytes from its type
+ * on, whose checksum is not looked at.  0, or -1 if it does not say of a TCP
+ * segment that its destination is unreachable (RFC 792, RFC 4443 3.1).
+ */
+int icmp_parse_unreach(int ip6, const uint8_t *message, size_t len,
+    struct icmp_unreach *about);
+
 #endif

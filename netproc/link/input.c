@@ -48,6 +48,7 @@ static void
 input_icmp(struct netproc *np, const uint8_t *frame,
     const struct shield_frame *sf)
 {
+	intercept_unreach(np, frame, sf);
 	if (sf->to_gateway)
 		gateway_echo(np, frame, sf);
 	else

@@ -16,6 +16,7 @@
 
 /* RFC 4443 2.1, 4; RFC 4861 4; RFC 2710 3; RFC 3810 5.2 */
 #define ICMP6_INFORMATION 128 /* lower types are errors */
+#define ICMP6_UNREACH	  1   /* a firewall's refusal */
 #define ICMP6_ECHO	  128
 #define MLD_QUERY	  130
 #define MLD_REPORT	  131
@@ -185,9 +186,10 @@ check_icmp6(struct cursor c, const struct shield_config *cfg,
 	verdict = check_addresses(cfg, out);
 	if (verdict != SHIELD_UNDECIDED)
 		return (verdict);
-	if (out->icmp_type < ICMP6_INFORMATION)
+	if (out->icmp_type < ICMP6_INFORMATION &&
+	    out->icmp_type != ICMP6_UNREACH)
 		return (SHIELD_ICMP6_ERROR);
-	if (out->icmp_type != ICMP6_ECHO)
+	if (out->icmp_type != ICMP6_ECHO && out->icmp_type != ICMP6_UNREACH)
 		return (SHIELD_ICMP6_TYPE);
 	return (SHIELD_ICMP6);
 }

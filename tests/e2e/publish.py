@@ -4,12 +4,14 @@
 import errno
 import os
 import socket
+import struct
 import sys
 import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
 
+import frames  # noqa: E402
 import sidecar  # noqa: E402
 import tap  # noqa: E402
 import traffic  # noqa: E402
@@ -94,6 +96,51 @@ def _():
 @tap.case("the guest's refusal resets the client at once")
 def _():
     client_ends(HOST, CLOSED, [errno.ECONNRESET], 0.5)
+
+
+def unreachable(syn):
+    """What a guest's firewall says of a SYN, to who sent it."""
+    quoted = syn.frame[14:]
+    if syn.kind == frames.ETH_IP6:
+        message = frames.icmp6(1, bytes(4) + quoted, syn.ip_dst, syn.ip_src,
+                               code=1)
+        return frames.whole(message, frames.ICMP6, syn.ip_dst, syn.ip_src)
+    message = b"\3\x0a\0\0" + bytes(4) + quoted[:28]  # host prohibited
+    message = message[:2] + struct.pack("!H", frames.checksum(message)) \
+        + message[4:]
+    return frames.whole(message, frames.ICMP, syn.ip_dst, syn.ip_src)
+
+
+@tap.case("a refusal of the guest's firewall, by ICMP, resets the client at "
+          "once, and ends no connection that stands")
+def _():
+    world = rig.World(ip6=True)
+    car = sidecar.Sidecar(world, "-p", "8080:80")
+    wire = frames.Wire(car.path)
+    wire.alive()
+    wire.send(frames.echo6())  # says that it has an address
+    for address in ("127.0.0.1", "::1"):
+        for answers in (False, True):
+            client = world.host.connect(address, 8080)
+            syn = wire.expect(lambda p: p.proto == frames.TCP and
+                              p.flags == frames.SYN and p.dport == 80)
+            tap.ok(syn, "no SYN")
+            if answers:
+                wire.send(frames.segment(
+                    80, syn.sport, syn.ip_dst, syn.ip_src, seq=1,
+                    ack=syn.seq + 1, flags=frames.SYN | frames.ACK))
+            wire.send(unreachable(syn))
+            client.settimeout(2 * tap.scale())
+            if answers:
+                wire.send(frames.segment(
+                    80, syn.sport, syn.ip_dst, syn.ip_src, seq=2,
+                    ack=syn.seq + 1, flags=frames.ACK, data=b"!"))
+                tap.equal(client.recv(1), b"!", "data")
+            else:
+                tap.raises([errno.ECONNRESET], client.recv, 1)
+            client.close()
+    wire.close()
+    world.close()
 
 
 @tap.case("half-closes pass a published port both ways")

@@ -1,7 +1,8 @@
 /*
- * Errors about packets, and echo replies.  Input: a byte that chooses which,
- * and a packet or a message, in memory of exactly its size.  What is built is
- * whole, its checksums are right, and it holds nothing but what it is about.
+ * Errors about packets, read and made, and echo replies.  Input: a byte that
+ * chooses which, and a packet or a message, in memory of exactly its size.
+ * What is built is whole, its checksums are right, and it holds nothing but
+ * what it is about.
  */
 
 #include <netinet/in.h>
@@ -114,6 +115,18 @@ run_echo(const struct ipc_addr *from, const struct ipc_addr *to,
 	free(out);
 }
 
+/* What it says of which segment, it has read in the message. */
+static void
+run_unreach(int ip6, const uint8_t *message, size_t len)
+{
+	struct icmp_unreach about;
+
+	if (icmp_parse_unreach(ip6, message, len, &about) == -1)
+		return;
+	FUZZ_CHECK(len >= (ip6 ? 56 : 36) && message[0] == (ip6 ? 1 : 3));
+	FUZZ_CHECK(about.src.family == (ip6 ? 6 : 4));
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -128,6 +141,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	exact = malloc(size - 1 > 0 ? size - 1 : 1);
 	FUZZ_CHECK(exact != NULL);
 	memcpy(exact, data + 1, size - 1);
+	run_unreach(from.family == 6, exact, size - 1);
 	if ((data[0] & CHOICE_ECHO) != 0)
 		run_echo(&from, &to, exact, size - 1);
 	else

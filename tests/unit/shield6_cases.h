@@ -210,7 +210,7 @@ static const struct shield_case6 {
 	{ SHIELD_ICMP_SHORT, ECHO6, "7 bytes of ICMPv6",
 	    { { IP6_PLEN, 2, { 0, 7 } } }, KEEP_SUM },
 	{ SHIELD_ICMP6, ECHO6, "a ping with any checksum", { { 0 } }, KEEP_SUM },
-	{ SHIELD_ICMP6_ERROR, ECHO6, "unreachable", { { L6, 1, { 1 } } }, 0 },
+	{ SHIELD_ICMP6, ECHO6, "unreachable", { { L6, 1, { 1 } } }, 0 },
 	{ SHIELD_ICMP6_ERROR, ECHO6, "packet too big", { { L6, 1, { 2 } } }, 0 },
 	{ SHIELD_ICMP6_TYPE, ECHO6, "echo reply", { { L6, 1, { 129 } } }, 0 },
 	{ SHIELD_ICMP6_TYPE, RS6, "router advertisement",

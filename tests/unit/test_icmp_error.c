@@ -328,6 +328,96 @@ what_is_no_echo_reply_is_not_passed_off_as_one(void **state)
 	assert_int_equal(REPLY(&peer6, &guest6, 65536, sizeof(out)), 0);
 }
 
+/* From an exact copy. */
+static int
+unreach(int ip6, const uint8_t *message, size_t len, struct icmp_unreach *about)
+{
+	uint8_t *in = malloc(len > 0 ? len : 1);
+	int r;
+
+	assert_non_null(in);
+	memcpy(in, message, len);
+	r = icmp_parse_unreach(ip6, in, len, about);
+	free(in);
+	return (r);
+}
+
+/* An error about a segment from router to guest; returns its length. */
+static size_t
+unreach_make(int ip6, uint8_t out[64])
+{
+	struct cursor_out c;
+
+	cursor_out_init(&c, out, 64);
+	cursor_out_be32(&c, ip6 ? 0x01010000 : 0x030a0000);
+	cursor_out_be32(&c, 0);
+	if (ip6)
+		packet_put_ip6(&c, router6.bytes, guest6.bytes, IPPROTO_TCP, 64,
+		    20);
+	else
+		packet_put_ip4(&c, addr_to_ip4(&router4), addr_to_ip4(&guest4),
+		    IPPROTO_TCP, 1, 0, 40);
+	cursor_out_be16(&c, 49153);
+	cursor_out_be16(&c, 80);
+	cursor_out_be32(&c, 0x01020304);
+	assert_int_equal(c.error, 0);
+	return (c.len);
+}
+
+static void
+an_unreachable_names_the_segment_it_is_about(void **state)
+{
+	struct icmp_unreach about;
+	uint8_t message[64];
+	size_t len, n;
+	int ip6;
+
+	(void)state;
+	for (ip6 = 0; ip6 < 2; ip6++) {
+		len = unreach_make(ip6, message);
+		assert_int_equal(unreach(ip6, message, len, &about), 0);
+		assert_true(addr_equal(&about.src, ip6 ? &router6 : &router4));
+		assert_true(addr_equal(&about.dst, ip6 ? &guest6 : &guest4));
+		assert_int_equal(about.sport, 49153);
+		assert_int_equal(about.dport, 80);
+		assert_int_equal(about.seq, 0x01020304);
+		for (n = 0; n < len; n++)
+			assert_int_equal(unreach(ip6, message, n, &about), -1);
+		assert_int_equal(unreach(!ip6, message, len, &about), -1);
+	}
+}
+
+static void
+what_is_no_unreachable_of_a_segment_is_not_taken_for_one(void **state)
+{
+	static const struct {
+		int ip6;
+		size_t at;
+		uint8_t byte;
+	} cases[] = {
+		{ 0, 0, 11 },	/* time exceeded */
+		{ 0, 1, 4 },	/* fragmentation needed */
+		{ 0, 8, 0x55 }, /* IP's version */
+		{ 0, 8, 0x44 }, /* a short header */
+		{ 0, 15, 1 },	/* a later fragment */
+		{ 0, 17, IPPROTO_UDP },
+		{ 1, 0, 2 }, /* packet too big */
+		{ 1, 8, 0x45 },
+		{ 1, 14, IPPROTO_UDP },
+	};
+	struct icmp_unreach about;
+	uint8_t message[64];
+	size_t i, len;
+
+	(void)state;
+	for (i = 0; i < COUNT(cases); i++) {
+		len = unreach_make(cases[i].ip6, message);
+		message[cases[i].at] = cases[i].byte;
+		assert_int_equal(unreach(cases[i].ip6, message, len, &about),
+		    -1);
+	}
+}
+
 int
 main(void)
 {
@@ -345,6 +435,9 @@ main(void)
 		    an_echo_reply_gets_the_identifier_the_guest_knows),
 		cmocka_unit_test(
 		    what_is_no_echo_reply_is_not_passed_off_as_one),
+		cmocka_unit_test(an_unreachable_names_the_segment_it_is_about),
+		cmocka_unit_test(
+		    what_is_no_unreachable_of_a_segment_is_not_taken_for_one),
 	};
 
 	return (cmocka_run_group_tests_name("icmp_error", tests, NULL, NULL));
