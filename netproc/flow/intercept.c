@@ -133,7 +133,8 @@ is_past_fin(const struct tcp_pcb *pcb, const struct shield_frame *sf)
  * What no TCP sends and lwIP takes for impossible: a segment ahead of its
  * turn that runs past the window (it is queued as it comes, and too long when
  * its turn comes), data past the guest's end, and the answer to a SYN that we
- * have not sent.
+ * have not sent.  Nor does one acknowledge nothing, whose bytes or end lwIP
+ * would take all the same (RFC 9293 3.10.7.4, fifth).
  */
 static int
 segment_is_bogus(const struct flow *flow, const struct shield_frame *sf)
@@ -145,6 +146,9 @@ segment_is_bogus(const struct flow *flow, const struct shield_frame *sf)
 	if (flow->state == FLOW_ACCEPTING &&
 	    (sf->tcp_flags & SHIELD_TCP_SYN) != 0 &&
 	    (sf->tcp_flags & SHIELD_TCP_ACK) != 0)
+		return (1);
+	if ((sf->tcp_flags &
+		(SHIELD_TCP_SYN | SHIELD_TCP_ACK | SHIELD_TCP_RST)) == 0)
 		return (1);
 	if (is_past_fin(pcb, sf))
 		return (1);

@@ -236,6 +236,19 @@ def _():
             server.close()
 
 
+@tap.case("neither data nor an end is taken that acknowledges nothing")
+def _():
+    with Wire() as wire:
+        hand, server = opened(wire)
+        with server:
+            for flags in (PSH, FIN):
+                hand.say(flags, b"no", seq=hand.seq)
+            hand.say(ACK | PSH, b"yes!")
+            tap.ok(hand.hear(lambda p: p.ack == hand.seq), "acknowledgment")
+            tap.equal(server.recv(100), b"yes!", "data")
+        hand.reset()
+
+
 @tap.case("a SYN that comes many times does not end what it begins")
 def _():
     with Wire() as wire:
