@@ -5,6 +5,7 @@ lint_tests = \
 	tests/lint/headers.sh \
 	tests/lint/sources.sh \
 	tests/lint/symbols.sh \
+	tests/lint/tools.sh \
 	tests/lint/threat_model.py
 TESTS += $(lint_tests)
 EXTRA_DIST += $(lint_tests) tests/lib/tap.sh
