@@ -9,14 +9,13 @@
 #include "parent/spec.h"
 
 /*
- * A line that starts with the place of one option: "--gateway", or "FILE:7:
- * gateway" if the file set it.
+ * A line that starts with the place of one option, or of one entry of a list:
+ * "--gateway", or "FILE:7: gateway" if the file set it.
  */
-static int __attribute__((format(printf, 4, 5)))
-wrong(const struct config *config, struct config_error *error,
-    enum option_id id, const char *fmt, ...)
+static int __attribute__((format(printf, 5, 6)))
+wrong_at(const struct config *config, struct config_error *error,
+    enum option_id id, const struct config_origin *origin, const char *fmt, ...)
 {
-	const struct config_origin *origin = &config->origin[id];
 	const char *name = option_def(id)->name;
 	char text[LOG_LINE_MAX];
 	va_list ap;
@@ -29,6 +28,9 @@ wrong(const struct config *config, struct config_error *error,
 		    config->file, origin->line, name, text));
 	return (config_error(error, EX_USAGE, "--%s %s", name, text));
 }
+
+#define wrong(config, error, id, ...) \
+	wrong_at(config, error, id, &(config)->origin[id], __VA_ARGS__)
 
 /* 1 if a host may have the address in its network of prefix_len bits. */
 static int
@@ -168,7 +170,8 @@ check_resolvers(const struct config *config, struct config_error *error)
 		addr = &config->resolvers[i].addr;
 		if (addr_equal(addr, &config->gateway) ||
 		    (!config->no_ipv6 && addr_equal(addr, &config->gateway6)))
-			return (wrong(config, error, OPT_DNS,
+			return (wrong_at(config, error, OPT_DNS,
+			    &config->resolver_origin[i],
 			    "%s: is the gateway, which would ask itself; name "
 			    "a server of the host's network",
 			    addr_format(addr, text, sizeof(text))));
@@ -223,18 +226,21 @@ check_publish(const struct config *config, struct config_error *error)
 		publish = &config->publish[i];
 		spec_format_publish(publish, text, sizeof(text));
 		if (publish->host_port + publish->count - 1 > 65535)
-			return (wrong(config, error, OPT_PUBLISH,
+			return (wrong_at(config, error, OPT_PUBLISH,
+			    &config->publish_origin[i],
 			    "%s: ends beyond port 65535", text));
 		listeners += publish->count *
 		    (publish->bind.family == 0 ? 2 : 1);
 		if (listeners > CONFIG_LISTENERS_MAX)
-			return (wrong(config, error, OPT_PUBLISH,
+			return (wrong_at(config, error, OPT_PUBLISH,
+			    &config->publish_origin[i],
 			    "%s: makes more than %d listeners; publish fewer "
 			    "ports, or on one address",
 			    text, CONFIG_LISTENERS_MAX));
 		for (j = 0; j < i; j++) {
 			if (publish_overlap(publish, &config->publish[j]))
-				return (wrong(config, error, OPT_PUBLISH,
+				return (wrong_at(config, error, OPT_PUBLISH,
+				    &config->publish_origin[i],
 				    "%s: a host port is published twice; "
 				    "remove one",
 				    text));
@@ -252,7 +258,9 @@ check_host_services(const struct config *config, struct config_error *error)
 	for (i = 0; i < config->nhost_services; i++) {
 		for (j = 0; j < i; j++) {
 			if (list[i].gateway_port == list[j].gateway_port)
-				return (wrong(config, error, OPT_HOST_SERVICE,
+				return (wrong_at(config, error,
+				    OPT_HOST_SERVICE,
+				    &config->service_origin[i],
 				    "%u:%u: that gateway port is taken by an "
 				    "earlier one; remove one",
 				    (unsigned int)list[i].gateway_port,

@@ -58,10 +58,7 @@ on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 		return (config_error(reading.error, EX_CONFIG,
 		    "%s:%d: %s = \"%s\": %s", reading.path, cfg->line,
 		    opt->name, value, why));
-	if (config->origin[id].where != ORIGIN_ARG) {
-		config->origin[id].where = ORIGIN_FILE;
-		config->origin[id].line = (unsigned int)cfg->line;
-	}
+	option_said(config, id, ORIGIN_FILE, (unsigned int)cfg->line);
 	return (0);
 }
 

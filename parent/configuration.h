@@ -57,6 +57,10 @@ struct config_publish {
 
 struct config {
 	struct config_origin origin[OPT_N];
+	/* Of each entry, where a check of all of them may refuse one. */
+	struct config_origin resolver_origin[CONFIG_RESOLVERS_MAX];
+	struct config_origin publish_origin[CONFIG_PUBLISH_MAX];
+	struct config_origin service_origin[CONFIG_HOST_SERVICES_MAX];
 	const char *file; /* -f, borrowed from argv */
 	int help, version, print_policy, check_only, verbose; /* 0 or 1 */
 

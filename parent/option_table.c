@@ -504,6 +504,22 @@ option_find(const char *name)
 }
 
 void
+option_said(struct config *config, enum option_id id, enum origin where,
+    unsigned int line)
+{
+	const struct config_origin from = { .where = where, .line = line };
+
+	if (id == OPT_DNS)
+		config->resolver_origin[config->nresolvers - 1] = from;
+	else if (id == OPT_PUBLISH)
+		config->publish_origin[config->npublish - 1] = from;
+	else if (id == OPT_HOST_SERVICE)
+		config->service_origin[config->nhost_services - 1] = from;
+	if (where >= config->origin[id].where)
+		config->origin[id] = from;
+}
+
+void
 config_init(struct config *config)
 {
 	unsigned int id;

@@ -71,7 +71,7 @@ set_from_argument(struct config *config, enum option_id id, const char *value,
 	if (why != NULL)
 		return (config_error(error, EX_USAGE, "--%s %s: %s", def->name,
 		    value != NULL ? value : "", why));
-	config->origin[id].where = ORIGIN_ARG;
+	option_said(config, id, ORIGIN_ARG, 0);
 	return (0);
 }
 

@@ -35,6 +35,10 @@ const struct option_def *option_def(enum option_id id);
 /* Returns the index of the option of that name, or OPT_N. */
 enum option_id option_find(const char *name);
 
+/* Notes where what the option's setter has just taken came from. */
+void option_said(struct config *config, enum option_id id, enum origin where,
+    unsigned int line);
+
 /*
  * Takes a whole command line (argv[0] included) into config, which
  * config_init() has filled.  0, or -1 with error filled.

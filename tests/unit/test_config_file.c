@@ -21,7 +21,16 @@ static void
 set_argument(enum option_id id, const char *value)
 {
 	assert_null(option_def(id)->set(&config, value));
-	config.origin[id].where = ORIGIN_ARG;
+	option_said(&config, id, ORIGIN_ARG, 0);
+}
+
+static void
+forget_origins(struct config *one)
+{
+	memset(one->origin, 0, sizeof(one->origin));
+	memset(one->resolver_origin, 0, sizeof(one->resolver_origin));
+	memset(one->publish_origin, 0, sizeof(one->publish_origin));
+	memset(one->service_origin, 0, sizeof(one->service_origin));
 }
 
 /* Writes text to a fresh file, its name in path. */
@@ -251,6 +260,36 @@ a_wrong_entry_of_a_list_is_told_with_its_own_line(void **state)
 }
 
 static void
+an_entry_at_odds_with_another_is_told_with_its_own_line(void **state)
+{
+	static const char *const texts[] = {
+		"publish = \"8080:80\"\npublish = \"8080:81\"\n\n"
+		"publish = \"8082:80\"\n",
+		"host-service = \"1:1\"\nhost-service = \"1:2\"\n\n"
+		"host-service = \"2:2\"\n",
+		"mtu = 1500\ndns = \"100.96.0.1\"\n\ndns = \"1.1.1.1\"\n",
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		assert_int_equal(read_text(texts[i]), -1);
+		assert_line(2);
+	}
+}
+
+static void
+the_files_entry_that_the_command_line_has_too_is_told_as_the_files(void **state)
+{
+	(void)state;
+	config_init(&config);
+	set_argument(OPT_PUBLISH, "8080:80");
+	assert_int_equal(read_more("mtu = 1500\npublish = \"8080:80\"\n"), -1);
+	assert_line(2);
+	assert_int_equal(config.origin[OPT_PUBLISH].where, ORIGIN_ARG);
+}
+
+static void
 an_unknown_name_is_told_with_its_line(void **state)
 {
 	(void)state;
@@ -430,8 +469,8 @@ the_canonical_form_read_back_is_the_same_configuration(void **state)
 	assert_int_equal(read_text(first), 0);
 	print_text(second, sizeof(second));
 	assert_string_equal(first, second);
-	memset(before.origin, 0, sizeof(before.origin));
-	memset(config.origin, 0, sizeof(config.origin));
+	forget_origins(&before);
+	forget_origins(&config);
 	before.file = config.file;
 	before.check_only = config.check_only;
 	assert_memory_equal(&before, &config, sizeof(config));
@@ -505,6 +544,10 @@ main(void)
 		    a_server_that_is_the_gateway_is_told_with_its_line),
 		cmocka_unit_test(
 		    a_wrong_entry_of_a_list_is_told_with_its_own_line),
+		cmocka_unit_test(
+		    an_entry_at_odds_with_another_is_told_with_its_own_line),
+		cmocka_unit_test(
+		    the_files_entry_that_the_command_line_has_too_is_told_as_the_files),
 		cmocka_unit_test(an_unknown_name_is_told_with_its_line),
 		cmocka_unit_test(
 		    options_that_are_not_for_files_are_unknown_there),
