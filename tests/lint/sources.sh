@@ -66,4 +66,9 @@ none "$(for script in autogen.sh .ci/run $(find tools tests -type f); do
 	"#!/bin/bash"*) bash -n "$script" 2>&1 ;;
 	esac
     done)" "every script parses"
+none "$(find tests -name '*.py' -o -name '*.sh' -o -name '*.[ch]' |
+    sort | while read -r file; do
+	# A program's fragment may name it without its source.
+	grep -qF -e "${file%.c}" Makefile.am tests/*/*.mk || echo "$file"
+    done)" "every file of the tests stands in a fragment, to be run and shipped"
 finish
