@@ -13,6 +13,7 @@
 #include <cmocka.h>
 #include <event2/event.h>
 
+#include "ipc/clock.h"
 #include "tests/unit/forked.h"
 #include "tests/unit/relay_life.h"
 
@@ -207,6 +208,29 @@ half_an_end_is_none(void **state)
 	pair_free(&pair);
 }
 
+/* Its tokens come back meanwhile, and its deadlines come nearer. */
+static void
+time_in_which_nothing_is_due_is_no_stop(void **state)
+{
+	struct life *life = *state;
+	uint64_t now_ms, raw_ms;
+	struct pair pair;
+
+	start_with_loopback(life);
+	pair = pair_open(life, 0);
+	pair_end(life, &pair);
+	life_close(life, 0, pair.generation, FLOW_CLOSE_DONE);
+	/* FLOW_CLOSED is said by the timer, and nothing else is due. */
+	do {
+		relayproc_turn(life->rp, EVLOOP_ONCE);
+	} while (life->rp->nclosed > 0);
+	life_expect_closed(life, 0);
+	now_ms = clock_now_ms();
+	raw_ms = clock_now_ns() / 1000000;
+	assert_true(clock_without_stops(raw_ms + 60000) >= now_ms + 60000);
+	pair_free(&pair);
+}
+
 int
 main(void)
 {
@@ -215,6 +239,9 @@ main(void)
 		    an_end_that_is_only_said_is_a_reset, life_setup,
 		    life_teardown),
 		cmocka_unit_test_setup_teardown(half_an_end_is_none, life_setup,
+		    life_teardown),
+		cmocka_unit_test_setup_teardown(
+		    time_in_which_nothing_is_due_is_no_stop, life_setup,
 		    life_teardown),
 		cmocka_unit_test(
 		    lending_past_the_quota_in_flight_is_tried_again),
