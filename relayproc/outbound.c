@@ -124,13 +124,13 @@ resolver_wait(struct relayproc *rp, struct flow *flow, uint64_t now_ms)
 static int
 resolver_dial(struct relayproc *rp, struct flow *flow, uint64_t now_ms)
 {
-	const struct resolver *resolver = &rp->resolver;
+	struct resolver *resolver = &rp->resolver;
 	const struct ipc_resolver *server;
 	int error = ECONNREFUSED;
 
 	while (flow->tried < resolver->nservers) {
 		flow->server = flow->tried++ == 0 ?
-		    resolver->preferred :
+		    resolver_first(resolver, now_ms) :
 		    (flow->server + 1) % resolver->nservers;
 		server = &resolver->servers[flow->server];
 		flow->peer = server->addr;
@@ -177,6 +177,9 @@ outbound_answered(struct relayproc *rp, struct flow *flow)
 		outbound_refused(rp, flow, error);
 		return;
 	}
+	/* The first is back, or was not away. */
+	if (flow->to_resolver && flow->server == 0)
+		resolver_prefer(&rp->resolver, 0, clock_now_ms());
 	event_del(&flow->ev);
 	budget_release(&rp->budget, &flow->charged);
 	flow_move(&rp->flows, flow, FLOW_LENDING, 0);

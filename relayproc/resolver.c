@@ -329,9 +329,8 @@ resolver_prefer(struct resolver *resolver, unsigned int server, uint64_t now_ms)
 	resolver->return_ms = now_ms + RETURN_MS;
 }
 
-/* Which server a new query is for. */
-static unsigned int
-server_for(struct resolver *resolver, uint64_t now_ms)
+unsigned int
+resolver_first(struct resolver *resolver, uint64_t now_ms)
 {
 	if (resolver->preferred == 0 || now_ms < resolver->return_ms)
 		return (resolver->preferred);
@@ -379,7 +378,7 @@ resolver_ask(struct relayproc *rp, uint32_t slot, uint32_t generation,
 	}
 	memcpy(query->data, data, len);
 	query->len = len;
-	query->server = server_for(resolver, now_ms);
+	query->server = resolver_first(resolver, now_ms);
 	query->tried = 0;
 	query->answers = 0;
 	query->refused = 0;

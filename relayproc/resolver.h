@@ -103,6 +103,9 @@ enum ipc_error resolver_done(struct relayproc *rp, uint32_t slot,
 void resolver_prefer(struct resolver *resolver, unsigned int server,
     uint64_t now_ms);
 
+/* Which server a new query, or a new connection of the guest's, is for. */
+unsigned int resolver_first(struct resolver *resolver, uint64_t now_ms);
+
 /* There may be room in netproc's channel for the answer that waits. */
 void resolver_room(struct relayproc *rp);
 

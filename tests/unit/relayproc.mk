@@ -14,7 +14,8 @@ relayproc_tests = \
 	tests/unit/test_udp_publish_jailed \
 	tests/unit/test_relay_dispatch \
 	tests/unit/test_relay_dispatch_parent \
-	tests/unit/test_resolver
+	tests/unit/test_resolver \
+	tests/unit/test_resolver_tcp
 check_PROGRAMS += $(relayproc_tests)
 TESTS += $(relayproc_tests)
 
@@ -83,3 +84,7 @@ tests_unit_test_relay_dispatch_parent_LDADD = $(relayproc_test_libs)
 
 tests_unit_test_resolver_SOURCES = tests/unit/test_resolver.c $(relay_life)
 tests_unit_test_resolver_LDADD = $(relayproc_test_libs)
+
+tests_unit_test_resolver_tcp_SOURCES = tests/unit/test_resolver_tcp.c \
+	$(relay_life)
+tests_unit_test_resolver_tcp_LDADD = $(relayproc_test_libs)
