@@ -276,6 +276,18 @@ flow_of(struct netproc *np, const struct flow_tuple *tuple, uint64_t *hash)
 	return (flow_lookup(&np->flows, tuple, *hash));
 }
 
+/* 1 if lwIP ends it by itself: the guest's last word comes after the flow's. */
+static int
+lingers(struct netproc *np, const struct flow_tuple *tuple, uint64_t hash)
+{
+	int found;
+
+	demux_enter(&np->demux, hash);
+	found = demux_find(tuple) != NULL;
+	demux_leave(&np->demux);
+	return (found);
+}
+
 /*
  * As if lost: the guest sends it again.  Where the socket takes what comes
  * there is nothing to hold but a part of a turn; where it does not, a flow may
@@ -331,7 +343,7 @@ intercept_tcp(struct netproc *np, uint8_t *frame, const struct shield_frame *sf)
 		input_opening(flow, sf);
 		return;
 	}
-	if (flow == NULL)
+	if (flow == NULL && !lingers(np, &tuple, hash))
 		COUNT(np, SEGMENT_UNKNOWN);
 	segment_to_lwip(np, flow, hash, frame, sf);
 }

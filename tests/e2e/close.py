@@ -165,4 +165,19 @@ def _():
     SETUP.car.log.wait("closed_early=0 ")
 
 
+@tap.case("what acknowledges the last end is of a connection that is known")
+def _():
+    SETUP.vmm.kill()
+    car = sidecar.Sidecar(SETUP.world)
+    vmm = sidecar.Vmm(SETUP.world, car.path)
+    for _ in range(3):
+        request(*pair())
+        request(*reversed(pair()))
+    vmm.check()
+    car.terminate()
+    lines = " ".join(car.log.find("netproc: counters:"))
+    tap.ok("flows-established=6" in lines, lines)
+    tap.ok("segments-unknown" not in lines, lines)
+
+
 tap.run(sidecar.tell(SETUP.car))
