@@ -11,7 +11,7 @@
  * Every word that one process of a sidecar can say to another.
  *
  * One SOCK_SEQPACKET record is one message: a struct ipc_hdr, the fixed-size
- * payload of its type, for three types a tail of opaque bytes, and at most
+ * payload of its type, for four types a tail of opaque bytes, and at most
  * one descriptor.  IPC_MESSAGES is the only place where a message is
  * described; the enum, the names, the sizes and ipc_check() come from it.
  *
@@ -423,7 +423,7 @@ struct ipc_assoc_error {
 	uint16_t peer_port;  /* or echo sequence number */
 	uint16_t guest_port; /* or echo identifier */
 	uint8_t proto;
-	uint8_t verdict;	/* enum flow_verdict, or VERDICT_TOO_BIG */
+	uint8_t verdict;	/* enum flow_verdict */
 	uint16_t len;		/* of its payload, bytes; 0: not known */
 	uint32_t mtu;		/* VERDICT_TOO_BIG: of the path, bytes */
 	struct ipc_addr router; /* who says so; family 0: the gateway */

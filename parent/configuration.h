@@ -28,7 +28,7 @@
 #define CONFIG_MTU_MAX	  65520
 #define CONFIG_MTU_VM_MAX 65520 /* QEMU takes it */
 
-/* Not options yet; BEHAVIOUR's defaults. */
+/* Not options yet. */
 #define CONFIG_LEASE_S		   86400
 #define CONFIG_DNS_IN_FLIGHT	   256
 #define CONFIG_DNS_TIMEOUT_MS	   2000

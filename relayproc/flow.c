@@ -49,7 +49,8 @@
  *
  *	WAITING		1 s		VERDICT_RESOURCES: the guest's SYN is
  *					dropped, it will send it again
- *	CONNECTING	10 s, option	VERDICT_TIMEOUT
+ *	CONNECTING	10 s		VERDICT_TIMEOUT; of a flow to name
+ *					servers each but the last has 2 s
  *	DRAINING	120 s		reset; renewed by each byte
  *	others		none		netproc has the timers of a flow
  *

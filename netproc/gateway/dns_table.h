@@ -12,7 +12,7 @@
  * in ms and handed in.
  */
 
-#define DNS_TABLE_MAX 256 /* BEHAVIOUR: DNS in flight */
+#define DNS_TABLE_MAX 256
 
 /* Who asked, and where: the answer goes back the same way. */
 struct dns_client {

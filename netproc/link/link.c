@@ -2,9 +2,10 @@
  * The frame fd on the event loop: one VMM at a time, read in large pieces,
  * written at the end of each turn.
  *
- * Reading never stops because writing is stuck: a VMM that does not read gets
- * no new datagrams (dropped at the queue's bound) and no new TCP data (the
- * pump waits for room), but its own frames are still taken.
+ * Reading never stops for long because writing is stuck (moderate.h): a VMM
+ * that does not read gets no new datagrams (dropped at the queue's bound) and
+ * no new TCP data (the pump waits for room), but its own frames are still
+ * taken.
  */
 
 #include <errno.h>

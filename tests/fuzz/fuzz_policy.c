@@ -21,7 +21,7 @@
 
 const char fuzz_name[] = "policy";
 
-/* BEHAVIOUR 6, read again: 'f' floor, 'p' private. */
+/* addr_class.c, written again: 'f' floor, 'p' private. */
 static const struct {
 	char class;
 	const char *net;
