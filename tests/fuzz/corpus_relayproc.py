@@ -4,10 +4,11 @@ import struct
 MADE, DGRAM = 0x80, 0x40
 OPEN, CLOSE, SHUT_WR = range(3)
 SEND, ASSOC_CLOSE, QUERY, DNS_DONE = range(4)
-IN_PROGRESS, REFUSED, SEND_FAILS, SPLICE = 1, 2, 4, 8
+IN_PROGRESS, REFUSED, SEND_FAILS, SPLICE, SILENT = 1, 2, 4, 8, 16
 FLOW, HOST = 0x20, 0x80
 WRITE, READ, END, GONE = range(4)
-OWN = 0x10
+OWN, TIME = 0x10, 8
+MS, MS50, SECOND, HALF_MINUTE = range(4)
 TCP_PORT, UDP_PORT, FIRST = range(3)  # the host's ends
 ERROR, GRO, LOCAL = 0x80, 0x40, 0x20
 INBOUND = 0x80  # of a slot
@@ -77,6 +78,10 @@ def client(who):
 
 def host_has(n, present=True):
     return bytes([OWN, 0, 1, n | 0x80 * present])
+
+
+def passes(unit, n):
+    return bytes([TIME, 0, 1, unit << 6 | n])
 
 
 def write_all(write):
@@ -161,6 +166,27 @@ def write_all(write):
     put("spliced-gone", SPLICE, both, act(0, GONE), act(1, END),
         act(0, WRITE | HOST), act(1, WRITE | HOST), shut(1, 1))
     put("spliced-refused", SPLICE | IN_PROGRESS | REFUSED, both, close(1, 1))
+    resolver = "100.96.0.1"
+    silent = IN_PROGRESS | SILENT
+    put("time-connects", silent, flow_open(0, 1), flow_open(1, 1),
+        flow_open(2, 1, "203.0.113.8"), flow_open(3, 1), passes(MS50, 9),
+        close(1, 1, 1), passes(SECOND, 1), flow_open(1, 2), passes(SECOND, 2))
+    put("time-dns-tcp", silent, flow_open(0, 1, resolver, 53),
+        passes(SECOND, 1), flow_open(1, 1, resolver, 53), passes(SECOND, 1),
+        act(3, READ | HOST), act(3, READ | HOST), passes(HALF_MINUTE, 1),
+        flow_open(2, 1, resolver, 53))
+    put("time-dns-tcp-refused", silent | REFUSED, flow_open(0, 1, resolver, 53),
+        act(0, READ | HOST), passes(SECOND, 1), act(1, READ | HOST))
+    put("time-queries", 0, query(0, 1), query(1, 1), passes(SECOND, 1),
+        sent(FIRST, 0, b"\0\7\x81\2" + bytes(8)), passes(SECOND, 1),
+        passes(SECOND, 1), query(2, 1))
+    put("time-datagrams", 0, send(0, 1), sent(UDP_PORT, 0, b"question"),
+        passes(HALF_MINUTE, 11), send(0, 1), passes(HALF_MINUTE, 13),
+        send(0, 1))
+    put("time-spliced", SPLICE, both, *[act(0, WRITE, 15)] * 40,
+        shut(0, 1), act(0, GONE), close(0, 1), passes(HALF_MINUTE, 3),
+        *[act(0, READ | HOST)] * 2, passes(HALF_MINUTE, 3),
+        passes(HALF_MINUTE, 5))
     put("empty", 0, b"\0\0\0", flow_open(0, 1))
     put("short", 0, b"\0\0\3abc")
     put("long", 0, b"\0\x10\0" + bytes(4096))

@@ -34,6 +34,7 @@
 #define KIND_DGRAM  0x40
 #define KIND_FLOW   0x20 /* which, what, bytes: an act with a socket's end */
 #define KIND_HOST   0x10 /* the parent: an address of the host comes or goes */
+#define KIND_TIME   0x08 /* passes */
 
 #define LENT_MAX 8
 #define ACT_HOST 0x80 /* the remote host's end, not netproc's */
@@ -107,8 +108,7 @@ configure(struct relayproc *rp)
 		.splice = (relay_host.choices & HOST_SPLICE) != 0,
 	};
 	const struct ipc_host_service service = { 8080, 8081 };
-	const struct ipc_resolver resolver = { addr_from_ip4(0x0a000035), 53,
-		1 };
+	struct ipc_resolver resolver = { addr_from_ip4(0x0a000035), 53, 1 };
 	struct ipc_rule rule = {
 		.net = addr_from_ip4(0xcb007100),
 		.prefix_len = 24,
@@ -126,6 +126,8 @@ configure(struct relayproc *rp)
 	(void)policy_add_rule(&rp->policy, &rule);
 	publish(rp);
 	relayproc_setup(rp);
+	FUZZ_CHECK(resolver_add(&rp->resolver, &resolver) == 0);
+	resolver.addr = addr_from_ip4(0x0a000036);
 	FUZZ_CHECK(resolver_add(&rp->resolver, &resolver) == 0);
 }
 
@@ -236,6 +238,15 @@ host_changes(uint8_t what)
 		       sizeof(msg)) == 0);
 }
 
+/* Units and their number: a millisecond to half an hour at a time. */
+static void
+time_passes(uint8_t what)
+{
+	static const uint32_t unit_ms[] = { 1, 50, 1000, 30000 };
+
+	relay_host.now_ms += (uint64_t)unit_ms[what >> 6] * (what & 63);
+}
+
 static void
 say(struct relayproc *rp, uint8_t kind, const uint8_t *data, size_t len)
 {
@@ -246,11 +257,13 @@ say(struct relayproc *rp, uint8_t kind, const uint8_t *data, size_t len)
 	FUZZ_CHECK(bytes != NULL);
 	if (len > 0)
 		memcpy(bytes, data, len);
-	if (kind == KIND_FLOW || kind == KIND_HOST) {
+	if (kind == KIND_FLOW || kind == KIND_HOST || kind == KIND_TIME) {
 		if (kind == KIND_FLOW)
 			act(bytes, len);
-		else if (len > 0)
+		else if (kind == KIND_HOST && len > 0)
 			host_changes(bytes[0]);
+		else if (len > 0)
+			time_passes(bytes[0]);
 		free(bytes);
 		turn(rp);
 		return;
@@ -291,6 +304,7 @@ begin(struct relayproc *rp)
 	signal(SIGPIPE, SIG_IGN);
 	relay_host.nends = host.nlent = 0;
 	relay_host.own = 0;
+	relay_host.now_ms = 1000000;
 	relayproc_init(rp,
 	    make_channel(&host.parent, ROLE_PARENT, IPC_RECORD_MAX),
 	    make_channel(&host.peer, ROLE_NETPROC, IPC_RECORD_MAX),
@@ -316,9 +330,28 @@ close_if_open(int fd)
 }
 
 static void
+check_given_back(struct relayproc *rp)
+{
+	int state;
+
+	for (state = FLOW_WAITING; state < FLOW_FAILED; state++)
+		FUZZ_CHECK(rp->flows.count[state] == 0);
+	FUZZ_CHECK(rp->budget.pending == 0 && rp->budget.ndsts == 0);
+	FUZZ_CHECK(rp->splices.pipes.nused == 0);
+	FUZZ_CHECK(TAILQ_EMPTY(&rp->splices.again));
+	FUZZ_CHECK(TAILQ_EMPTY(&rp->splices.hungry));
+	FUZZ_CHECK(TAILQ_EMPTY(&rp->resolver.in_flight));
+	FUZZ_CHECK(rp->resolver.held == NULL);
+	FUZZ_CHECK(TAILQ_EMPTY(&rp->assocs.used));
+	FUZZ_CHECK(TAILQ_EMPTY(&rp->assocs.peers.used));
+	FUZZ_CHECK(TAILQ_EMPTY(&rp->records.waiting));
+}
+
+static void
 end(struct relayproc *rp)
 {
 	relayproc_end(rp);
+	check_given_back(rp);
 	relayproc_free(rp);
 	channel_close(&host.parent);
 	channel_close(&host.peer);

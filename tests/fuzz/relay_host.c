@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "ipc/addr.h"
+#include "ipc/clock.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/relay_host.h"
 
@@ -28,12 +29,16 @@ static struct {
 	size_t len;
 } error_queue = { .fd = -1 };
 
+/* The stream that was told to wait for its connect last. */
+static int connecting = -1;
+
 int __wrap_socket(int family, int type, int proto);
 int __wrap_connect(int fd, const struct sockaddr *sa, socklen_t len);
 int __wrap_accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags);
 int __wrap_setsockopt(int fd, int level, int name, const void *value,
     socklen_t len);
 int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
+int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
 int __wrap_getsockname(int fd, struct sockaddr *sa, socklen_t *len);
 int __wrap_sendmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags);
 int __wrap_recvmmsg(int fd, struct mmsghdr *msgs, unsigned int n, int flags,
@@ -66,8 +71,33 @@ is_allowed(const struct sockaddr *sa)
 		return (0);
 	if (memcmp(ip, "\x7f\0\0\1", 4) == 0)
 		return (port == 8081); /* the host service */
-	return (memcmp(ip, "\x0a\0\0\x35", 4) == 0 &&
-	    port == 53); /* the resolver */
+	return (memcmp(ip, "\x0a\0\0", 3) == 0 &&
+	    (ip[3] == 0x35 || ip[3] == 0x36) && port == 53); /* resolvers */
+}
+
+/* An input's time, which passes when it says so; clock.c is not linked. */
+uint64_t
+clock_now_ms(void)
+{
+	return (relay_host.now_ms);
+}
+
+uint64_t
+clock_now_ns(void)
+{
+	return (relay_host.now_ms * 1000000u);
+}
+
+void
+clock_due(uint64_t ms)
+{
+	(void)ms;
+}
+
+uint64_t
+clock_without_stops(uint64_t raw_ms)
+{
+	return (raw_ms);
 }
 
 /* Who sends, of whom the guest has sent to some. */
@@ -113,7 +143,26 @@ relay_host_socket(int type)
 	*end = fcntl(fds[1], F_DUPFD_CLOEXEC, HOST_FAR_FD);
 	FUZZ_CHECK(*end != -1);
 	close(fds[1]);
+	connecting = -1;
 	return (fds[0]);
+}
+
+/* A stream is writable when its connect is over: not while it is full. */
+static int
+connect_later(int fd)
+{
+	static const char bytes[65536];
+
+	if (fd == connecting) {
+		errno = EALREADY;
+		return (-1);
+	}
+	connecting = fd;
+	while ((relay_host.choices & HOST_SILENT) != 0 &&
+	    send(fd, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+		;
+	errno = EINPROGRESS;
+	return (-1);
 }
 
 int
@@ -127,15 +176,19 @@ __wrap_socket(int family, int type, int proto)
 int
 __wrap_connect(int fd, const struct sockaddr *sa, socklen_t len)
 {
-	(void)fd;
+	socklen_t type_len = sizeof(int);
+	int type = 0;
+
 	(void)len;
 	if (sa->sa_family == AF_UNSPEC)
 		return (0);
 	FUZZ_CHECK(is_allowed(sa));
-	if ((relay_host.choices & HOST_IN_PROGRESS) == 0)
+	if ((relay_host.choices & HOST_IN_PROGRESS) == 0 ||
+	    __real_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) ==
+		-1 ||
+	    type != SOCK_STREAM)
 		return (0);
-	errno = EINPROGRESS;
-	return (-1);
+	return (connect_later(fd));
 }
 
 int

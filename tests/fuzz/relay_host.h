@@ -28,9 +28,11 @@
 #define HOST_REFUSED	 0x02
 #define HOST_SEND_FAILS	 0x04
 #define HOST_SPLICE	 0x08
+#define HOST_SILENT	 0x10 /* ... and until the far end reads */
 
 struct relay_host {
 	uint8_t choices;
+	uint64_t now_ms;	 /* what ipc/clock.h says */
 	int ends[HOST_ENDS_MAX]; /* -1: closed */
 	size_t nends;
 	int listener; /* the stand-in of a published UDP port */

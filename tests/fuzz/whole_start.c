@@ -475,11 +475,13 @@ check_given_back(struct netproc *np)
 	release_slots(np);
 	FUZZ_CHECK(np->flows.nactive == 0);
 	FUZZ_CHECK(TAILQ_EMPTY(&np->touched) && TAILQ_EMPTY(&np->again));
+	FUZZ_CHECK(TAILQ_EMPTY(&np->acks) && np->ahead_bytes == 0);
 	FUZZ_CHECK(np->assocs.nactive == 0 && np->assocs.nactive_in == 0);
 	FUZZ_CHECK(np->batch.assoc == NULL);
 	FUZZ_CHECK(np->dns.nused == 0);
 	FUZZ_CHECK(np->blocks.nfree == np->blocks.nblocks);
 	FUZZ_CHECK(np->writer.count == 0 && np->writer.bytes == 0);
+	FUZZ_CHECK(np->writer.streams == 0 && !np->moderation.stopped);
 	FUZZ_CHECK(np->parent.count == 0 && np->relay.count == 0);
 	FUZZ_CHECK(fragment_deadline(&np->fragments) == UINT64_MAX);
 	FUZZ_CHECK(tcp_active_pcbs == NULL && tcp_tw_pcbs == NULL);
