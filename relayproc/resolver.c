@@ -19,14 +19,14 @@
  * asked and to guess 16 bits of port beside the query's identifier (RFC 5452
  * 9.2), and one query's answer can never be taken for another's.
  *
- * The servers are asked in turn, beginning with the one that answered last;
- * a server that is unreachable or refuses costs no wait.  One that says that
- * it cannot or will not answer (SERVFAIL, NOTIMP, REFUSED) is passed over while
- * there is another, as a stub that knew them all would (res_send(3)); it stays
- * first for the next query.  Their order is the operator's: while another than
- * the first is, one query in RETURN_MS finds out if that has come back.  All
- * queries wait equally long for a server, so the list of those in flight is in
- * the order of their deadlines.
+ * The servers are asked in turn, beginning with the one that was the first to
+ * speak last; a server that is unreachable or refuses costs no wait.  One that
+ * says that it cannot or will not answer (SERVFAIL, NOTIMP, REFUSED) is passed
+ * over while there is another, as a stub that knew them all would
+ * (res_send(3)); it is first for the next query all the same.  Their order is
+ * the operator's: while another than the first is, one query in RETURN_MS finds
+ * out if that has come back.  All queries wait equally long for a server, so
+ * the list of those in flight is in the order of their deadlines.
  *
  * The guest's datagrams may fill netproc's channel.  An answer that finds it
  * full is held until there is room, and no other is read meanwhile.
@@ -310,6 +310,8 @@ on_answer(evutil_socket_t fd, short what, void *arg)
 	}
 	if (query->tried < rp->resolver.nservers &&
 	    is_refusal(query, rp->resolver.answer, (size_t)n)) {
+		if (!query->refused)
+			query->refuser = query->server;
 		query->refused = 1;
 		query_next(rp, query, clock_now_ms());
 		return;
@@ -349,8 +351,9 @@ resolver_done(struct relayproc *rp, uint32_t slot, uint32_t generation)
 	/* It may have crossed our DNS_FAILED. */
 	if (query->generation != generation || !query->in_flight)
 		return (IPC_OK);
-	if (!query->refused)
-		resolver_prefer(&rp->resolver, query->server, clock_now_ms());
+	/* Who has refused is there, and those before it are not. */
+	resolver_prefer(&rp->resolver,
+	    query->refused ? query->refuser : query->server, clock_now_ms());
 	query_end(rp, query);
 	return (IPC_OK);
 }

@@ -44,8 +44,9 @@ struct dns_query {
 	uint32_t slot, generation;
 	uint16_t guest_port;
 	int in_flight;
-	int refused; /* a server has, and another is asked */
-	int fd;	     /* owned: connected to the server; or -1 */
+	int refused;	      /* a server has, and another is asked */
+	unsigned int refuser; /* the first that has */
+	int fd;		      /* owned: connected to the server; or -1 */
 	unsigned int server, tried, answers;
 	uint64_t deadline_ms;
 	size_t len;
@@ -57,7 +58,7 @@ TAILQ_HEAD(dns_query_list, dns_query);
 struct resolver {
 	struct ipc_resolver servers[RESOLVERS_MAX];
 	unsigned int nservers;
-	unsigned int preferred; /* the one that answered last */
+	unsigned int preferred; /* the first to answer the last query */
 	uint64_t return_ms;	/* when the first is asked before that */
 	uint32_t timeout_ms;	/* for each server */
 	struct dns_query *queries;
@@ -92,9 +93,9 @@ enum ipc_error resolver_ask(struct relayproc *rp, uint32_t slot,
     uint64_t now_ms);
 
 /*
- * netproc has found its answer: the query ends, and its server is asked first
- * from now on (resolver_prefer()), unless another had refused.  IPC_OK, or
- * IPC_E_QUOTA (no such slot).
+ * netproc has found its answer: the query ends, and its server, or the first
+ * that had refused it, is asked first from now on (resolver_prefer()).  IPC_OK,
+ * or IPC_E_QUOTA (no such slot).
  */
 enum ipc_error resolver_done(struct relayproc *rp, uint32_t slot,
     uint32_t generation);

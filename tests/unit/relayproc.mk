@@ -15,7 +15,7 @@ relayproc_tests = \
 	tests/unit/test_relay_dispatch \
 	tests/unit/test_relay_dispatch_parent \
 	tests/unit/test_resolver \
-	tests/unit/test_resolver_tcp
+	tests/unit/test_resolver_order
 check_PROGRAMS += $(relayproc_tests)
 TESTS += $(relayproc_tests)
 
@@ -85,6 +85,6 @@ tests_unit_test_relay_dispatch_parent_LDADD = $(relayproc_test_libs)
 tests_unit_test_resolver_SOURCES = tests/unit/test_resolver.c $(relay_life)
 tests_unit_test_resolver_LDADD = $(relayproc_test_libs)
 
-tests_unit_test_resolver_tcp_SOURCES = tests/unit/test_resolver_tcp.c \
+tests_unit_test_resolver_order_SOURCES = tests/unit/test_resolver_order.c \
 	$(relay_life)
-tests_unit_test_resolver_tcp_LDADD = $(relayproc_test_libs)
+tests_unit_test_resolver_order_LDADD = $(relayproc_test_libs)

@@ -1,0 +1,177 @@
+/* Which name server is asked first when the first was silent for a while. */
+
+#include <sys/socket.h>
+
+#include <netinet/in.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "ipc/clock.h"
+#include "tests/unit/relay_life.h"
+
+#define NFILL 4
+
+/* A header and no more; the fourth byte of the other says REFUSED. */
+#define QUERY	"\1\2\1\20\1\1\1\1\1\1\1\1"
+#define REFUSES "\1\2\201\205\1\1\1\1\1\1\1\1"
+#define ANSWERS "\1\2\201\200\1\1\1\1\1\1\1\1"
+#define LEN	12
+
+/* The port of the server that a connection of the guest's came to. */
+static uint16_t
+server_of(struct life *life, uint32_t slot)
+{
+	struct sockaddr_in sin = { 0 };
+	socklen_t len = sizeof(sin);
+	int fd;
+
+	life_open(life, slot, "100.96.0.1", 53);
+	fd = life_expect_opened(life, slot);
+	assert_int_equal(getpeername(fd, (struct sockaddr *)&sin, &len), 0);
+	close(fd);
+	return (ntohs(sin.sin_port));
+}
+
+static void
+the_first_server_is_asked_again_when_it_is_back(void **state)
+{
+	struct life *life = *state;
+	uint16_t first_port, port;
+	int fill[NFILL], first, server, i;
+
+	first = life_blackhole(&first_port, fill, NFILL);
+	server = life_listen(&port, 8);
+	life->config.dns_timeout_ms = 50;
+	life_resolver(life, "127.0.0.1", first_port);
+	life_resolver(life, "127.0.0.1", port);
+	life_start(life);
+	assert_int_equal(server_of(life, 0), port);
+	for (i = 0; i < NFILL; i++)
+		close(fill[i]);
+	assert_int_equal(listen(first, 8), 0);
+	assert_int_equal(server_of(life, 1), port);
+	life->rp->resolver.return_ms = clock_now_ms();
+	assert_int_equal(server_of(life, 2), first_port);
+	assert_int_equal(server_of(life, 3), first_port);
+	close(first);
+	close(server);
+}
+
+static void
+is_asked(struct life *life, int server, struct sockaddr_in *from)
+{
+	socklen_t len = sizeof(*from);
+	char buf[LEN + 1];
+
+	life_wait_readable(life, server);
+	assert_int_equal(recvfrom(server, buf, sizeof(buf), 0,
+			     (struct sockaddr *)from, &len),
+	    LEN);
+}
+
+static void
+says(int server, const char *answer, const struct sockaddr_in *to)
+{
+	assert_int_equal(sendto(server, answer, LEN, 0,
+			     (const struct sockaddr *)to, sizeof(*to)),
+	    LEN);
+}
+
+/* The server has answered, and netproc takes that. */
+static void
+is_done(struct life *life, uint32_t generation)
+{
+	const struct ipc_dns dns = { 0 };
+	struct ipc_msg msg;
+
+	life_expect(life, &life->dgram, IPC_DNS_ANSWER, &msg);
+	assert_int_equal(channel_send(&life->dgram, IPC_DNS_DONE, 0, generation,
+			     &dns, sizeof(dns)),
+	    0);
+	while (!TAILQ_EMPTY(&life->rp->resolver.in_flight))
+		life_turn(life);
+}
+
+/* As one that has answers for the names of a private network alone. */
+static void
+a_first_server_that_refuses_is_back_all_the_same(void **state)
+{
+	struct life *life = *state;
+	uint16_t first_port, port;
+	struct sockaddr_in from;
+	int first, server;
+
+	first = life_udp(&first_port);
+	server = life_udp(&port);
+	life->config.dns_timeout_ms = 50;
+	life_resolver(life, "127.0.0.1", first_port);
+	life_resolver(life, "127.0.0.1", port);
+	life_start(life);
+	life_ask_bytes(life, 0, 1, QUERY, LEN);
+	is_asked(life, first, &from);
+	is_asked(life, server, &from);
+	says(server, ANSWERS, &from);
+	is_done(life, 1);
+	life->rp->resolver.return_ms = clock_now_ms();
+	life_ask_bytes(life, 0, 2, QUERY, LEN);
+	is_asked(life, first, &from);
+	says(first, REFUSES, &from);
+	is_asked(life, server, &from);
+	says(server, ANSWERS, &from);
+	is_done(life, 2);
+	assert_int_equal(life->rp->resolver.preferred, 0);
+	close(first);
+	close(server);
+}
+
+static void
+behind_a_silent_server_one_that_refuses_is_the_first(void **state)
+{
+	struct life *life = *state;
+	struct sockaddr_in from;
+	int server[3], i;
+	uint16_t port;
+
+	life->config.dns_timeout_ms = 50;
+	for (i = 0; i < 3; i++) {
+		server[i] = life_udp(&port);
+		life_resolver(life, "127.0.0.1", port);
+	}
+	life_start(life);
+	life_ask_bytes(life, 0, 1, QUERY, LEN);
+	is_asked(life, server[0], &from);
+	is_asked(life, server[1], &from);
+	says(server[1], REFUSES, &from);
+	is_asked(life, server[2], &from);
+	says(server[2], ANSWERS, &from);
+	is_done(life, 1);
+	assert_int_equal(life->rp->resolver.preferred, 1);
+	for (i = 0; i < 3; i++)
+		close(server[i]);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+		    the_first_server_is_asked_again_when_it_is_back, life_setup,
+		    life_teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_first_server_that_refuses_is_back_all_the_same,
+		    life_setup, life_teardown),
+		cmocka_unit_test_setup_teardown(
+		    behind_a_silent_server_one_that_refuses_is_the_first,
+		    life_setup, life_teardown),
+	};
+
+	return (cmocka_run_group_tests_name("resolver_order", tests, NULL,
+	    NULL));
+}
