@@ -208,6 +208,8 @@ lend_close(struct relayproc *rp, struct flow *flow,
 	if (reason == FLOW_CLOSE_DONE && flow->state == FLOW_LENT &&
 	    splice_drain(rp, flow))
 		return;
+	if (reason == FLOW_CLOSE_RESET && flow->state == FLOW_LENT)
+		splice_flush(rp, flow);
 	/* Bytes of the guest's are missing, of which netproc need not know. */
 	if (splice_is_broken(flow))
 		reason = FLOW_CLOSE_RESET;

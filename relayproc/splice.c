@@ -411,6 +411,17 @@ splice_drain(struct relayproc *rp, struct flow *flow)
 	return (1);
 }
 
+void
+splice_flush(struct relayproc *rp, struct flow *flow)
+{
+	struct splice *s = flow->splice;
+	size_t moved = 0;
+
+	if (s != NULL && !s->up.passed)
+		(void)way_move(&rp->splices.pipes, &s->up, s->near, flow->fd,
+		    &moved);
+}
+
 int
 splice_is_broken(const struct flow *flow)
 {

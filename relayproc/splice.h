@@ -81,6 +81,9 @@ void splice_shut_wr(struct relayproc *rp, struct flow *flow);
  */
 int splice_drain(struct relayproc *rp, struct flow *flow);
 
+/* Before a reset of the guest's: passes on what it sent first, if it can. */
+void splice_flush(struct relayproc *rp, struct flow *flow);
+
 /* It was cut short: whatever netproc says, the host is to see a reset. */
 int splice_is_broken(const struct flow *flow);
 
