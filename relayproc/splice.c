@@ -312,6 +312,10 @@ up_move(struct relayproc *rp, struct splice *s)
 	result = way_move(&rp->splices.pipes, way, s->near, s->flow->fd,
 	    &moved);
 	if (result == WAY_BROKEN) {
+		/* What the host has said before it is still there. */
+		if (!closing && !s->down.passed)
+			(void)way_move(&rp->splices.pipes, &s->down,
+			    s->flow->fd, s->near, &moved);
 		flow_broken(rp, s);
 		return;
 	}

@@ -237,6 +237,8 @@ pump_up_flush(struct flow *flow)
 		}
 		if (n == -1) {
 			flow->broken = errno;
+			/* What the host has said before it is still there. */
+			flow->readable = 1;
 			break;
 		}
 		up_advance(flow, (size_t)n);
@@ -403,7 +405,7 @@ pump_down(struct flow *flow)
 	size_t got, room, budget = PUMP_BURST;
 	int most_blocks = flow->is_bulk ? DOWN_BLOCKS : 1;
 
-	while (flow->readable && !flow->host_fin && flow->broken == 0) {
+	while (flow->readable && !flow->host_fin) {
 		room = down_room(flow);
 		flow->starved = room == 0;
 		if (room == 0 || budget == 0)
