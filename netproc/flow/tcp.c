@@ -83,8 +83,7 @@ on_err(void *arg, err_t err)
 		turn_touch(flow);
 		return;
 	}
-	/* What came before its RST in this turn, an answer often. */
-	pump_up_flush(flow);
+	turn_last(flow);
 	end_flow(flow, refused ? FLOW_CLOSE_REFUSED : FLOW_CLOSE_RESET);
 }
 

@@ -102,6 +102,15 @@ turn_reset(struct flow *flow)
 	return (1);
 }
 
+void
+turn_last(struct flow *flow)
+{
+	if (flow->state != FLOW_ESTABLISHED)
+		return;
+	pump_up_flush(flow);
+	pass_ends(flow);
+}
+
 static void
 flow_turn(struct flow *flow)
 {

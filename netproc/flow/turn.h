@@ -16,6 +16,12 @@ void turn_untouch(struct flow *flow);
  */
 int turn_reset(struct flow *flow);
 
+/*
+ * The guest has reset the flow: passes on what it said before in this turn, an
+ * answer often, and its FIN.  The flow has no pcb any more.
+ */
+void turn_last(struct flow *flow);
+
 /* Ends the turn: bytes on, acknowledgments out, ends told. */
 void turn_flush(struct netproc *np);
 

@@ -141,6 +141,20 @@ def _():
             tap.raises([errno.ECONNRESET], client.recv, 1)
 
 
+@tap.case("the guest's end that comes before its reset is an end")
+def _():
+    for _ in range(30):
+        guest, server = pair()
+        with server:
+            server.sendall(b"never read")
+            tap.equal(guest.recv(1), b"n", "the first byte")
+            guest.sendall(bytes(3000))
+            guest.shutdown(socket.SHUT_WR)
+            guest.close()
+            server.settimeout(10 * tap.scale())
+            tap.equal(traffic.drain(server), 3000, "bytes before the end")
+
+
 @tap.case("a write after the server's close fails")
 def _():
     guest, server = pair()
