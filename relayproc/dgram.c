@@ -99,6 +99,22 @@ dgram_open(struct dgram_sock *sock, int family, int proto, int dual)
 	return (-1);
 }
 
+/*
+ * A relayproc before this one had the same socket and, taken over, may have
+ * connected it to one peer, so that the kernel drops what all others send.
+ */
+static void
+untie(int fd)
+{
+	const struct sockaddr_storage unspec = { .ss_family = AF_UNSPEC };
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+
+	if (getpeername(fd, (struct sockaddr *)&ss, &len) == 0)
+		(void)connect(fd, (const struct sockaddr *)&unspec,
+		    sizeof(struct sockaddr));
+}
+
 int
 dgram_adopt(struct dgram_sock *sock, int fd, int family, int any_local)
 {
@@ -108,6 +124,7 @@ dgram_adopt(struct dgram_sock *sock, int fd, int family, int any_local)
 	sock->family = family;
 	sock->proto = IPPROTO_UDP;
 	sock->df = -1;
+	untie(fd);
 	(void)option_on(fd, IPPROTO_UDP, UDP_GRO);
 	receive_buffer_set(fd);
 	if (family == AF_INET) {

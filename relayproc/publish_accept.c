@@ -30,6 +30,29 @@
  */
 #define ACCEPT_PAUSE_MS 100
 
+/*
+ * A relayproc before this one had the same socket, and may have been taken
+ * over and have disconnected it, or connected it elsewhere.  Its port it kept;
+ * nobody but us can listen on it again, and we not after the lock.
+ */
+static void
+listener_restore(int fd, uint16_t host_port)
+{
+	const struct sockaddr_storage unspec = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof(int);
+	int listens = 1;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == -1 ||
+	    listens)
+		return;
+	log_warn("published port %u: a relayproc before had stopped listening",
+	    (unsigned int)host_port);
+	if (connect(fd, (const struct sockaddr *)&unspec,
+		sizeof(struct sockaddr)) == -1 ||
+	    listen(fd, SOMAXCONN) == -1)
+		fatal("published port %u: listen", (unsigned int)host_port);
+}
+
 int
 publish_add(struct relayproc *rp, const struct ipc_listener *msg, int fd)
 {
@@ -41,6 +64,7 @@ publish_add(struct relayproc *rp, const struct ipc_listener *msg, int fd)
 		errno = ENOSPC;
 		return (-1);
 	}
+	listener_restore(fd, msg->host_port);
 	listener = &publish->list[publish->n++];
 	listener->owner = rp;
 	listener->fd = fd;
@@ -141,6 +165,9 @@ on_client(evutil_socket_t fd, short what, void *arg)
 			break;
 		if (is_client_error(errno))
 			continue;
+		/* As for listener_restore(): by one that was on its way out. */
+		if (errno == EINVAL)
+			fatalx("a published port has stopped listening");
 		log_warn("accept on a published port: %s", strerror(errno));
 		publish_pause(rp, clock_now_ms() + ACCEPT_PAUSE_MS);
 		break;

@@ -33,7 +33,10 @@ struct publish {
 	uint64_t resume_ms; /* when to try again, UINT64_MAX: not waiting */
 };
 
-/* Consumes fd.  0, or -1 with errno ENOSPC (fd is closed then too). */
+/*
+ * Before the lock: fd, consumed, is made to listen again if it does not.  0, or
+ * -1 with errno ENOSPC (fd is closed then too).
+ */
 int publish_add(struct relayproc *rp, const struct ipc_listener *msg, int fd);
 
 /* Starts to accept; before it clients wait in the kernel's queue. */

@@ -4,6 +4,7 @@ host's own firewall lets it, as SECURITY.md says, and do nothing else."""
 
 import os
 import signal
+import socket
 import struct
 import sys
 import time
@@ -21,7 +22,8 @@ import words  # noqa: E402
 import world as rig  # noqa: E402
 
 rig_stage.need()
-STAGE = rig_stage.Stage(ip6=True)
+UDP_PORT = 8081
+STAGE = rig_stage.Stage("-p", "%s:%d:81/udp" % (rig.HOST, UDP_PORT), ip6=True)
 CHANNELS = [("parent", words.FD_PARENT), ("netproc", words.FD_PEER),
             ("netproc", words.FD_DGRAM)]
 # What it may say even so, all of it zeroes: netproc looks for the query or the
@@ -252,12 +254,61 @@ def _():
         except puppet.Killed:
             pass
     STAGE.wait_replaced("relayproc", "seccomp violation", "listen")
-    with STAGE.world.server.listen(port=80), STAGE.world.guest.listen(
-            port=80) as guest:
+    tcp_clients_come_in()
+
+
+CONNECT = 42
+NOWHERE = struct.pack("<H14x", socket.AF_UNSPEC)
+
+
+def tcp_clients_come_in():
+    with STAGE.world.guest.listen(port=80) as guest:
         with STAGE.world.server.connect(rig.HOST, rig_stage.PORT) as client:
             inside, _ = guest.accept()
             with inside:
                 traffic.greet_ends(client, inside)
+
+
+def udp_clients_come_in():
+    with STAGE.world.guest.udp(port=81) as guest, \
+            STAGE.world.server.udp() as client:
+        client.sendto(b"in", (rig.HOST, UDP_PORT))
+        data, peer = guest.recvfrom(16)
+        guest.sendto(b"out", peer)
+        tap.equal((data, client.recv(16)), (b"in", b"out"), "what came")
+
+
+def aim_published(held, *addresses):
+    """Connects the published ports, which the parent has as well."""
+    for fd in sorted(map(int, os.listdir("/proc/%d/fd" % held.pid))):
+        if fd >= words.FD_FIRST_DYNAMIC:
+            for address in addresses:
+                held.call(CONNECT, fd, held.place(address), len(address))
+
+
+@tap.case("what it does to a published port ends with it")
+def _():
+    STAGE.works()
+    other = STAGE.world.server.listen()
+    elsewhere = struct.pack(">2sH4s8x", struct.pack("<H", socket.AF_INET),
+                            rig.port_of(other), socket.inet_aton(rig.SERVER))
+    for addresses in [(NOWHERE,), (NOWHERE, elsewhere)]:
+        with STAGE.hold("relayproc") as held:
+            aim_published(held, *addresses)
+            held.end()
+        STAGE.wait_replaced("relayproc", "SIGKILL", "it has been at its ports")
+        tcp_clients_come_in()
+        udp_clients_come_in()
+    other.close()
+
+
+@tap.case("so it does if the next one is at work already")
+def _():
+    with STAGE.hold("relayproc") as held:
+        aim_published(held, NOWHERE)
+    STAGE.wait_replaced("relayproc", "exit status", "a port does not listen")
+    tcp_clients_come_in()
+    udp_clients_come_in()
 
 
 FLOODS = [
