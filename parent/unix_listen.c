@@ -19,6 +19,10 @@
 #define LOCK_TRIES  500
 #define LOCK_TRY_MS 10
 
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
+
 static socklen_t
 sun_fill(struct sockaddr_un *sun, const char *path)
 {
@@ -160,8 +164,15 @@ static int
 listener_bind(struct unix_listener *listener, const char *path, int type,
     const char *option, struct config_error *error)
 {
+	const int off = 0;
 	struct stat st;
 
+	/*
+	 * What is accepted inherits it, so that no descriptor comes in even
+	 * before that; Linux 6.16 and later.
+	 */
+	(void)setsockopt(listener->fd, SOL_SOCKET, SO_PASSRIGHTS, &off,
+	    sizeof(off));
 	if (bind_fresh(listener, path, type, option, error) == -1) {
 		close(listener->fd);
 		listener->fd = -1;

@@ -21,6 +21,10 @@
 
 #include "parent/unix_listen.h"
 
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
+
 static char dir[64], path[96];
 static struct unix_listener listener;
 static struct config_error error;
@@ -126,6 +130,36 @@ a_client_is_accepted_with_its_credentials(void **state)
 }
 
 static void
+a_client_passes_no_descriptor_before_it_is_accepted(void **state)
+{
+	union {
+		struct cmsghdr hdr;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} control = { .hdr = {
+			  .cmsg_len = CMSG_LEN(sizeof(int)),
+			  .cmsg_level = SOL_SOCKET,
+			  .cmsg_type = SCM_RIGHTS,
+		      } };
+	struct iovec iov = { .iov_base = dir, .iov_len = 1 };
+	struct msghdr msg = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.buf,
+		.msg_controllen = sizeof(control.buf) };
+	socklen_t len = sizeof(int);
+	int client, passes;
+
+	(void)state;
+	assert_int_equal(open_listener(&listener), 0);
+	client = dial();
+	memcpy(CMSG_DATA(&control.hdr), &client, sizeof(client));
+	if (getsockopt(client, SOL_SOCKET, SO_PASSRIGHTS, &passes, &len) == -1)
+		print_message("# SKIP: no SO_PASSRIGHTS in this kernel\n");
+	else
+		assert_int_equal(sendmsg(client, &msg, 0), -1);
+	close(client);
+}
+
+static void
 a_socket_that_a_dead_process_left_is_replaced(void **state)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
@@ -219,6 +253,7 @@ main(void)
 		TEST(the_name_goes_when_it_is_closed),
 		TEST(a_name_that_is_no_longer_ours_stays),
 		TEST(a_client_is_accepted_with_its_credentials),
+		TEST(a_client_passes_no_descriptor_before_it_is_accepted),
 		TEST(a_socket_that_a_dead_process_left_is_replaced),
 		TEST(a_socket_that_somebody_listens_on_is_left_alone),
 		TEST(a_file_that_is_no_socket_is_left_alone),
