@@ -89,7 +89,9 @@ struct parent {
 	struct event *ev_signal, *ev_timer, *ev_vmm, *ev_command, *ev_control;
 	struct event *ev_host_addrs, *ev_host_routes, *ev_resolv;
 	struct event *ev_routes_settled, *ev_resolv_settled; /* timers */
-	struct log_limit vmm_limit; /* lines about who was refused */
+	struct log_limit vmm_limit;    /* lines about who was refused */
+	struct log_limit attach_limit; /* ... and who came and went */
+	int vmm_unlogged;	       /* who is connected came without one */
 	enum stop_stage stop_stage;
 	uint64_t stop_ms; /* when it began */
 };

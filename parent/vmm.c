@@ -18,11 +18,22 @@
 
 #define REFUSED_PER_S 10 /* log lines */
 
+/* VMMs whose coming and going is logged; of the others there is a count. */
+#define ATTACHED_PER_S 200
+
 static void
-log_attached(const struct parent *parent)
+log_attached(struct parent *parent)
 {
 	const struct ucred *vmm = &parent->frame.vmm;
+	uint64_t suppressed;
 
+	parent->vmm_unlogged = !log_limit_ok(&parent->attach_limit,
+	    clock_now_ms(), &suppressed);
+	if (parent->vmm_unlogged)
+		return;
+	if (suppressed > 0)
+		log_warn("%llu vmms before came without a line: too many",
+		    (unsigned long long)suppressed);
 	if (parent->frame.command.pid != -1)
 		log_info("vmm attached: pid %d",
 		    (int)parent->frame.command.pid);
@@ -132,6 +143,7 @@ vmm_start(struct parent *parent)
 	struct frame_source *source = &parent->frame;
 
 	parent->vmm_limit.lines_per_s = REFUSED_PER_S;
+	parent->attach_limit.lines_per_s = ATTACHED_PER_S;
 	if (source->listener.fd == -1) {
 		hand_over(parent);
 		return;
@@ -172,11 +184,9 @@ status_of(uint32_t reason)
 	}
 }
 
-void
-vmm_gone(struct parent *parent, const struct ipc_frame_gone *gone)
+static void
+log_gone(const struct ipc_frame_gone *gone)
 {
-	struct frame_source *source = &parent->frame;
-
 	switch (gone->reason) {
 	case FRAME_GONE_BAD_LENGTH:
 		log_warn("vmm gone: it announced a frame of %u bytes",
@@ -193,6 +203,15 @@ vmm_gone(struct parent *parent, const struct ipc_frame_gone *gone)
 		log_info("vmm gone");
 		break;
 	}
+}
+
+void
+vmm_gone(struct parent *parent, const struct ipc_frame_gone *gone)
+{
+	struct frame_source *source = &parent->frame;
+
+	if (!parent->vmm_unlogged)
+		log_gone(gone);
 	watchdog_rest(parent);
 	frame_drop(source);
 	if (parent->ev_vmm != NULL && parent->state == PARENT_RUN)

@@ -3,8 +3,10 @@
 
 import os
 import re
+import socket
 import struct
 import sys
+import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
@@ -225,6 +227,24 @@ def _():
         wire.alive()
         wire.close()
     gone(SESSIONS[0])
+
+
+@tap.case("one that does so without end does not fill the log")
+def _():
+    car = sidecar.Sidecar(WORLD)
+    end = time.monotonic() + 1
+    while time.monotonic() < end:
+        with socket.socket(socket.AF_UNIX) as vmm:
+            vmm.connect(car.path)
+    time.sleep(1)
+    wire = frames.Wire(car.path)
+    wire.alive()
+    car.log.wait("came without a line")
+    lines = car.log.find("vmm ")
+    tap.ok(len(lines) < 1000, "%d lines" % len(lines))
+    tap.ok("attached" in lines[-1], lines[-1])
+    wire.close()
+    car.terminate()
 
 
 @tap.case("when the VMM goes, its flows are reset; the next one can publish")
