@@ -127,6 +127,29 @@ def _():
         WORLD.host.ip("addr del %s/32 dev h0" % later)
 
 
+@tap.case("a UDP port of the guest's does not go on to reach it either")
+def _():
+    later = "198.51.100.11"
+    name = later.replace(".", r"\.")
+    WORLD.server.ip("addr add %s/32 dev lo" % later)
+    with Behind("--log-level", "debug") as guest, \
+            WORLD.server.udp(later, PORT) as server, \
+            WORLD.guest.udp() as inside:
+        inside.sendto(b"before", (later, PORT))
+        tap.equal(server.recv(16), b"before", "what the server got")
+        WORLD.host.ip("addr add %s/32 dev h0" % later)
+        try:
+            with WORLD.host.udp(later, PORT) as host:
+                guest.car.log.wait("host address .*%s" % name)
+                inside.sendto(b"after", (later, PORT))
+                guest.car.log.wait("denied udp %s" % name)
+                host.setblocking(False)
+                tap.raises([errno.EAGAIN], host.recv, 16)
+        finally:
+            WORLD.host.ip("addr del %s/32 dev h0" % later)
+    WORLD.server.ip("addr del %s/32 dev lo" % later)
+
+
 @tap.case("an address that the host gets while the guest connects to it is "
           "refused")
 def _():

@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include <event2/event.h>
+
 #include "tests/unit/relay_life.h"
 
 #define SHARE 8 /* of the slots, one part in so many */
@@ -132,6 +134,37 @@ an_end_is_told_soon_though_nothing_else_happens(void **state)
 	pair_free(&pair);
 }
 
+static void
+a_connect_that_has_waited_is_judged_anew_before_it_is_made(void **state)
+{
+	struct life *life = *state;
+	struct ipc_host_addr later = { .present = 1 };
+	uint32_t generation;
+	uint16_t port;
+	int fd, fill[4], i;
+
+	life->config.max_pending = 1;
+	start_with_loopback(life);
+	fd = life_blackhole(&port, fill, 4);
+	generation = life_open(life, 0, "127.0.0.1", port);
+	life_open(life, 1, "203.0.113.77", 80);
+	life_turn(life);
+	assert_int_equal(life->rp->flows.count[FLOW_WAITING], 1);
+	addr_parse("203.0.113.77", &later.addr);
+	assert_int_equal(channel_send(&life->parent, IPC_HOST_ADDR, 0, 0,
+			     &later, sizeof(later)),
+	    0);
+	for (i = 0; i < 3; i++)
+		life_turn(life);
+	life_close(life, 0, generation, FLOW_CLOSE_RESET);
+	life_expect_failed(life, 1, VERDICT_DENIED);
+	/* It never had a socket that an event could tell of. */
+	assert_false(event_initialized(&life->rp->flows.outbound[1].ev));
+	for (i = 0; i < 4; i++)
+		close(fill[i]);
+	close(fd);
+}
+
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, life_setup, life_teardown)
 
@@ -145,6 +178,8 @@ main(void)
 		TEST(ends_of_many_of_the_slots_are_told_at_once),
 		TEST(with_few_slots_an_end_is_told_at_once),
 		TEST(an_end_is_told_soon_though_nothing_else_happens),
+		TEST(
+		    a_connect_that_has_waited_is_judged_anew_before_it_is_made),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
