@@ -18,6 +18,7 @@ PORT = 8080
 MAX_FLOWS, MAX_UDP = 1024, 512
 FLOOD_LIMIT_S = 15
 GROWTH_MAX_KIB = 8192
+LINES_PER_S = 250  # of the log; a child may write 200
 
 # Calls that would lead out, or further in: what is tried, number on x86_64,
 # arguments.  Pointers are a word's, to a place in the process's memory.
@@ -207,6 +208,7 @@ class Stage:
         others = {name: pid for name, pid in self.pids().items()
                   if name != role}
         before = {name: sidecar.rss_kib(pid) for name, pid in others.items()}
+        lines = len(self.car.log.find(""))
         peak, start = dict(before), time.monotonic()
         with self.hold(role) as held:
             held.go_on_with(puppet.WRITEV, fd, held.vector(record), 1)
@@ -220,6 +222,9 @@ class Stage:
                     pass  # it has been replaced meanwhile
             time.sleep(0.02)
         line = self.wait_replaced(role, "", what)
+        lines = len(self.car.log.find("")) - lines
+        tap.ok(lines < LINES_PER_S * (time.monotonic() - start + 2),
+               "%s: %d lines in the log" % (what, lines))
         grown = {name: peak[name] - before[name] for name in others}
         tap.note("%s: %s after %.1f s; grown by KiB: %s"
                  % (what, line, time.monotonic() - start, grown))
