@@ -1,5 +1,8 @@
 #include <sys/socket.h>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,10 +33,44 @@
  */
 #define ACCEPT_PAUSE_MS 100
 
+/* The kernel's defaults of net.ipv4.tcp_rmem and tcp_wmem; they grow. */
+#define RECEIVE_BYTES 131072
+#define SEND_BYTES    16384
+
+/* Linux 5.14; not in the C library's headers yet. */
+#ifndef SO_BUF_LOCK
+#define SO_BUF_LOCK 72
+#endif
+
+static void
+option_set(int fd, int level, int option, int value)
+{
+	(void)setsockopt(fd, level, option, &value, sizeof(value));
+}
+
+/* What an accepted socket inherits, and tcp_prepare() does not set. */
+static void
+options_restore(int fd)
+{
+	socklen_t len = sizeof(int);
+	int locked = 0;
+
+	option_set(fd, IPPROTO_TCP, TCP_MAXSEG, 0);
+	option_set(fd, IPPROTO_IP, IP_RECVERR, 0);
+	option_set(fd, IPPROTO_IPV6, IPV6_RECVERR, 0);
+	(void)getsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &locked, &len);
+	if (locked == 0)
+		return;
+	option_set(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BYTES / 2);
+	option_set(fd, SOL_SOCKET, SO_SNDBUF, SEND_BYTES / 2);
+	option_set(fd, SOL_SOCKET, SO_BUF_LOCK, 0);
+}
+
 /*
  * A relayproc before this one had the same socket, and may have been taken
- * over and have disconnected it, or connected it elsewhere.  Its port it kept;
- * nobody but us can listen on it again, and we not after the lock.
+ * over and have set it up badly, disconnected it, or connected it elsewhere.
+ * Its port it kept; nobody but us can listen on it again, and we not after the
+ * lock.
  */
 static void
 listener_restore(int fd, uint16_t host_port)
@@ -42,6 +79,7 @@ listener_restore(int fd, uint16_t host_port)
 	socklen_t len = sizeof(int);
 	int listens = 1;
 
+	options_restore(fd);
 	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == -1 ||
 	    listens)
 		return;

@@ -257,8 +257,20 @@ def _():
     tcp_clients_come_in()
 
 
-CONNECT = 42
+CONNECT, SETSOCKOPT = 42, 54
+TCPI_SND_WND = 228  # offset in struct tcp_info, Linux 6.2
 NOWHERE = struct.pack("<H14x", socket.AF_UNSPEC)
+
+
+def client_sees():
+    """The MSS of a client of the published port, and whether it is offered a
+    window to speak of."""
+    with STAGE.world.guest.listen(port=80), STAGE.world.server.connect(
+            rig.HOST, rig_stage.PORT) as client:
+        info = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+        window, = struct.unpack_from("I", info, TCPI_SND_WND)
+        return (client.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG),
+                window > 16384)
 
 
 def tcp_clients_come_in():
@@ -300,6 +312,22 @@ def _():
         tcp_clients_come_in()
         udp_clients_come_in()
     other.close()
+
+
+@tap.case("so does what it has clients of one inherit")
+def _():
+    before = client_sees()
+    with STAGE.hold("relayproc") as held:
+        small = held.place(struct.pack("i", 88))
+        for fd in sorted(map(int, os.listdir("/proc/%d/fd" % held.pid))):
+            if fd >= words.FD_FIRST_DYNAMIC:
+                held.call(SETSOCKOPT, fd, socket.IPPROTO_TCP,
+                          socket.TCP_MAXSEG, small, 4)
+                held.call(SETSOCKOPT, fd, socket.SOL_SOCKET,
+                          socket.SO_RCVBUF, small, 4)
+        held.end()
+    STAGE.wait_replaced("relayproc", "SIGKILL", "it has been at its ports")
+    tap.equal(client_sees(), before, "MSS and window of a client")
 
 
 @tap.case("so it does if the next one is at work already")
