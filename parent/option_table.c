@@ -414,7 +414,7 @@ static const struct option_def table[OPT_N] = {
 	[OPT_GATEWAY_MAC] = { "gateway-mac", 0, "ADDR", "02:53:4d:00:00:01",
 	    "the gateway's MAC", IN_FILE, set_gateway_mac },
 	[OPT_MTU] = { "mtu", 0, "BYTES", "1500",
-	    "1280 to 65520; 65520 for -- qemu-system-*", IN_FILE, set_mtu },
+	    "1280 to 65520; 65520 for QEMU's virtio-net", IN_FILE, set_mtu },
 	[OPT_DNS] = { "dns", 0, "ADDR[:PORT]", "the host's",
 	    "a server that queries go to", REPEAT | SHOWN, set_dns },
 	[OPT_SEARCH] = { "search", 0, "DOMAIN", "the host's",

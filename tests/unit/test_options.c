@@ -307,11 +307,32 @@ static void
 qemu_gets_the_largest_mtu_unless_one_is_given(void **state)
 {
 	(void)state;
-	assert_int_equal(TAKE("--", "/usr/bin/qemu-system-x86_64"), 0);
+	assert_int_equal(TAKE("--", "/usr/bin/qemu-system-x86_64", "-device",
+			     "virtio-net-pci,netdev=net"),
+	    0);
 	assert_int_equal(config.mtu, 65520);
-	assert_int_equal(TAKE("--mtu", "1500", "--", "qemu-system-x86_64"), 0);
+	assert_int_equal(TAKE("--", "qemu-system-x86_64", "-nic",
+			     "stream,model=virtio,addr.str={fd}"),
+	    0);
+	assert_int_equal(config.mtu, 65520);
+	assert_int_equal(TAKE("--mtu", "1500", "--", "qemu-system-x86_64",
+			     "-device", "virtio-net-pci,netdev=net"),
+	    0);
 	assert_int_equal(config.mtu, 1500);
-	assert_int_equal(TAKE("--", "krunvm"), 0);
+	assert_int_equal(TAKE("--", "krunvm", "virtio-net"), 0);
+	assert_int_equal(config.mtu, 1500);
+}
+
+static void
+qemu_with_a_card_that_takes_no_large_frames_gets_1500(void **state)
+{
+	(void)state;
+	assert_int_equal(TAKE("--", "qemu-system-x86_64", "-device",
+			     "virtio-blk-pci,drive=d", "-device",
+			     "e1000,netdev=net"),
+	    0);
+	assert_int_equal(config.mtu, 1500);
+	assert_int_equal(TAKE("--", "qemu-system-x86_64"), 0);
 	assert_int_equal(config.mtu, 1500);
 }
 
@@ -464,6 +485,8 @@ main(void)
 		cmocka_unit_test(
 		    a_command_follows_two_dashes_and_keeps_its_options),
 		cmocka_unit_test(qemu_gets_the_largest_mtu_unless_one_is_given),
+		cmocka_unit_test(
+		    qemu_with_a_card_that_takes_no_large_frames_gets_1500),
 		cmocka_unit_test(
 		    a_gateway_outside_the_network_is_refused_with_a_better_one),
 		cmocka_unit_test(
