@@ -356,8 +356,8 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	if (parent->state == PARENT_STOPPING)
 		return;
 	if (respawn->stage == RESPAWN_CLEARING) {
+		/* Then relayproc may be the next one. */
 		peer_lost(&parent->netproc, NULL);
-		peer_lost(&parent->relayproc, NULL);
 	} else if (respawn->stage == RESPAWN_SETUP) {
 		peer_lost(late, "is not ready in time");
 	} else if (respawn->stage == RESPAWN_ATTEST) {

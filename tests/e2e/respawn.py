@@ -488,6 +488,18 @@ def _():
     world.close()
 
 
+@tap.case("a netproc that does not leave when relayproc is lost is killed, and "
+          "their successors are not")
+def _():
+    scene = Scene()
+    inject.stop(scene.car.children()["netproc"])
+    scene.lose("relayproc", "SIGKILL", kill)
+    tap.equal(len(scene.car.log.find("lost ")), 1, "losses")
+    scene.works()
+    scene.car.terminate()
+    scene.world.close()
+
+
 @tap.case("who is lost while the word of READY is given is replaced")
 def _():
     world = rig.World()
