@@ -50,6 +50,7 @@ end_flow(struct flow *flow, enum flow_close_reason reason)
 		flow->fd = -1;
 	}
 	flow->nturn = 0;
+	flow->broken = 0; /* or room on the link would touch it again */
 	block_queue_clear(&np->blocks, &flow->up, 0, 0);
 	block_queue_clear(&np->blocks, &flow->down, np->writer.nqueued,
 	    np->writer.nsent);

@@ -5,6 +5,7 @@
 
 #include <sys/socket.h>
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,6 +21,7 @@
 #include "lwip/tcp.h"
 
 #include "netproc/flow/ack.h"
+#include "netproc/flow/end.h"
 #include "netproc/flow/turn.h"
 #include "netproc/netproc.h"
 
@@ -72,7 +74,8 @@ static int
 teardown(void **state)
 {
 	(void)state;
-	close(flow->fd);
+	if (flow->fd != -1)
+		close(flow->fd);
 	close(host);
 	event_free(np.ev_ack);
 	event_base_free(np.base);
@@ -208,6 +211,31 @@ a_turn_wakes_its_bucket(void **state)
 	assert_true(demux_is_awake(&np.demux));
 }
 
+/* Its slot may be another's before the turn ends. */
+static void
+a_flow_that_was_reset_is_not_touched_by_room_on_the_link(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0,
+			     fds),
+	    0);
+	assert_int_equal(channel_init(&np.relay, fds[0], ROLE_NETPROC,
+			     ROLE_RELAYPROC, IPC_RECORD_MAX, 0),
+	    0);
+	np.relay.phase = IPC_RUN;
+	flow->broken = ECONNRESET;
+	end_flow(flow, FLOW_CLOSE_RESET);
+	assert_int_equal(flow->state, FLOW_CLOSING);
+	turn_link_drained(&np);
+	assert_false(flow->is_touched);
+	turn_tick(&np);
+	assert_false(flow->is_awake);
+	channel_close(&np.relay);
+	close(fds[1]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -221,6 +249,7 @@ main(void)
 		TEST(a_flow_sleeps_that_time_has_nothing_for),
 		TEST(a_flow_that_waits_for_time_or_room_stays_awake),
 		TEST(a_turn_wakes_its_bucket),
+		TEST(a_flow_that_was_reset_is_not_touched_by_room_on_the_link),
 	};
 
 	lwip_init();
