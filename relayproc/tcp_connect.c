@@ -1,9 +1,9 @@
 #include <sys/socket.h>
 
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 
 #include <errno.h>
+#include <linux/tcp.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,6 +17,11 @@
  */
 #define MSS_MAX 8192
 #define MSS_MIN 536
+
+/* tcpi_state, as the kernel's include/net/tcp_states.h has them. */
+#define STATE_SYN_SENT 2
+#define STATE_SYN_RECV 3
+#define STATE_CLOSE    7
 
 /* The row of connect(2)'s errno values; all others are VERDICT_RESET. */
 static const struct {
@@ -53,6 +58,15 @@ tcp_connect_verdict(int error)
 }
 
 static int
+info_read(int fd, struct tcp_info *info)
+{
+	socklen_t len = sizeof(*info);
+
+	memset(info, 0, sizeof(*info));
+	return (getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &len));
+}
+
+static int
 linger_set(int fd, int on)
 {
 	const struct linger linger = { .l_onoff = on, .l_linger = 0 };
@@ -79,18 +93,23 @@ tcp_prepare(int fd)
 
 /*
  * A server that is near has answered before connect(2) returns, which says
- * EINPROGRESS all the same: asked again, it says what came.  0, or -1.
+ * EINPROGRESS all the same.  0, or -1.
  */
 static int
 connect_begin(int fd, const struct sockaddr *sa, socklen_t len, int *answered)
 {
+	struct tcp_info info;
+
 	*answered = connect(fd, sa, len) == 0;
 	if (*answered)
 		return (0);
 	if (errno != EINPROGRESS)
 		return (-1);
-	*answered = connect(fd, sa, len) == 0;
-	return (*answered || errno == EALREADY || errno == EINTR ? 0 : -1);
+	/* Not connect(2) again: after a reset it drops what came before. */
+	info_read(fd, &info);
+	*answered = info.tcpi_state != STATE_SYN_SENT &&
+	    info.tcpi_state != STATE_SYN_RECV;
+	return (0);
 }
 
 int
@@ -158,18 +177,31 @@ tcp_error(int fd)
 int
 tcp_is_broken(int fd)
 {
-	struct tcp_info info = { 0 };
-	socklen_t len = sizeof(info);
+	struct tcp_info info;
 
-	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == -1)
+	if (info_read(fd, &info) == -1)
 		return (1);
-	return (info.tcpi_state == TCP_CLOSE && tcp_error(fd) != 0);
+	return (info.tcpi_state == STATE_CLOSE && tcp_error(fd) != 0);
+}
+
+/*
+ * A server may answer and reset before we look: the error is the guest's to
+ * meet then, behind the answer.  Our SYN was acknowledged in any case.
+ */
+static int
+connect_error(int fd)
+{
+	struct tcp_info info;
+
+	if (info_read(fd, &info) == 0 && info.tcpi_bytes_acked > 0)
+		return (0);
+	return (tcp_error(fd));
 }
 
 int
 tcp_connect_result(int fd, const struct ipc_addr *dst, uint16_t port)
 {
-	int error = tcp_error(fd);
+	int error = connect_error(fd);
 
 	if (error == 0 && is_connected_to_itself(fd, dst, port))
 		error = ECONNREFUSED;

@@ -142,6 +142,31 @@ def _():
         tap.ok(hand.hear(lambda p: p.flags & RST), "no RST")
 
 
+def opened_by(hand, act):
+    """A connection whose server does that as soon as it is accepted."""
+    listener = rig.thread(lambda: act(LISTENER.accept()[0]))
+    hand.say(SYN, ack=0, options=segments.mss(1460))
+    reply = hand.hear()
+    listener.join(5)
+    tap.ok(reply and reply.flags & SYN, "no SYN-ACK, but %s" % reply)
+    hand.ack = reply.seq + 1
+    hand.say()
+
+
+@tap.case("a server's banner arrives though it resets as soon as it accepts")
+def _():
+    def refuse(server):
+        server.sendall(b"busy")
+        rig.reset(server)
+
+    with Wire() as wire:
+        for _ in range(40):
+            hand = segments.Hand(wire, PORT)
+            opened_by(hand, refuse)
+            tap.equal(hand.read(4)[0], b"busy", "banner")
+            tap.ok(hand.hear(lambda p: p.flags & RST), "no RST")
+
+
 @tap.case("a reset reaches a guest that had no room for what came before it")
 def _():
     for end in (False, True):
