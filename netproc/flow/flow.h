@@ -113,6 +113,7 @@ struct flow {
 	int fd;		     /* -1 before and after */
 	int spliced;	     /* fd is a unix stream's, not the host's socket */
 	enum flow_end ended; /* spliced: as relayproc says */
+	int reset_follows;   /* behind a FIN that the guest has not seen */
 	struct event ev;     /* edge-triggered, both ways */
 	int watched;	     /* ev is on the event loop */
 	int readable, writable;

@@ -264,7 +264,11 @@ tcp_flow_opened(struct flow *flow, const struct ipc_flow_opened *opened, int fd)
 void
 tcp_flow_ended(struct flow *flow, enum flow_end end)
 {
-	flow->ended = end;
+	/* A reset takes nothing back that the host has ended in order. */
+	if (end == FLOW_END_RESET && flow->ended == FLOW_END_FIN)
+		flow->reset_follows = 1;
+	else
+		flow->ended = end;
 	if (flow->state != FLOW_ESTABLISHED)
 		return; /* flow_up() reads what there is */
 	/* A reset must not wait for room, as on_host_event() has it. */

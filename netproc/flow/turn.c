@@ -7,6 +7,8 @@
 
 #include <sys/socket.h>
 
+#include <errno.h>
+
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/tcp.h"
 
@@ -127,6 +129,11 @@ flow_turn(struct flow *flow)
 		return;
 	}
 	pass_ends(flow);
+	if (flow->fin_sent && flow->reset_follows) {
+		flow->broken = ECONNRESET;
+		turn_reset(flow);
+		return;
+	}
 	ack_turn(flow);
 	half_closed_expect(flow);
 	if (flow->shut_wr && flow->down.bytes == 0 &&

@@ -167,6 +167,25 @@ def _():
             tap.ok(hand.hear(lambda p: p.flags & RST), "no RST")
 
 
+@tap.case("what a server has ended in order a reset behind it does not undo")
+def _():
+    def answer(server):
+        server.sendall(b"data")
+        server.shutdown(socket.SHUT_WR)
+        rig.reset(server)
+
+    with Wire() as wire:
+        for _ in range(40):
+            hand = segments.Hand(wire, PORT)
+            opened_by(hand, answer)
+            tap.equal(hand.read(4)[0], b"data", "data")
+            end = hand.hear(lambda p: p.flags & (FIN | RST))
+            tap.ok(end and end.flags & FIN, "no FIN, but %s" % end)
+            hand.ack = end.seq + 1
+            hand.say()
+            hand.reset()
+
+
 @tap.case("a reset reaches a guest that had no room for what came before it")
 def _():
     for end in (False, True):
