@@ -193,8 +193,6 @@ netproc_prepare(struct netproc *np)
 	arc4random_buf(np->hash_key, sizeof(np->hash_key));
 	np->ip_id = (uint16_t)arc4random();
 	np->next_port = (uint16_t)arc4random();
-	TAILQ_INIT(&np->touched);
-	TAILQ_INIT(&np->again);
 	np->base = child_base_new();
 	/* Each flow has one message under way, at most two. */
 	if (channel_init(&np->relay, FD_PEER, ROLE_NETPROC, ROLE_RELAYPROC,
@@ -209,7 +207,8 @@ netproc_prepare(struct netproc *np)
 	    blocks_init(&np->blocks, BLOCK_POOL_BYTES) == -1 ||
 	    link_init(np) == -1 || gateway_init(np) == -1 ||
 	    lwip_port_init() == -1 || tcp_setup(np) == -1 ||
-	    acks_init(np) == -1 || orphans_find(np) == -1)
+	    acks_init(np) == -1 || turn_init(np) == -1 ||
+	    orphans_find(np) == -1)
 		fatal("not enough memory to start");
 	np->flows.journal = np->journal;
 	np->ev_tick = event_new(np->base, -1, 0, on_tick, np);

@@ -99,6 +99,8 @@ struct netproc {
 				     the end of the data */
 	struct flow_list acks;	  /* that wait, the first due first */
 	struct event *ev_ack;
+	struct flow_list looks; /* to be read once more, see pump.c */
+	struct event *ev_look;
 	size_t ahead_bytes; /* those of all flows */
 	uint8_t hash_key[SIPHASH_KEY_LEN];
 	uint64_t evict_ms;	   /* when idle flows were last looked for */

@@ -118,7 +118,7 @@ struct flow {
 	int watched;	     /* ev is on the event loop */
 	int readable, writable;
 	int starved; /* readable, but there is no room for it */
-	int recheck; /* drained as it seems; see pump.c */
+	int recheck; /* drained as it seems: it is in netproc.looks */
 	int hung_up; /* host may have said FIN or worse: read until it shows */
 
 	uint8_t syn[FLOW_SYN_MAX];
@@ -143,6 +143,7 @@ struct flow {
 	uint32_t acked; /* the guest's sequence number that it was told */
 	uint64_t ack_due_ms;
 	TAILQ_ENTRY(flow) ack_entry;
+	TAILQ_ENTRY(flow) look_entry;
 	size_t ahead_bytes;	  /* of memory, wait for their turn */
 	uint32_t window;	  /* bytes granted to the guest's window */
 	uint32_t window_used;	  /* consumed since the last whole one */

@@ -10,6 +10,7 @@
 #include "netproc/flow/ack.h"
 #include "netproc/flow/dns_flow.h"
 #include "netproc/flow/pump.h"
+#include "netproc/flow/turn.h"
 #include "netproc/link/link.h"
 #include "netproc/netproc.h"
 
@@ -341,7 +342,8 @@ down_end(struct flow *flow, ssize_t n)
  * One readv(2).  Bytes read, 0 when there is no more to read for now.
  *
  * A short read means drained.  A reset that came together with the last bytes
- * makes no event of its own, so the next tick looks once more (recheck).
+ * makes no event of its own, so it is read once more soon: not at once, which
+ * would cost each short message a call.
  */
 static size_t
 down_read(struct flow *flow, size_t max, int most_blocks)
@@ -371,9 +373,12 @@ down_read(struct flow *flow, size_t max, int most_blocks)
 	/* Unless the end is in sight and must be read out. */
 	if (n <= 0 || ((size_t)n < room && !flow->hung_up))
 		flow->readable = 0;
-	flow->recheck = n > 0;
-	if (n > 0)
+	if (n <= 0) {
+		turn_look_end(flow);
+	} else {
+		turn_look_soon(flow);
 		flow->used_ms = np->now_ms;
+	}
 	return (n > 0 ? (size_t)n : 0);
 }
 

@@ -9,6 +9,8 @@
 
 #include <errno.h>
 
+#include <event2/event.h>
+
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/tcp.h"
 
@@ -32,6 +34,7 @@ turn_untouch(struct flow *flow)
 		TAILQ_REMOVE(&np->again, flow, again);
 	flow->is_touched = 0;
 	flow->is_again = 0;
+	turn_look_end(flow);
 	ack_end(flow);
 }
 
@@ -175,14 +178,65 @@ turn_link_drained(struct netproc *np)
 static void
 flow_look_again(struct flow *flow)
 {
+	turn_look_end(flow);
 	if (flow->pcb == NULL)
 		return;
-	if (flow->readable)
-		pump_ask_window(flow);
-	flow->recheck = 0;
 	flow->readable = 1;
 	flow->hung_up = 1;
 	turn_touch(flow);
+}
+
+static void
+flow_still_readable(struct flow *flow)
+{
+	if (flow->pcb != NULL)
+		pump_ask_window(flow);
+	flow_look_again(flow);
+}
+
+static void
+on_look(evutil_socket_t fd, short what, void *arg)
+{
+	struct netproc *np = arg;
+	struct flow *flow;
+
+	(void)fd;
+	(void)what;
+	netproc_wake(np);
+	while ((flow = TAILQ_FIRST(&np->looks)) != NULL)
+		flow_look_again(flow);
+}
+
+int
+turn_init(struct netproc *np)
+{
+	TAILQ_INIT(&np->touched);
+	TAILQ_INIT(&np->again);
+	TAILQ_INIT(&np->looks);
+	np->ev_look = event_new(np->base, -1, 0, on_look, np);
+	return (np->ev_look == NULL ? -1 : 0);
+}
+
+void
+turn_look_soon(struct flow *flow)
+{
+	static const struct timeval wait = { .tv_usec = LOOK_MS * 1000 };
+	struct netproc *np = flow->np;
+
+	if (flow->recheck)
+		return;
+	flow->recheck = 1;
+	if (TAILQ_EMPTY(&np->looks))
+		event_add(np->ev_look, &wait);
+	TAILQ_INSERT_TAIL(&np->looks, flow, look_entry);
+}
+
+void
+turn_look_end(struct flow *flow)
+{
+	if (flow->recheck)
+		TAILQ_REMOVE(&flow->np->looks, flow, look_entry);
+	flow->recheck = 0;
 }
 
 static void
@@ -224,8 +278,8 @@ turn_tick(struct netproc *np)
 			ahead_count(flow); /* lwIP drops it after a while */
 		if (flow->deadline_ms != 0 && flow->deadline_ms <= np->now_ms)
 			flow_expired(flow);
-		else if (flow->recheck || flow->readable)
-			flow_look_again(flow);
+		else if (flow->readable)
+			flow_still_readable(flow);
 		else if (flow->pcb != NULL &&
 		    (flow->pcb->unsent != NULL ||
 			flow->down_written < flow->down.bytes))

@@ -4,11 +4,19 @@
 struct flow;
 struct netproc;
 
+/* 0, or -1 when out of memory. */
+int turn_init(struct netproc *np);
+
 /* The flow has something to do before the turn ends. */
 void turn_touch(struct flow *flow);
 
 /* It has nothing to do any more. */
 void turn_untouch(struct flow *flow);
+
+/* The host's socket is read once more, in LOOK_MS; or need not be. */
+#define LOOK_MS 10
+void turn_look_soon(struct flow *flow);
+void turn_look_end(struct flow *flow);
 
 /*
  * Resets the flow, the guest too, if the link has room for that.  1, or 0 if it

@@ -153,12 +153,13 @@ def opened_by(hand, act):
     hand.say()
 
 
+def refuse(server):
+    server.sendall(b"busy")
+    rig.reset(server)
+
+
 @tap.case("a server's banner arrives though it resets as soon as it accepts")
 def _():
-    def refuse(server):
-        server.sendall(b"busy")
-        rig.reset(server)
-
     with Wire() as wire:
         for _ in range(40):
             hand = segments.Hand(wire, PORT)
@@ -184,6 +185,21 @@ def _():
             hand.ack = end.seq + 1
             hand.say()
             hand.reset()
+
+
+@tap.case("a reset right behind the last bytes does not wait for a timer")
+def _():
+    with Wire() as wire:
+        waits = []
+        for _ in range(20):
+            hand = segments.Hand(wire, PORT)
+            opened_by(hand, refuse)
+            hand.read(4)
+            since = time.monotonic()
+            tap.ok(hand.hear(lambda p: p.flags & RST), "no RST")
+            waits.append(time.monotonic() - since)
+        waits.sort()
+        tap.ok(waits[10] < 0.1 * tap.scale(), "it took %.3f s" % waits[10])
 
 
 @tap.case("a reset reaches a guest that had no room for what came before it")

@@ -475,6 +475,7 @@ check_given_back(struct netproc *np)
 	release_slots(np);
 	FUZZ_CHECK(np->flows.nactive == 0);
 	FUZZ_CHECK(TAILQ_EMPTY(&np->touched) && TAILQ_EMPTY(&np->again));
+	FUZZ_CHECK(TAILQ_EMPTY(&np->looks));
 	FUZZ_CHECK(TAILQ_EMPTY(&np->acks) && np->ahead_bytes == 0);
 	FUZZ_CHECK(np->assocs.nactive == 0 && np->assocs.nactive_in == 0);
 	FUZZ_CHECK(np->batch.assoc == NULL);

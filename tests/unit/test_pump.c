@@ -17,11 +17,14 @@
 
 #include <cmocka.h>
 
+#include <event2/event.h>
+
 #include "lwip/init.h"
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/tcp.h"
 
 #include "netproc/flow/pump.h"
+#include "netproc/flow/turn.h"
 #include "netproc/netproc.h"
 
 #define MSS	  1448
@@ -47,13 +50,14 @@ setup(void **state)
 	memset(&np, 0, sizeof(np));
 	memset(&flow, 0, sizeof(flow));
 	memset(&pcb, 0, sizeof(pcb));
-	if (blocks_init(&np.blocks, BLOCK_POOL_BYTES) == -1 ||
+	np.base = event_base_new();
+	if (np.base == NULL || turn_init(&np) == -1 ||
+	    blocks_init(&np.blocks, BLOCK_POOL_BYTES) == -1 ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == -1)
 		return (-1);
 	block_queue_init(&hog);
 	block_queue_init(&flow.up);
 	block_queue_init(&flow.down);
-	TAILQ_INIT(&np.again);
 	flow.np = &np;
 	flow.pcb = &pcb;
 	flow.fd = fds[0];
@@ -76,6 +80,8 @@ teardown(void **state)
 	(void)state;
 	close(flow.fd);
 	close(host);
+	event_free(np.ev_look);
+	event_base_free(np.base);
 	return (0);
 }
 

@@ -47,10 +47,8 @@ setup(void **state)
 	memset(&pcb, 0, sizeof(pcb));
 	np.now_ms = NOW_MS;
 	np.frame_fd = -1;
-	TAILQ_INIT(&np.touched);
-	TAILQ_INIT(&np.again);
 	np.base = event_base_new();
-	if (np.base == NULL || acks_init(&np) == -1 ||
+	if (np.base == NULL || acks_init(&np) == -1 || turn_init(&np) == -1 ||
 	    flows_init(&np.flows, 1, 0, &np) == -1 ||
 	    demux_init(&np.demux, 1) == -1 ||
 	    blocks_init(&np.blocks, BLOCK_POOL_BYTES) == -1 ||
@@ -78,6 +76,7 @@ teardown(void **state)
 		close(flow->fd);
 	close(host);
 	event_free(np.ev_ack);
+	event_free(np.ev_look);
 	event_base_free(np.base);
 	return (0);
 }
@@ -187,8 +186,8 @@ a_flow_that_waits_for_time_or_room_stays_awake(void **state)
 	} while (0)
 	AWAKE_WITH(flow->deadline_ms, np.now_ms + LATER_MS);
 	AWAKE_WITH(flow->readable, 1);
+	turn_look_soon(flow);
 	AWAKE_WITH(flow->recheck, 1);
-	flow->readable = 0;
 	AWAKE_WITH(flow->broken, 1);
 	AWAKE_WITH(flow->ack_refused, 1);
 	AWAKE_WITH(flow->down.bytes, NBYTES);
