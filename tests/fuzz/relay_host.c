@@ -223,6 +223,8 @@ __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 	if (level == SOL_SOCKET && name == SO_ERROR &&
 	    (relay_host.choices & HOST_REFUSED) != 0)
 		*(int *)value = ECONNREFUSED;
+	if (level == SOL_SOCKET && name == SO_ACCEPTCONN)
+		*(int *)value = 1; /* a published port listens */
 	return (0);
 }
 
