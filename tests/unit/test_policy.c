@@ -205,8 +205,10 @@ multicast_goes_nowhere_whatever_the_rules_say(void **state)
 	char hint[64];
 	size_t i;
 
+	rule(policy, RULE_DENY, "232.0.0.0/8");
 	rule(policy, RULE_UNSAFE_ALLOW, "0.0.0.0/0");
 	rule(policy, RULE_UNSAFE_ALLOW, "::/0");
+	expect_everywhere(policy, "232.1.2.3", POLICY_RULE);
 	for (i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
 		expect(policy, groups[i], POLICY_FLOOR);
 		addr_parse(groups[i], &addr);
@@ -298,7 +300,13 @@ a_rule_matches_its_ports_and_protocol_only(void **state)
 static void
 port_0_is_refused(void **state)
 {
-	assert_int_equal(kind_port(*state, "8.8.8.8", 0), POLICY_PORT_ZERO);
+	struct policy_answer answer;
+	struct ipc_addr a = addr("8.8.8.8");
+
+	policy_check(*state, IPPROTO_TCP, &a, 0, &answer);
+	assert_int_equal(answer.kind, POLICY_PORT_ZERO);
+	assert_int_equal(answer.verdict, VERDICT_REFUSED);
+	assert_string_equal(answer.why, "port 0");
 }
 
 static void
@@ -315,6 +323,7 @@ the_hosts_own_addresses_are_on_the_floor_while_it_has_them(void **state)
 	expect(policy, "2a00::1", POLICY_HOST_ADDR);
 	expect_everywhere(policy, "93.184.216.35", POLICY_ALLOWED);
 	assert_int_equal(policy_host_addr(policy, &own, 0), 0);
+	expect(policy, "93.184.216.34", POLICY_ALLOWED);
 	assert_int_equal(policy_host_addr(policy, &own, 0), 0);
 	expect_everywhere(policy, "93.184.216.34", POLICY_ALLOWED);
 	expect(policy, "2a00::1", POLICY_HOST_ADDR);
@@ -333,6 +342,7 @@ too_many_host_addresses_deny_everything(void **state)
 	}
 	expect(policy, "93.184.216.34", POLICY_ALLOWED);
 	own = addr_from_ip4(0x08000000 + i);
+	errno = 0;
 	assert_int_equal(policy_host_addr(policy, &own, 1), -1);
 	assert_int_equal(errno, ENOSPC);
 	expect(policy, "93.184.216.34", POLICY_HOST_ADDR);
@@ -362,6 +372,8 @@ the_gateway_reaches_host_services_and_nothing_else(void **state)
 	assert_true(addr_equal(&answer.dial, &loopback));
 	policy_check(policy, IPPROTO_ICMP, &gateway, 0, &answer);
 	assert_int_equal(answer.kind, POLICY_GATEWAY);
+	policy_check(policy, IPPROTO_ICMP, &gateway, 8080, &answer);
+	assert_int_equal(answer.kind, POLICY_GATEWAY);
 	expect_everywhere(policy, "100.96.0.1", POLICY_GATEWAY);
 }
 
@@ -379,6 +391,71 @@ the_rest_of_the_guests_link_is_on_the_floor(void **state)
 }
 
 static void
+the_ipv6_link_is_judged_as_the_ipv4_one(void **state)
+{
+	struct policy *policy = *state;
+	const struct ipc_config_relayproc config = {
+		.gateway = addr("100.96.0.1"),
+		.prefix_len = 30,
+		.gateway6 = addr("fd53:4d::1"),
+		.prefix_len6 = 64,
+		.default_allow = 1,
+	};
+	const struct ipc_addr gateway6 = addr("fd53:4d::1");
+	const struct ipc_addr guest6 = addr("fd53:4d::2");
+
+	assert_false(policy_is_gateway(policy, &gateway6));
+	policy_configure(policy, &config);
+	rule(policy, RULE_ALLOW, "::/0");
+	assert_true(policy_is_gateway(policy, &gateway6));
+	assert_false(policy_is_gateway(policy, &guest6));
+	expect(policy, "fd53:4d::1", POLICY_GATEWAY);
+	expect(policy, "fd53:4d::", POLICY_LINK);
+	expect(policy, "fd53:4d::2", POLICY_LINK);
+	expect(policy, "fd53:4d:0:0:ffff:ffff:ffff:ffff", POLICY_LINK);
+	expect(policy, "fd53:4d:0:1::", POLICY_ALLOWED);
+	expect(policy, "fd53:4c:ffff:ffff:ffff:ffff:ffff:ffff", POLICY_ALLOWED);
+}
+
+static void
+a_host_address_is_known_as_one_while_the_host_has_it(void **state)
+{
+	struct policy *policy = *state;
+	const struct ipc_addr own = addr("93.184.216.34");
+	const struct ipc_addr other = addr("93.184.216.35");
+
+	assert_false(policy_is_host_addr(policy, &own));
+	assert_int_equal(policy_host_addr(policy, &own, 1), 0);
+	assert_true(policy_is_host_addr(policy, &own));
+	assert_false(policy_is_host_addr(policy, &other));
+	assert_int_equal(policy_host_addr(policy, &own, 0), 0);
+	assert_false(policy_is_host_addr(policy, &own));
+}
+
+/* What a peer was told before is asked again. */
+static void
+every_change_makes_a_new_generation(void **state)
+{
+	struct policy *policy = *state;
+	const struct ipc_config_relayproc config = { .prefix_len = 30 };
+	const struct ipc_host_service service = { 8080, 3128 };
+	const struct ipc_addr own = addr("93.184.216.34");
+	uint32_t before = policy->generation;
+
+	assert_int_not_equal(before, 0);
+	rule(policy, RULE_DENY, "192.0.2.1");
+	assert_int_equal(policy->generation, ++before);
+	assert_int_equal(policy_add_service(policy, &service), 0);
+	assert_int_equal(policy->generation, ++before);
+	assert_int_equal(policy_host_addr(policy, &own, 1), 0);
+	assert_int_equal(policy->generation, ++before);
+	assert_int_equal(policy_host_addr(policy, &own, 0), 0);
+	assert_int_equal(policy->generation, ++before);
+	policy_configure(policy, &config);
+	assert_int_equal(policy->generation, ++before);
+}
+
+static void
 a_denial_says_why_and_which_option_would_allow_it(void **state)
 {
 	static const struct {
@@ -390,17 +467,24 @@ a_denial_says_why_and_which_option_would_allow_it(void **state)
 		{ "169.254.169.254", "--unsafe-allow 169.254.169.254",
 		    VERDICT_DENIED },
 		{ "100.96.0.1", "--host-service 80:PORT", VERDICT_REFUSED },
+		{ "100.96.0.2", "--unsafe-allow 100.96.0.2", VERDICT_DENIED },
+		{ "8.8.4.4", "--unsafe-allow 8.8.4.4", VERDICT_DENIED },
+		{ "8.8.8.8", "--allow 8.8.8.8", VERDICT_DENIED },
 		{ "192.0.2.1", "", VERDICT_DENIED },
 	};
+	const struct ipc_addr own = addr("8.8.4.4");
+	struct policy *policy = *state;
 	struct policy_answer answer;
 	struct ipc_addr a;
 	char hint[ADDR_STRLEN + 32];
 	size_t i;
 
-	rule(*state, RULE_DENY, "192.0.2.1");
+	policy->default_allow = 0;
+	assert_int_equal(policy_host_addr(policy, &own, 1), 0);
+	rule(policy, RULE_DENY, "192.0.2.1");
 	for (i = 0; i < N(rows); i++) {
 		a = addr(rows[i].dst);
-		policy_check(*state, IPPROTO_TCP, &a, 80, &answer);
+		policy_check(policy, IPPROTO_TCP, &a, 80, &answer);
 		assert_non_null(answer.why);
 		assert_int_equal(answer.verdict, rows[i].verdict);
 		assert_string_equal(policy_hint(answer.kind, &a, 80, hint,
@@ -419,10 +503,12 @@ a_full_table_of_rules_or_services_is_an_error(void **state)
 
 	for (i = 0; i < POLICY_RULES_MAX; i++)
 		rule(policy, RULE_ALLOW, "192.0.2.1");
+	errno = 0;
 	assert_int_equal(policy_add_rule(policy, &last), -1);
 	assert_int_equal(errno, ENOSPC);
 	for (i = 0; i < POLICY_SERVICES_MAX; i++)
 		assert_int_equal(policy_add_service(policy, &service), 0);
+	errno = 0;
 	assert_int_equal(policy_add_service(policy, &service), -1);
 	assert_int_equal(errno, ENOSPC);
 }
@@ -451,6 +537,9 @@ main(void)
 		TEST(too_many_host_addresses_deny_everything),
 		TEST(the_gateway_reaches_host_services_and_nothing_else),
 		TEST(the_rest_of_the_guests_link_is_on_the_floor),
+		TEST(the_ipv6_link_is_judged_as_the_ipv4_one),
+		TEST(a_host_address_is_known_as_one_while_the_host_has_it),
+		TEST(every_change_makes_a_new_generation),
 		TEST(a_denial_says_why_and_which_option_would_allow_it),
 		TEST(a_full_table_of_rules_or_services_is_an_error),
 	};
