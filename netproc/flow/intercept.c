@@ -17,6 +17,7 @@
 #include "netproc/flow/evict.h"
 #include "netproc/flow/intercept.h"
 #include "netproc/flow/orphan.h"
+#include "netproc/flow/segment.h"
 #include "netproc/flow/tcp.h"
 #include "netproc/gateway/dns.h"
 #include "netproc/gateway/icmp.h"
@@ -309,17 +310,25 @@ is_without_room(struct netproc *np, const struct flow *flow,
 	    flow->up.bytes + sf->payload_len > BLOCK_SIZE);
 }
 
-void
-intercept_tcp(struct netproc *np, uint8_t *frame, const struct shield_frame *sf)
+static struct flow_tuple
+tuple_of(const struct shield_frame *sf)
 {
-	const uint8_t kind = sf->tcp_flags &
-	    (SHIELD_TCP_SYN | SHIELD_TCP_ACK | SHIELD_TCP_RST);
 	const struct flow_tuple tuple = {
 		.peer = shield_dst(sf),
 		.guest = shield_src(sf),
 		.peer_port = sf->dport,
 		.guest_port = sf->sport,
 	};
+
+	return (tuple);
+}
+
+void
+intercept_tcp(struct netproc *np, uint8_t *frame, const struct shield_frame *sf)
+{
+	const uint8_t kind = sf->tcp_flags &
+	    (SHIELD_TCP_SYN | SHIELD_TCP_ACK | SHIELD_TCP_RST);
+	const struct flow_tuple tuple = tuple_of(sf);
 	struct flow *flow;
 	uint64_t hash;
 
@@ -343,9 +352,26 @@ intercept_tcp(struct netproc *np, uint8_t *frame, const struct shield_frame *sf)
 		input_opening(flow, sf);
 		return;
 	}
-	if (flow == NULL && !lingers(np, &tuple, hash))
+	if (flow == NULL && !lingers(np, &tuple, hash)) {
 		COUNT(np, SEGMENT_UNKNOWN);
+		segment_refuse(np, &tuple, sf);
+		return;
+	}
 	segment_to_lwip(np, flow, hash, frame, sf);
+}
+
+void
+intercept_stray(struct netproc *np, const struct shield_frame *sf)
+{
+	const struct flow_tuple tuple = tuple_of(sf);
+	const uint64_t hash = demux_hash(np->hash_key, &tuple);
+
+	/* One of no flags is nothing to a connection (RFC 9293 3.10.7.4). */
+	if (flow_lookup(&np->flows, &tuple, hash) != NULL ||
+	    lingers(np, &tuple, hash))
+		return;
+	COUNT(np, SEGMENT_UNKNOWN);
+	segment_refuse(np, &tuple, sf);
 }
 
 void
@@ -372,9 +398,10 @@ intercept_unreach(struct netproc *np, const uint8_t *frame,
 		end_forget(flow);
 }
 
-static void
-syn_input(struct flow *flow, uint16_t port)
+void
+intercept_replay(struct flow *flow)
 {
+	const uint16_t port = flow->tuple.peer_port;
 	struct netproc *np = flow->np;
 	uint8_t syn[FLOW_SYN_MAX];
 
@@ -382,18 +409,17 @@ syn_input(struct flow *flow, uint16_t port)
 	demux_enter(&np->demux, flow->hash);
 	tcp_listen_begin(flow, port);
 	netif_tcp_input(np, syn, flow->syn_len, flow->syn_l4_off, 1);
-	tcp_listen_end(flow, port);
+	tcp_listen_end(flow);
 	demux_leave(&np->demux);
-}
-
-void
-intercept_replay(struct flow *flow)
-{
-	syn_input(flow, flow->tuple.peer_port);
 }
 
 void
 intercept_reject(struct flow *flow)
 {
-	syn_input(flow, 0);
+	const struct shield_frame syn = {
+		.tcp_flags = SHIELD_TCP_SYN,
+		.tcp_seq = flow->irs,
+	};
+
+	segment_refuse(flow->np, &flow->tuple, &syn);
 }

@@ -16,6 +16,13 @@ void intercept_tcp(struct netproc *np, uint8_t *frame,
     const struct shield_frame *sf);
 
 /*
+ * A frame that passed as SHIELD_TCP_STRAY is answered as any other of no
+ * connection: a connect to port 0 fails at once, and a scan with no flags
+ * finds ports closed.
+ */
+void intercept_stray(struct netproc *np, const struct shield_frame *sf);
+
+/*
  * A guest's firewall may refuse by ICMP, and many do.  frame, which passed the
  * shield as ICMP or ICMPv6, ends the connect that it is about (RFC 1122
  * 4.2.3.9), and no connection that stands.
@@ -33,7 +40,7 @@ void intercept_linger_end(struct netproc *np, const struct flow_tuple *tuple,
 /* Gives the SYN that was held to lwIP, which answers it: SYN-ACK. */
 void intercept_replay(struct flow *flow);
 
-/* Gives it to lwIP while nothing listens: RST, with the right numbers. */
+/* Answers it with RST. */
 void intercept_reject(struct flow *flow);
 
 #endif

@@ -1,19 +1,11 @@
-#include <netinet/in.h>
-
 #include <stdlib.h>
 #include <string.h>
 
-#include "ipc/cursor.h"
 #include "ipc/journal.h"
 #include "netproc/flow/orphan.h"
-#include "netproc/gateway/packet.h"
-#include "netproc/link/checksum.h"
+#include "netproc/flow/segment.h"
 #include "netproc/link/link.h"
 #include "netproc/netproc.h"
-
-#define TCP_LEN		 20
-#define TCP_FLAG_ACK	 0x10
-#define TCP_CHECKSUM_OFF 16
 
 /* Of the probe; any would do, and the guest's answer does not depend on it. */
 #define PROBE_WINDOW 1024
@@ -128,38 +120,16 @@ static void
 probe(struct netproc *np, const struct journal_name *name)
 {
 	const uint64_t numbers = probe_numbers(np, name);
-	const int ip6 = name->guest.family == 6;
-	uint8_t packet[PACKET_IP6_LEN + TCP_LEN];
-	struct cursor_out out;
-	struct checksum sum;
-	size_t tcp;
+	const struct segment ack = {
+		.seq = (uint32_t)(numbers >> 32),
+		.ack = (uint32_t)numbers,
+		.flags = SHIELD_TCP_ACK,
+		.window = PROBE_WINDOW,
+	};
+	struct flow_tuple tuple;
 
-	cursor_out_init(&out, packet, sizeof(packet));
-	checksum_init(&sum);
-	if (ip6) {
-		packet_put_ip6(&out, name->peer.bytes, name->guest.bytes,
-		    IPPROTO_TCP, PACKET_HOP_LIMIT, TCP_LEN);
-		checksum_pseudo6(&sum, name->peer.bytes, name->guest.bytes,
-		    IPPROTO_TCP, TCP_LEN);
-	} else {
-		packet_put_ip4(&out, addr_to_ip4(&name->peer),
-		    addr_to_ip4(&name->guest), IPPROTO_TCP, np->ip_id++, 0,
-		    PACKET_IP4_LEN + TCP_LEN);
-		checksum_pseudo4(&sum, addr_to_ip4(&name->peer),
-		    addr_to_ip4(&name->guest), IPPROTO_TCP, TCP_LEN);
-	}
-	tcp = out.len;
-	cursor_out_be16(&out, name->peer_port);
-	cursor_out_be16(&out, name->guest_port);
-	cursor_out_be32(&out, (uint32_t)(numbers >> 32));
-	cursor_out_be32(&out, (uint32_t)numbers);
-	cursor_out_be16(&out, TCP_LEN / 4 << 12 | TCP_FLAG_ACK);
-	cursor_out_be16(&out, PROBE_WINDOW);
-	cursor_out_be16(&out, 0);
-	cursor_out_be16(&out, 0);
-	checksum_add(&sum, packet + tcp, TCP_LEN);
-	cursor_out_patch16(&out, tcp + TCP_CHECKSUM_OFF, checksum_finish(&sum));
-	link_send_ip(np, packet, out.len);
+	name_to_tuple(name, &tuple);
+	segment_send(np, &tuple, &ack);
 	COUNT(np, ORPHANS_ASKED);
 }
 

@@ -14,7 +14,7 @@ struct netproc;
  * guest believes no reset without.  So it is asked: an ACK with arbitrary
  * numbers and no timestamp is out of its window, and it answers with what it
  * expects (RFC 9293 3.10.7.4; RFC 5961 5).  For that segment we have no flow,
- * so lwIP answers it as RFC 9293 3.10.7.1 has it, with a RST that carries the
+ * so it is answered as RFC 9293 3.10.7.1 has it, with a RST that carries the
  * acknowledgment as its sequence number: exact, and believed.  A connection
  * whose guest sends by itself ends the same way without being asked.
  *

@@ -3,7 +3,7 @@
  *
  * File-scope state: the listener that every replayed SYN goes through.  Its
  * port is that of the SYN during the replay and 0, which no segment has,
- * otherwise; what it does not match is answered by lwIP with a RST.
+ * otherwise.
  */
 
 #include <errno.h>
@@ -229,14 +229,12 @@ tcp_listen_begin(struct flow *flow, uint16_t port)
 
 /* lwIP has made a pcb of the SYN, in front of the list, or could not. */
 void
-tcp_listen_end(struct flow *flow, uint16_t port)
+tcp_listen_end(struct flow *flow)
 {
 	struct tcp_pcb *pcb;
 
 	listener->local_port = 0;
 	listener->callback_arg = NULL;
-	if (port == 0)
-		return;
 	pcb = demux_find(&flow->tuple);
 	if (pcb != NULL)
 		pcb_attach(flow, pcb);

@@ -28,7 +28,7 @@ void tcp_guest_known(struct netproc *np);
 
 /* While a held SYN goes through lwIP, its port listens; port 0: none does. */
 void tcp_listen_begin(struct flow *flow, uint16_t port);
-void tcp_listen_end(struct flow *flow, uint16_t port);
+void tcp_listen_end(struct flow *flow);
 
 /* After a segment of the flow went through lwIP. */
 void tcp_after_input(struct flow *flow);

@@ -79,7 +79,8 @@ learn_address6(struct netproc *np, enum shield_verdict verdict,
 	if (verdict == SHIELD_ND && !sf->nd_for_gateway &&
 	    src.bytes[0] == 0) /* :: */
 		memcpy(src.bytes, sf->nd_target, sizeof(sf->nd_target));
-	if (verdict == SHIELD_TCP && (sf->tcp_flags & SHIELD_TCP_SYN) == 0)
+	if ((verdict == SHIELD_TCP || verdict == SHIELD_TCP_STRAY) &&
+	    (sf->tcp_flags & SHIELD_TCP_SYN) == 0)
 		return;
 	if (!addr_in_prefix(&src, &np->cfg.address6, np->cfg.prefix_len6))
 		return;
@@ -140,6 +141,9 @@ input_checked(struct netproc *np, enum shield_verdict verdict, uint8_t *frame,
 	case SHIELD_TCP:
 		intercept_tcp(np, frame, sf);
 		break;
+	case SHIELD_TCP_STRAY:
+		intercept_stray(np, sf);
+		break;
 	case SHIELD_DHCP:
 		gateway_dhcp(np, frame, sf);
 		break;
@@ -171,6 +175,7 @@ is_spent(enum shield_verdict verdict, const struct shield_frame *sf)
 {
 	switch (verdict) {
 	case SHIELD_TCP:
+	case SHIELD_TCP_STRAY:
 	case SHIELD_UDP:
 	case SHIELD_ICMP:
 	case SHIELD_ICMP6:

@@ -21,6 +21,7 @@
 #define SHIELD_PASSES(X) \
 	X(ARP,		"arp") \
 	X(TCP,		"tcp") \
+	X(TCP_STRAY,	"tcp-stray") \
 	X(UDP,		"udp") \
 	X(ICMP,		"icmp") \
 	X(DHCP,		"dhcp") \

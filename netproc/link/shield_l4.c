@@ -88,10 +88,15 @@ check_tcp_options(struct cursor c, struct shield_frame *out)
 static int
 tcp_flags_are_absurd(uint8_t flags)
 {
-	if ((flags & TCP_FLAGS_KNOWN) == 0)
-		return (1);
 	return ((flags & SHIELD_TCP_SYN) != 0 &&
 	    (flags & (SHIELD_TCP_FIN | SHIELD_TCP_RST)) != 0);
+}
+
+/* Of no connection that could be: it is owed a RST, and lwIP no look at it. */
+static int
+tcp_is_stray(const struct shield_frame *out)
+{
+	return (out->dport == 0 || (out->tcp_flags & TCP_FLAGS_KNOWN) == 0);
 }
 
 enum shield_verdict
@@ -113,17 +118,19 @@ shield_tcp(struct cursor c, struct shield_frame *out)
 	cursor_skip(&c, 6); /* window, checksum, urgent pointer: lwIP's */
 	if (out->tcp_header_len < TCP_LEN || out->tcp_header_len > out->l4_len)
 		return (SHIELD_TCP_OFFSET);
-	if (out->sport == 0 || out->dport == 0)
+	out->payload_off = out->l4_off + out->tcp_header_len;
+	out->payload_len = out->l4_len - out->tcp_header_len;
+	if (out->sport == 0)
 		return (SHIELD_PORT_ZERO);
 	if (tcp_flags_are_absurd(out->tcp_flags))
 		return (SHIELD_TCP_FLAGS);
+	if (tcp_is_stray(out))
+		return (SHIELD_TCP_STRAY);
 	out->tcp_mss = SHIELD_MSS_DEFAULT;
 	options = cursor_sub(&c, (size_t)out->tcp_header_len - TCP_LEN);
 	verdict = check_tcp_options(options, out);
 	if (verdict != SHIELD_UNDECIDED)
 		return (verdict);
-	out->payload_off = out->l4_off + out->tcp_header_len;
-	out->payload_len = c.left;
 	return (SHIELD_TCP);
 }
 

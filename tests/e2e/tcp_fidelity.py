@@ -334,25 +334,6 @@ def _():
         server.close()
 
 
-@tap.case("segments of no connection are answered as the RFC asks")
-def _():
-    with by_hand() as wire:
-        for dst in (rig.SERVER, rig.SERVER6):
-            for flags in (ACK, ACK | FIN, SYN | ACK, ACK | PSH):
-                hand = segments.Hand(wire, PORT, dst=dst)
-                hand.say(flags, ack=4711)
-                reply = hand.hear()
-                tap.ok(reply and reply.flags & RST, "no RST for %#x" % flags)
-                tap.equal(reply.seq, 4711, "sequence number of the RST")
-        hand = segments.Hand(wire, PORT)
-        hand.say(FIN, b"abc", seq=500)
-        reply = hand.hear()
-        tap.ok(reply is None or reply.flags & RST, "flags")
-        hand = segments.Hand(wire, PORT)
-        hand.say(RST | ACK, ack=4711)
-        quiet(hand)
-
-
 @tap.case("a guest that has rebooted: the old connection is reset, the new "
           "one works")
 def _():
