@@ -105,6 +105,7 @@
 #define LWIP_TCP_SACK_OUT	       1
 #define LWIP_TCP_TIMESTAMPS	       1
 #define LWIP_TCP_KEEPALIVE	       1
+#define TCP_TTL			       64  /* as all other packets have */
 #define TCP_MSL			       500 /* ms: each SYN searches TIME_WAIT */
 #define LWIP_TCP_RTO_TIME	       1000 /* ms, RFC 6298 2.1 */
 #define TCP_LISTEN_BACKLOG	       0    /* SYNs come admitted */

@@ -107,6 +107,18 @@ def _():
                 refused(hand, RST | ACK, 0, 501)
 
 
+@tap.case("TCP has as far to go as all else")
+def _():
+    with Wire() as wire:
+        hand = segments.Hand(wire, PORT)
+        synack, server = hand.open(LISTENER)
+        tap.equal(synack.ttl, HOPS, "of the SYN-ACK")
+        server.sendall(b"abc")
+        tap.equal(hand.hear(lambda p: p.data).ttl, HOPS, "of a segment")
+        rig.reset(server)
+        tap.equal(hand.hear(lambda p: p.flags & RST).ttl, HOPS, "of a RST")
+
+
 @tap.case("a connect to port 0 fails at once")
 def _():
     before = len(CAR.log.find("vmm gone"))
