@@ -110,10 +110,11 @@ struct frame_writer {
 	struct frame_slot *slots; /* FRAME_QUEUE_FRAMES */
 	struct iovec *iov;	  /* FRAME_WRITE_IOV, filled at each write */
 	size_t first, count;
-	size_t bytes;	/* waiting, of all slots */
-	size_t streams; /* of these, what frame_writer_is_stream() said */
-	size_t written; /* of the first slot */
-	int fills;	/* the first slot is filler, without head */
+	size_t bytes;	 /* waiting, of all slots */
+	size_t streams;	 /* of these, what frame_writer_is_stream() said */
+	size_t nstreams; /* the same in frames */
+	size_t written;	 /* of the first slot */
+	int fills;	 /* the first slot is filler, without head */
 	struct frame_filler filler;
 	uint64_t nqueued, nsent; /* frames, ever */
 };

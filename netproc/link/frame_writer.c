@@ -31,8 +31,10 @@ slot_pop(struct frame_writer *w)
 	struct frame_slot *slot = &w->slots[w->first];
 
 	w->bytes -= slot->len;
-	if (slot->is_stream)
+	if (slot->is_stream) {
 		w->streams -= slot->len;
+		w->nstreams--;
+	}
 	slot->is_stream = 0;
 	w->written = 0;
 	w->fills = 0;
@@ -102,6 +104,7 @@ frame_writer_is_stream(struct frame_writer *w)
 
 	slot->is_stream = 1;
 	w->streams += slot->len;
+	w->nstreams++;
 }
 
 /* A write of so much is taken whole or not at all. */

@@ -37,9 +37,16 @@ static struct netif link_netif;
 static struct pbuf_custom input_pbufs[COALESCE_MAX];
 static size_t input_pbufs_busy;
 
-/* Datagrams stop at half the queue, so that acks and errors find room. */
-#define ROOM_FRAMES (FRAME_QUEUE_FRAMES / 2)
-#define ROOM_BYTES  (FRAME_QUEUE_BYTES / 2)
+/*
+ * Datagrams stop at half the queue, so that acks and errors find room.  What
+ * streams have in it is not theirs: what one flow reads in its turn is more
+ * than half the queue in frames of 1500 bytes, and a download is no reason to
+ * lose them.  They stop as well where little more than one is left.
+ */
+#define ROOM_FRAMES  (FRAME_QUEUE_FRAMES / 2)
+#define ROOM_BYTES   (FRAME_QUEUE_BYTES / 2)
+#define SPARE_FRAMES 64
+#define SPARE_BYTES  (256 * 1024)
 
 /*
  * A stream's bytes wait where the host has them: what is read early is not in
@@ -51,14 +58,18 @@ static size_t input_pbufs_busy;
 int
 link_has_room(const struct netproc *np)
 {
-	return (np->writer.count < ROOM_FRAMES &&
-	    np->writer.bytes < ROOM_BYTES);
+	const struct frame_writer *w = &np->writer;
+
+	return (w->count - w->nstreams < ROOM_FRAMES &&
+	    w->bytes - w->streams < ROOM_BYTES &&
+	    frame_writer_has_room(w, SPARE_FRAMES, SPARE_BYTES));
 }
 
 int
 link_has_bulk_room(const struct netproc *np)
 {
-	return (link_has_room(np) && np->writer.streams < BULK_BYTES);
+	return (np->writer.streams < BULK_BYTES &&
+	    frame_writer_has_room(&np->writer, SPARE_FRAMES, SPARE_BYTES));
 }
 
 static void

@@ -20,6 +20,7 @@ import world as rig  # noqa: E402
 sidecar.need()
 BULK = 4  # at this MTU two of them fill the queue towards the VMM
 ROUNDS = 40
+DATAGRAMS, PER_S = 3000, 1000
 # A starved one waits for netproc's tick of 250 ms, or for ever.
 TYPICAL_MAX_S = 0.2
 
@@ -64,6 +65,22 @@ def _():
     tap.note("median %.1f ms, most %.1f ms"
              % (took[ROUNDS // 2] * 1000, took[-1] * 1000))
     tap.ok(took[ROUNDS // 2] < TYPICAL_MAX_S * tap.scale(), "starved")
+
+
+@tap.case("datagrams are not lost beside a download")
+def _():
+    guest, server = traffic.pair(SETUP.world.guest, rig.SERVER, LISTENER)
+    rig.thread(drain, guest)
+    rig.thread(pour, server)
+    with SETUP.world.server.udp(rig.SERVER) as source, \
+            SETUP.world.guest.udp() as sink:
+        sink.sendto(b"?", (rig.SERVER, rig.port_of(source)))
+        _, peer = source.recvfrom(1)
+        reader = rig.thread(datagrams.collect, sink, DATAGRAMS)
+        datagrams.paced(source, DATAGRAMS, 100, PER_S / tap.scale(), peer)
+        got, odd = reader.join(60 * tap.scale())
+    rig.reset(server)
+    tap.equal((DATAGRAMS - got, odd), (0, 0), "lost, out of order")
 
 
 class SlowVmm(sidecar.Vmm):

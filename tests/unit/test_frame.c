@@ -294,8 +294,10 @@ bytes_of_streams_are_counted_while_they_wait(void **state)
 		assert_int_equal(push_one(&w, 1000), 0);
 		assert_int_equal(w.streams,
 		    FRAME_PREFIX_LEN + (i % 4 == 0 ? 60 : 100));
+		assert_int_equal(w.nstreams, 1);
 		assert_int_equal(frame_writer_flush(&w, fds[0]), 1);
 		assert_int_equal(w.streams, 0);
+		assert_int_equal(w.nstreams, 0);
 		assert_true(read(fds[1], got, sizeof(got)) > 0);
 	}
 	assert_int_equal(push_one(&w, 60), 0);
