@@ -13,13 +13,14 @@ clock_of(pid_t pid)
 	return ((clockid_t)((~(unsigned int)pid << 3) | 2));
 }
 
+static const struct itimerspec each_second = {
+	.it_interval = { .tv_sec = 1 },
+	.it_value = { .tv_sec = 1 },
+};
+
 int
 cpu_alarm_start(struct cpu_alarm *alarm, pid_t pid)
 {
-	static const struct itimerspec each_second = {
-		.it_interval = { .tv_sec = 1 },
-		.it_value = { .tv_sec = 1 },
-	};
 	struct sigevent event = {
 		.sigev_notify = SIGEV_SIGNAL,
 		.sigev_signo = SIGALRM,
@@ -29,6 +30,18 @@ cpu_alarm_start(struct cpu_alarm *alarm, pid_t pid)
 		return (-1);
 	alarm->is_set = 1;
 	return (timer_settime(alarm->timer, 0, &each_second, NULL));
+}
+
+uint64_t
+cpu_alarm_took_ns(struct cpu_alarm *alarm)
+{
+	struct itimerspec left;
+
+	if (!alarm->is_set ||
+	    timer_settime(alarm->timer, 0, &each_second, &left) == -1 ||
+	    left.it_value.tv_sec > 0)
+		return (0);
+	return (UINT64_C(1000000000) - (uint64_t)left.it_value.tv_nsec);
 }
 
 void

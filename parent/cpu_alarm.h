@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <stdint.h>
 #include <time.h>
 
 /*
@@ -18,6 +19,12 @@ struct cpu_alarm {
 
 /* 0, or -1 with errno of timer_create(2); pid is a child's, alive. */
 int cpu_alarm_start(struct cpu_alarm *alarm, pid_t pid);
+
+/*
+ * How much of a processor it has used since it was asked last or started, less
+ * than a second; the next second begins here.
+ */
+uint64_t cpu_alarm_took_ns(struct cpu_alarm *alarm);
 
 /* Nothing if there is none. */
 void cpu_alarm_end(struct cpu_alarm *alarm);

@@ -29,8 +29,9 @@ struct peer;
  *	  |	(parent->leaving); it is killed after RESPAWN_LEAVE_MS
  *	  |	the new pair is there
  *	  v
- *	SETUP	HELLO, configuration, READY of both; RESPAWN_SETUP_MS
- *	  v
+ *	SETUP	HELLO, configuration, READY of both.  Who is not ready and has
+ *	  |	done nothing for RESPAWN_SETUP_TICKS, or has used
+ *	  v	RESPAWN_SETUP_CPU_NS of a processor before them, is lost
  *	ATTEST	the spawner looks at both jails from outside; where a fence is
  *	  |	missing it looks again after RESPAWN_LOOK_MS, for of a process
  *	  |	that is about to end none is seen; then that is the end
@@ -50,10 +51,13 @@ struct peer;
  */
 
 #define RESPAWN_WINDOW_S 60
-#define RESPAWN_SETUP_MS 2000
 #define RESPAWN_CLEAR_MS 50
 #define RESPAWN_LEAVE_MS 2000
 #define RESPAWN_LOOK_MS	 100
+
+#define RESPAWN_SETUP_TICK_MS 500
+#define RESPAWN_SETUP_TICKS   4
+#define RESPAWN_SETUP_CPU_NS  UINT64_C(500000000)
 
 enum respawn_stage {
 	RESPAWN_NONE,
@@ -74,7 +78,9 @@ struct respawn {
 	int asked;	   /* ... one of them a pair */
 	int have_pair;	   /* and this is it */
 	struct spawner_pair pair;
-	int doubt; /* a fence was missing at the first look */
+	int doubt;	   /* a fence was missing at the first look */
+	int setup_idle;	   /* ticks */
+	uint64_t setup_ns; /* of a processor, by who is not ready */
 	struct event *ev_timer, *ev_spawner, *ev_leave, *ev_owed;
 };
 

@@ -500,6 +500,62 @@ def _():
     scene.world.close()
 
 
+def next_of(scene, role):
+    """The pid of its successor, as soon as it is there."""
+    old = scene.car.children()[role]
+    kill(old)
+    deadline = time.monotonic() + 10 * tap.scale()
+    while (pid := scene.car.children().get(role, old)) == old:
+        tap.ok(time.monotonic() < deadline, "no new %s" % role)
+    return pid
+
+
+def starve(pid, seconds):
+    """It runs a moment now and then."""
+    start = time.monotonic()
+    while time.monotonic() - start < seconds:
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(0.2)
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(0.0001)
+
+
+@tap.case("a child to which the machine gives little time becomes ready late, "
+          "and is not killed meanwhile")
+def _():
+    scene = Scene()
+    for role in ROLES:
+        starve(next_of(scene, role), 4)
+        scene.wait_replaced(role, "SIGKILL")
+        tap.note(scene.car.log.find("replaced")[-1])
+        tap.equal(scene.car.log.find("in time"), [], "lines")
+        scene.works()
+    scene.car.terminate()
+    scene.world.close()
+
+
+@tap.case("one that does nothing before it is ready, or spins, is replaced",
+          limit_s=90)
+def _():
+    need_inject()
+    scene = Scene()
+    for spins in False, True:
+        for role in ROLES:
+            pid = next_of(scene, role)
+            inject.stop(pid)
+            if spins:
+                inject.run(pid, inject.SPIN)
+                inject.go_on(pid)
+            scene.replaced += 1
+            scene.car.log.wait("replaced in", 20, scene.replaced)
+            tap.note(scene.car.log.find("replaced")[-1])
+            tap.equal(len(scene.car.log.find("lost %s: is not ready" % role)),
+                      (scene.replaced + 1) // 2, "losses")
+            scene.works()
+    scene.car.terminate()
+    scene.world.close()
+
+
 @tap.case("who is lost while the word of READY is given is replaced")
 def _():
     world = rig.World()
