@@ -139,6 +139,7 @@ ack_again(struct flow *flow)
 	if (flow->pcb == NULL || !flow->ack_refused)
 		return;
 	flow->ack_refused = 0;
+	demux_wake(&flow->np->demux, flow->hash); /* may fail again */
 	tcp_ack_now(flow->pcb);
 	tcp_output(flow->pcb);
 	ack_look(flow);
