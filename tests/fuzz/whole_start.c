@@ -239,6 +239,13 @@ others_act(struct netproc *np)
 	return (acted | whole_vmm_read(0));
 }
 
+/* lwIP asks an idle guest, of which the flow knows nothing. */
+static int
+is_asked(const struct flow *flow)
+{
+	return (flow->pcb != NULL && flow->pcb->keep_cnt_sent > 0);
+}
+
 /* Whatever needs the tick, or room on the link, is awake. */
 static void
 check_asleep(struct netproc *np)
@@ -249,7 +256,8 @@ check_asleep(struct netproc *np)
 	uint32_t i;
 
 	TAILQ_FOREACH(flow, &np->flows.active, entry)
-		FUZZ_CHECK(flow->is_awake || turn_may_sleep(flow));
+		FUZZ_CHECK(flow->is_awake || turn_may_sleep(flow) ||
+		    is_asked(flow));
 	for (i = 0; i < np->demux.nbuckets; i++) {
 		bucket = &np->demux.buckets[i];
 		FUZZ_CHECK(bucket->is_awake || bucket->time_wait == NULL);
