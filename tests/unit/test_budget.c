@@ -82,6 +82,19 @@ tokens_never_exceed_the_burst(void **state)
 }
 
 static void
+what_is_left_of_a_burst_and_what_comes_are_no_more_than_it(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 5; i++) {
+		assert_int_equal(take(1, START_MS), BUDGET_OK);
+		release(1);
+	}
+	assert_int_equal(taken_at(START_MS + 40), 10);
+}
+
+static void
 the_clock_standing_still_or_going_back_gives_no_token(void **state)
 {
 	(void)state;
@@ -129,6 +142,35 @@ the_time_of_the_next_token_is_neither_early_nor_late(void **state)
 	assert_int_equal(ms, START_MS + 5);
 	assert_int_equal(take(1, ms - 1), BUDGET_RATE);
 	assert_int_equal(take(1, ms), BUDGET_OK);
+	/* Three fifths of one are there. */
+	assert_int_equal(budget_token_ms(&budget, ms + 3), ms + 5);
+}
+
+static void
+a_part_of_a_millisecond_counts_as_one(void **state)
+{
+	(void)state;
+	budget_free(&budget);
+	assert_int_equal(budget_init(&budget, 3, 1, 8, 3, START_MS), 0);
+	assert_int_equal(taken_at(START_MS), 1);
+	assert_int_equal(budget_token_ms(&budget, START_MS), START_MS + 334);
+	assert_int_equal(take(1, START_MS + 333), BUDGET_RATE);
+	assert_int_equal(take(1, START_MS + 334), BUDGET_OK);
+}
+
+/* The place of one that went is another's: its count begins anew. */
+static void
+a_new_address_inherits_no_count(void **state)
+{
+	(void)state;
+	assert_int_equal(take(1, START_MS), BUDGET_OK);
+	assert_int_equal(take(2, START_MS), BUDGET_OK);
+	assert_int_equal(take(2, START_MS), BUDGET_OK);
+	release(1);
+	assert_int_equal(take(3, START_MS), BUDGET_OK);
+	assert_int_equal(take(3, START_MS), BUDGET_OK);
+	assert_int_equal(take(3, START_MS), BUDGET_OK);
+	assert_int_equal(take(3, START_MS), BUDGET_DST);
 }
 
 static void
@@ -201,6 +243,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_burst_is_allowed_at_once_and_then_the_rate),
 		TEST(tokens_never_exceed_the_burst),
+		TEST(
+		    what_is_left_of_a_burst_and_what_comes_are_no_more_than_it),
+		TEST(a_part_of_a_millisecond_counts_as_one),
+		TEST(a_new_address_inherits_no_count),
 		TEST(the_clock_standing_still_or_going_back_gives_no_token),
 		TEST(a_clock_that_stands_back_earns_no_token_twice),
 		TEST(over_a_minute_the_rate_is_exact),

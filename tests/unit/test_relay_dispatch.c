@@ -281,6 +281,48 @@ a_nonzero_reserved_field_of_a_half_close_is_a_violation(void **state)
 }
 
 static void
+a_second_half_close_is_a_violation(void **state)
+{
+	const struct ipc_empty msg = { .reserved = 0 };
+	struct life *life = *state;
+	struct pair pair;
+
+	start_with_loopback(life);
+	pair = pair_open(life, 0);
+	say(&life->peer, IPC_FLOW_SHUT_WR, 0, pair.generation, 0, &msg,
+	    sizeof(msg));
+	life_expect_silence(life, &life->parent, 20);
+	assert_int_equal(life->rp->flows.count[FLOW_LENT], 1);
+	say(&life->peer, IPC_FLOW_SHUT_WR, 0, pair.generation, 0, &msg,
+	    sizeof(msg));
+	life_expect_violation(life, IPC_E_STATE);
+	close(pair.lent);
+	pair_free(&pair);
+}
+
+static void
+nonzero_padding_of_a_query_is_a_violation(void **state)
+{
+	const struct ipc_dns msg = { .guest_port = 1, .pad = 1 };
+	struct life *life = *state;
+
+	life_start(life);
+	say(&life->dgram, IPC_DNS_QUERY, 0, 1, 0, &msg, sizeof(msg));
+	life_expect_violation(life, IPC_E_FIELD);
+}
+
+static void
+a_nonzero_reserved_field_of_an_associations_end_is_a_violation(void **state)
+{
+	const struct ipc_empty msg = { .reserved = 1 };
+	struct life *life = *state;
+
+	life_start(life);
+	say(&life->dgram, IPC_ASSOC_CLOSE, 0, 1, 0, &msg, sizeof(msg));
+	life_expect_violation(life, IPC_E_FIELD);
+}
+
+static void
 after_a_violation_netproc_is_not_served_any_more(void **state)
 {
 	struct life *life = *state;
@@ -373,6 +415,10 @@ main(void)
 		TEST(a_netproc_that_sends_a_descriptor_is_a_violation),
 		TEST(an_outbound_flow_cannot_be_refused_by_the_guest),
 		TEST(a_nonzero_reserved_field_of_a_half_close_is_a_violation),
+		TEST(a_second_half_close_is_a_violation),
+		TEST(nonzero_padding_of_a_query_is_a_violation),
+		TEST(
+		    a_nonzero_reserved_field_of_an_associations_end_is_a_violation),
 		TEST(after_a_violation_netproc_is_not_served_any_more),
 		TEST(a_record_of_no_bytes_is_not_taken_for_death),
 		TEST(a_netproc_that_does_not_read_is_not_read_from),
