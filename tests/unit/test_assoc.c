@@ -243,6 +243,110 @@ clients_are_found_forgotten_and_replaced(void **state)
 	assert_ptr_equal(assoc_client_find(table, listener, &addr, 3), c);
 }
 
+/* In each bucket there are some: hash, set, port and address all count. */
+static void
+a_peer_is_found_by_all_that_it_is_and_by_nothing_less(void **state)
+{
+	struct assoc_peer *peer, *added[64];
+	struct assoc_peer_set one, two;
+	struct assoc_peers peers;
+	struct ipc_addr addr, dial;
+	uint32_t i, n;
+
+	(void)state;
+	assert_int_equal(assoc_peers_init(&peers, 64, 7), 0);
+	assoc_peer_set_init(&one, 1);
+	assoc_peer_set_init(&two, 2);
+	for (i = 0; i < 64; i++) {
+		addr = addr_from_ip4(0xc0000200 + i);
+		dial = addr_from_ip4(0xc6336400 + i);
+		added[i] = assoc_peer_add(&peers, &one, &addr, 9, &dial, 10);
+	}
+	for (i = 0; i < 64; i++) {
+		addr = addr_from_ip4(0xc0000200 + i);
+		dial = addr_from_ip4(0xc6336400 + i);
+		peer = assoc_peer_find(&peers, &one, &addr, 9);
+		assert_ptr_equal(peer, added[i]);
+		peer = assoc_peer_find_dial(&peers, &one, &dial, 10);
+		assert_ptr_equal(peer, added[i]);
+		assert_null(assoc_peer_find(&peers, &two, &addr, 9));
+		assert_null(assoc_peer_find_dial(&peers, &two, &dial, 10));
+		for (n = 11; n < 75; n++) {
+			assert_null(assoc_peer_find(&peers, &one, &addr,
+			    (uint16_t)n));
+			assert_null(assoc_peer_find_dial(&peers, &one, &dial,
+			    (uint16_t)n));
+		}
+		addr.bytes[0] = 8;
+		assert_null(assoc_peer_find(&peers, &one, &addr, 9));
+		assert_null(assoc_peer_find_dial(&peers, &one, &addr, 10));
+	}
+	assoc_peers_free(&peers);
+}
+
+static void
+the_place_of_a_forgotten_peer_is_anothers_and_knows_nothing(void **state)
+{
+	struct assoc_table *table = *state;
+	struct assoc *one = begin(table, 0, 1, 0);
+	struct assoc_peer *peer[3];
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		peer[i] = peer_add(table, one, i);
+		peer[i]->verdict = VERDICT_N;
+		peer[i]->policy_generation = 5;
+		peer[i]->sent_len = 6;
+		peer[i]->sent_seq = 7;
+	}
+	assoc_peer_set_clear(&table->peers, &one->peers);
+	assert_int_equal(one->peers.n, 0);
+	for (i = 0; i < 3; i++) {
+		assert_null(peer_find(table, one, i));
+		peer[i] = peer_add(table, one, 10 + i);
+		assert_int_equal(peer[i]->verdict, VERDICT_DENIED);
+		assert_int_equal(peer[i]->policy_generation, 0);
+		assert_int_equal(peer[i]->sent_len, 0);
+		assert_int_equal(peer[i]->sent_seq, 0);
+	}
+	assert_int_equal(one->peers.n, 3);
+	for (i = 0; i < 3; i++)
+		assert_ptr_equal(peer_find(table, one, 10 + i), peer[i]);
+}
+
+/* It has answered. */
+static void
+a_peer_that_was_heard_of_is_not_the_oldest(void **state)
+{
+	struct assoc_peer_set set;
+	struct assoc_peers peers;
+	struct ipc_addr addr;
+	uint32_t i;
+
+	(void)state;
+	assert_int_equal(assoc_peers_init(&peers, 2, 7), 0);
+	assoc_peer_set_init(&set, 1);
+	for (i = 0; i < 3; i++) {
+		addr = addr_from_ip4(0xc0000200 + i);
+		assoc_peer_add(&peers, &set, &addr, 9, &addr, 9);
+		addr = addr_from_ip4(0xc0000200);
+		assert_non_null(assoc_peer_find_dial(&peers, &set, &addr, 9));
+	}
+	addr = addr_from_ip4(0xc0000201);
+	assert_null(assoc_peer_find(&peers, &set, &addr, 9));
+	/* Until others are heard of after it. */
+	for (i = 3; i < 9; i++) {
+		addr = addr_from_ip4(0xc0000200 + i);
+		assoc_peer_add(&peers, &set, &addr, 9, &addr, 9);
+	}
+	addr = addr_from_ip4(0xc0000200);
+	assert_null(assoc_peer_find(&peers, &set, &addr, 9));
+	addr = addr_from_ip4(0xc0000207);
+	assert_non_null(assoc_peer_find(&peers, &set, &addr, 9));
+	assert_int_equal(set.n, 2);
+	assoc_peers_free(&peers);
+}
+
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, table_setup, table_teardown)
 
@@ -257,6 +361,11 @@ main(void)
 		cmocka_unit_test(an_association_forgets_its_oldest_peer),
 		TEST(a_full_pool_forgets_the_oldest_peer_of_all),
 		TEST(a_peer_of_one_association_is_a_stranger_to_another),
+		cmocka_unit_test(
+		    a_peer_is_found_by_all_that_it_is_and_by_nothing_less),
+		TEST(
+		    the_place_of_a_forgotten_peer_is_anothers_and_knows_nothing),
+		cmocka_unit_test(a_peer_that_was_heard_of_is_not_the_oldest),
 		TEST(clients_are_found_forgotten_and_replaced),
 	};
 
