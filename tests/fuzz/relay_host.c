@@ -2,6 +2,7 @@
 
 #include <linux/errqueue.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <netinet/udp.h>
 
 #include <errno.h>
@@ -153,10 +154,6 @@ connect_later(int fd)
 {
 	static const char bytes[65536];
 
-	if (fd == connecting) {
-		errno = EALREADY;
-		return (-1);
-	}
 	connecting = fd;
 	while ((relay_host.choices & HOST_SILENT) != 0 &&
 	    send(fd, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
@@ -218,8 +215,9 @@ __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 int
 __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 {
-	(void)fd;
 	memset(value, 0, *len);
+	if (level == IPPROTO_TCP && name == TCP_INFO && fd == connecting)
+		((struct tcp_info *)value)->tcpi_state = TCP_SYN_SENT;
 	if (level == SOL_SOCKET && name == SO_ERROR &&
 	    (relay_host.choices & HOST_REFUSED) != 0)
 		*(int *)value = ECONNREFUSED;
