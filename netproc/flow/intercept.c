@@ -401,13 +401,12 @@ intercept_unreach(struct netproc *np, const uint8_t *frame,
 void
 intercept_replay(struct flow *flow)
 {
-	const uint16_t port = flow->tuple.peer_port;
 	struct netproc *np = flow->np;
 	uint8_t syn[FLOW_SYN_MAX];
 
 	memcpy(syn, flow->syn, flow->syn_len);
 	demux_enter(&np->demux, flow->hash);
-	tcp_listen_begin(flow, port);
+	tcp_listen_begin(flow);
 	netif_tcp_input(np, syn, flow->syn_len, flow->syn_l4_off, 1);
 	tcp_listen_end(flow);
 	demux_leave(&np->demux);

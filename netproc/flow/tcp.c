@@ -221,9 +221,9 @@ tcp_setup(struct netproc *np)
 }
 
 void
-tcp_listen_begin(struct flow *flow, uint16_t port)
+tcp_listen_begin(struct flow *flow)
 {
-	listener->local_port = port;
+	listener->local_port = flow->tuple.peer_port;
 	listener->callback_arg = flow;
 }
 

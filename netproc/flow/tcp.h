@@ -26,8 +26,8 @@ void tcp_flow_inbound(struct netproc *np, uint32_t wire, uint32_t generation,
 /* The guest's MAC is known now: SYNs that went to nobody go again. */
 void tcp_guest_known(struct netproc *np);
 
-/* While a held SYN goes through lwIP, its port listens; port 0: none does. */
-void tcp_listen_begin(struct flow *flow, uint16_t port);
+/* While a held SYN goes through lwIP, its port listens. */
+void tcp_listen_begin(struct flow *flow);
 void tcp_listen_end(struct flow *flow);
 
 /* After a segment of the flow went through lwIP. */
