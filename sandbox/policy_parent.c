@@ -102,7 +102,7 @@ static const struct filter_rule rules[] = {
 	{ CALL(timer_create), { ANY },
 	    "a new child's time on the processors is watched" },
 	{ CALL(timer_settime), { ANY, INT(0) },
-	    "... and each second of it told" },
+	    "... and each second of it told, or how much it was" },
 	{ CALL(timer_delete), { ANY },
 	    "... until it ends" },
 	{ CALL(pidfd_send_signal), { ANY, INT(SIGKILL), LONG(0), INT(0) },

@@ -80,8 +80,8 @@ static const struct filter_rule rules[] = {
 	{ CALL(getsockopt), { ANY, INT(SOL_SOCKET), INT(SO_ERROR) },
 	    "how a connect ended" },
 	{ CALL(getsockopt), { ANY, INT(IPPROTO_TCP), INT(TCP_INFO) },
-	    "how many bytes a connection has carried, and whether it "
-	    "stands" },
+	    "how a connect went, how many bytes a connection has carried, "
+	    "and whether it stands" },
 	{ CALL(getsockname), { ANY },
 	    "a connect that met itself is found and refused" },
 
