@@ -128,17 +128,8 @@ def _():
 
 @tap.case("an answer before the server's reset reaches the guest")
 def _():
-    # A server that refuses a request answers, and leaves the rest unread.
     for length in (300, 5000, 12000) * 10:
-        client, server = pair()
-        with client, server:
-            client.sendall(bytes(20000))
-            server.recv(10)
-            server.sendall(bytes(length))
-            server.close()
-            client.settimeout(10 * tap.scale())
-            tap.equal(len(traffic.exact(client, length)), length, "answer")
-            tap.raises([errno.ECONNRESET], client.recv, 1)
+        traffic.refuse_request(*pair(), length)
 
 
 @tap.case("the guest's end that comes before its reset is an end")

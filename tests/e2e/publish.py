@@ -174,17 +174,8 @@ def _():
 
 @tap.case("an answer before the guest's reset reaches the client")
 def _():
-    # A server that refuses a request answers, and leaves the rest unread.
     for length in (300, 5000, 12000) * 10:
-        client, server = pair()
-        with client, server:
-            client.sendall(bytes(20000))
-            server.recv(10)
-            server.sendall(bytes(length))
-            server.close()
-            client.settimeout(10 * tap.scale())
-            tap.equal(len(traffic.exact(client, length)), length, "answer")
-            tap.raises([errno.ECONNRESET], client.recv, 1)
+        traffic.refuse_request(*pair(), length)
 
 
 @tap.case("no guest yet is a refusal, and one that has said nothing is "

@@ -1,5 +1,6 @@
 """Bytes through a pair of connected sockets, with their checksums."""
 
+import errno
 import hashlib
 import random
 import select
@@ -54,6 +55,19 @@ def exact(sock, count):
             break
         data += piece
     return data
+
+
+def refuse_request(client, server, length):
+    """The server answers with so many bytes, and closes over a request that it
+    has not read: the client gets the answer, and then the reset."""
+    with client, server:
+        client.sendall(bytes(20000))
+        server.recv(10)
+        server.sendall(bytes(length))
+        server.close()
+        client.settimeout(10 * tap.scale())
+        tap.equal(len(exact(client, length)), length, "answer")
+        tap.raises([errno.ECONNRESET], client.recv, 1)
 
 
 def transfer(source, sink, total, seed=1):
