@@ -10,7 +10,8 @@ struct netproc;
  * What is less than a segment, and on its way to a server that is near, is
  * probably a request: it waits ACK_WAIT_MS for the answer, which carries the
  * acknowledgment along and saves the guest a frame (RFC 9293 3.8.6.3 allows
- * 500 ms).  A flow whose answers are slower soon is not waited for any more.
+ * 500 ms); by the event loop's clock, the kernel's coarse one, that may be a
+ * few.  A flow whose answers are slower soon is not waited for any more.
  */
 #define ACK_WAIT_MS 1
 

@@ -15,7 +15,8 @@ struct netproc;
  * wake up for each few of them costs a task switch, a read and a write that
  * takes nothing; together that was two fifths of all processor time of sixteen
  * downloads at MTU 1500.  So the frame fd is not read until the link has room,
- * or MODERATE_MS have passed.
+ * or MODERATE_MS have passed: by the event loop's clock, which is the kernel's
+ * coarse one, that may be a few.
  *
  * A guest that sends more than acknowledgments is not kept waiting: after a
  * read of MODERATE_READ bytes, or of MODERATE_DATA in frames too long to be

@@ -115,7 +115,7 @@ shield_tcp(struct cursor c, struct shield_frame *out)
 	out->tcp_ack = cursor_be32(&c);
 	out->tcp_header_len = (uint16_t)((cursor_u8(&c) >> 4) * 4);
 	out->tcp_flags = cursor_u8(&c);
-	cursor_skip(&c, 6); /* window, checksum, urgent pointer: lwIP's */
+	cursor_skip(&c, 6); /* window, checksum (nobody's), urgent pointer */
 	if (out->tcp_header_len < TCP_LEN || out->tcp_header_len > out->l4_len)
 		return (SHIELD_TCP_OFFSET);
 	out->payload_off = out->l4_off + out->tcp_header_len;
