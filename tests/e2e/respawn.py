@@ -501,13 +501,10 @@ def _():
 
 
 def next_of(scene, role):
-    """The pid of its successor, as soon as it is there."""
+    """The pid of its successor, which has not run yet and is stopped."""
     old = scene.car.children()[role]
-    kill(old)
-    deadline = time.monotonic() + 10 * tap.scale()
-    while (pid := scene.car.children().get(role, old)) == old:
-        tap.ok(time.monotonic() < deadline, "no new %s" % role)
-    return pid
+    return inject.stopped_at_birth(scene.car.spawner(), len(ROLES), role,
+                                   lambda: kill(old))
 
 
 def starve(pid, seconds):
@@ -523,6 +520,7 @@ def starve(pid, seconds):
 @tap.case("a child to which the machine gives little time becomes ready late, "
           "and is not killed meanwhile")
 def _():
+    need_inject()
     scene = Scene()
     for role in ROLES:
         starve(next_of(scene, role), 4)
@@ -542,7 +540,6 @@ def _():
     for spins in False, True:
         for role in ROLES:
             pid = next_of(scene, role)
-            inject.stop(pid)
             if spins:
                 inject.run(pid, inject.SPIN)
                 inject.go_on(pid)

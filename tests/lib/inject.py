@@ -7,8 +7,10 @@ import os
 import platform
 import signal
 
-ATTACH, PEEKTEXT, POKETEXT, CONT, GETREGS, SETREGS, DETACH, SYSCALL = \
-    16, 1, 4, 7, 12, 13, 17, 24
+ATTACH, PEEKTEXT, POKETEXT, CONT, GETREGS, SETREGS, DETACH, SYSCALL, \
+    SETOPTIONS, GETEVENTMSG = 16, 1, 4, 7, 12, 13, 17, 24, 0x4200, 0x4201
+TRACE_BIRTHS = 2 | 4 | 8  # PTRACE_O_TRACEFORK, _TRACEVFORK, _TRACECLONE
+TRACE_EXEC, EVENT_EXEC = 16, 4
 WALL = 0x40000000
 # Of struct user_regs_struct, x86_64.
 RDI, ORIG_RAX, RIP, NREGS = 14, 15, 16, 27
@@ -98,6 +100,47 @@ def held_at(pid, call, path, cause=None):
         yield
     finally:
         ptrace(DETACH, pid, None, 0)
+
+
+def wait_event(pid):
+    """Runs it until it tells of a birth or of an exec; returns which."""
+    while True:
+        _, status = os.waitpid(pid, WALL)
+        if not os.WIFSTOPPED(status):
+            raise ProcessLookupError("it ended")
+        if status >> 16:
+            return status >> 16
+        signo = os.WSTOPSIG(status)
+        ptrace(CONT, pid, None, 0 if signo == signal.SIGSTOP else signo)
+
+
+def stopped_at_birth(parent, count, word, cause):
+    """cause() makes the process have this many children, each of which
+    executes a program.  The one with the word among its arguments is left
+    stopped before the first instruction of that; returns its pid."""
+    found = None
+    ptrace(ATTACH, parent)
+    os.waitpid(parent, WALL)
+    ptrace(SETOPTIONS, parent, None, TRACE_BIRTHS | TRACE_EXEC)
+    ptrace(CONT, parent, None, 0)
+    cause()
+    for left in reversed(range(count)):
+        wait_event(parent)
+        pid = ctypes.c_ulong()
+        ptrace(GETEVENTMSG, parent, None, ctypes.addressof(pid))
+        pid = pid.value
+        if left:
+            ptrace(CONT, parent, None, 0)
+        else:
+            ptrace(DETACH, parent, None, 0)
+        while wait_event(pid) != EVENT_EXEC:
+            ptrace(CONT, pid, None, 0)
+        with open("/proc/%d/cmdline" % pid, "rb") as file:
+            if word.encode() in file.read():
+                os.kill(pid, signal.SIGSTOP)
+                found = pid
+        ptrace(DETACH, pid, None, 0)
+    return found
 
 
 def stop(pid):
