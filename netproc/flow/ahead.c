@@ -26,3 +26,21 @@ ahead_is_full(const struct netproc *np)
 {
 	return (np->ahead_bytes >= AHEAD_BYTES_MAX);
 }
+
+const struct tcp_seg *
+ahead_last(const struct tcp_pcb *pcb)
+{
+	const struct tcp_seg *last = pcb->ooseq;
+
+	while (last != NULL && last->next != NULL)
+		last = last->next;
+	return (last);
+}
+
+int
+ahead_has_fin(const struct tcp_pcb *pcb)
+{
+	const struct tcp_seg *last = ahead_last(pcb);
+
+	return (last != NULL && (TCPH_FLAGS(last->tcphdr) & TCP_FIN) != 0);
+}

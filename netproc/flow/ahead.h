@@ -3,6 +3,8 @@
 
 struct flow;
 struct netproc;
+struct tcp_pcb;
+struct tcp_seg;
 
 /*
  * Segments ahead of their turn wait in lwIP, in memory of malloc(3)'s: a flow's
@@ -22,5 +24,11 @@ void ahead_count(struct flow *flow);
 
 /* 1 if no more may wait. */
 int ahead_is_full(const struct netproc *np);
+
+/* The last that waits, borrowed, or NULL: alone it may have a FIN. */
+const struct tcp_seg *ahead_last(const struct tcp_pcb *pcb);
+
+/* 1 if a FIN waits for its turn. */
+int ahead_has_fin(const struct tcp_pcb *pcb);
 
 #endif

@@ -3,6 +3,7 @@
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/tcp.h"
 
+#include "netproc/flow/ahead.h"
 #include "netproc/flow/coalesce.h"
 #include "netproc/flow/tcp.h"
 #include "netproc/link/link.h"
@@ -33,15 +34,27 @@ segment_is_plain(const struct flow *flow, const uint8_t *tcp,
 			STAMP_OPTION_LEN) == 0)));
 }
 
+/* What the window takes from seq on, bytes. */
+static uint32_t
+room_from(const struct tcp_pcb *pcb, uint32_t seq)
+{
+	const uint32_t ahead = seq - pcb->rcv_nxt;
+
+	return (ahead < pcb->rcv_wnd ? pcb->rcv_wnd - ahead : 0);
+}
+
 /* 1 if the segment can be the first of some. */
 static int
-can_begin(const struct tcp_pcb *pcb, const struct shield_frame *sf)
+can_begin(const struct netproc *np, const struct tcp_pcb *pcb,
+    const struct shield_frame *sf)
 {
-	return (sf->tcp_seq == pcb->rcv_nxt && pcb->state == ESTABLISHED &&
-#if TCP_QUEUE_OOSEQ
-	    pcb->ooseq == NULL &&
-#endif
-	    sf->payload_len <= pcb->rcv_wnd && sf->payload_len <= BYTES_MAX);
+	if (pcb->state != ESTABLISHED || sf->payload_len > BYTES_MAX ||
+	    sf->payload_len > room_from(pcb, sf->tcp_seq))
+		return (0);
+	if (sf->tcp_seq == pcb->rcv_nxt)
+		return (pcb->ooseq == NULL);
+	return ((pcb->flags & TF_SACK) != 0 && !ahead_has_fin(pcb) &&
+	    !ahead_is_full(np));
 }
 
 static int
@@ -51,7 +64,7 @@ can_follow(const struct coalesce *c, const struct tcp_pcb *pcb,
 	return (sf->tcp_seq == c->next_seq && c->n < COALESCE_MAX &&
 	    sf->tcp_header_len == c->header_len &&
 	    c->bytes + sf->payload_len <= BYTES_MAX &&
-	    c->bytes + sf->payload_len <= pcb->rcv_wnd);
+	    sf->payload_len <= room_from(pcb, sf->tcp_seq));
 }
 
 int
@@ -66,7 +79,7 @@ coalesce_add(struct netproc *np, struct flow *flow, uint64_t hash,
 	if (c->flow != flow || !can_follow(c, flow->pcb, sf)) {
 		coalesce_flush(np);
 		/* What came of it may have ended the flow. */
-		if (flow->pcb == NULL || !can_begin(flow->pcb, sf))
+		if (flow->pcb == NULL || !can_begin(np, flow->pcb, sf))
 			return (0);
 		c->flow = flow;
 		c->hash = hash;
@@ -74,6 +87,7 @@ coalesce_add(struct netproc *np, struct flow *flow, uint64_t hash,
 		c->l4_off = sf->l4_off - sf->l3_off;
 		c->header_len = sf->tcp_header_len;
 		c->next_seq = sf->tcp_seq;
+		c->ahead = sf->tcp_seq != flow->pcb->rcv_nxt;
 		c->bytes = 0;
 		c->n = 0;
 	}

@@ -118,16 +118,13 @@ syn_is_duplicate(struct netproc *np, struct flow *flow,
 static int
 is_past_fin(const struct tcp_pcb *pcb, const struct shield_frame *sf)
 {
-	const struct tcp_seg *last = pcb->ooseq;
+	const struct tcp_seg *last;
 
-	if (last == NULL || sf->payload_len == 0)
+	if (sf->payload_len == 0 || !ahead_has_fin(pcb))
 		return (0);
-	/* lwIP keeps nothing behind a FIN. */
-	while (last->next != NULL)
-		last = last->next;
-	return ((TCPH_FLAGS(last->tcphdr) & TCP_FIN) != 0 &&
-	    TCP_SEQ_GT(sf->tcp_seq + (uint32_t)sf->payload_len,
-		last->tcphdr->seqno + last->len));
+	last = ahead_last(pcb);
+	return (TCP_SEQ_GT(sf->tcp_seq + (uint32_t)sf->payload_len,
+	    last->tcphdr->seqno + last->len));
 }
 
 /*
@@ -262,19 +259,19 @@ input_opening(struct flow *flow, const struct shield_frame *sf)
 		end_forget(flow);
 }
 
-/* Segments come in bursts of one flow: that of the last needs no hash. */
-static struct flow *
-flow_of(struct netproc *np, const struct flow_tuple *tuple, uint64_t *hash)
+/* 1 if the segment is of the flow with this tuple. */
+static int
+is_of(const struct flow_tuple *tuple, const uint8_t *frame,
+    const struct shield_frame *sf)
 {
-	const struct coalesce *c = &np->coalesce;
+	const size_t size = sf->version == 6 ? 16 : 4;
+	const uint8_t *src = frame + sf->l3_off + (sf->version == 6 ? 8 : 12);
 
-	if (c->flow != NULL &&
-	    memcmp(&c->flow->tuple, tuple, sizeof(*tuple)) == 0) {
-		*hash = c->hash;
-		return (c->flow);
-	}
-	*hash = demux_hash(np->hash_key, tuple);
-	return (flow_lookup(&np->flows, tuple, *hash));
+	return (tuple->guest_port == sf->sport &&
+	    tuple->peer_port == sf->dport &&
+	    tuple->guest.family == sf->version &&
+	    memcmp(tuple->guest.bytes, src, size) == 0 &&
+	    memcmp(tuple->peer.bytes, src + size, size) == 0);
 }
 
 /* 1 if lwIP ends it by itself: the guest's last word comes after the flow's. */
@@ -328,11 +325,19 @@ intercept_tcp(struct netproc *np, uint8_t *frame, const struct shield_frame *sf)
 {
 	const uint8_t kind = sf->tcp_flags &
 	    (SHIELD_TCP_SYN | SHIELD_TCP_ACK | SHIELD_TCP_RST);
-	const struct flow_tuple tuple = tuple_of(sf);
-	struct flow *flow;
+	const struct coalesce *c = &np->coalesce;
+	struct flow *flow = c->flow;
+	struct flow_tuple tuple;
 	uint64_t hash;
 
-	flow = flow_of(np, &tuple, &hash);
+	/* Segments come in bursts of one flow: the next one is found at once. */
+	if (flow != NULL && is_of(&flow->tuple, frame, sf)) {
+		hash = c->hash;
+	} else {
+		tuple = tuple_of(sf);
+		hash = demux_hash(np->hash_key, &tuple);
+		flow = flow_lookup(&np->flows, &tuple, hash);
+	}
 	if (flow != NULL && is_without_room(np, flow, sf)) {
 		COUNT(np, SEGMENT_NO_ROOM);
 		return;
@@ -341,6 +346,7 @@ intercept_tcp(struct netproc *np, uint8_t *frame, const struct shield_frame *sf)
 		return;
 	/* What waited comes first, and may be the end of its flow. */
 	coalesce_flush(np);
+	tuple = tuple_of(sf);
 	flow = flow_lookup(&np->flows, &tuple, hash);
 	if (flow == NULL)
 		orphans_heard(np, &tuple, hash, sf->tcp_flags);

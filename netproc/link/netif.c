@@ -387,13 +387,32 @@ netif_tcp_input(struct netproc *np, uint8_t *packet, size_t len, size_t l4_off,
 		segment_input(packet, l4_off, p);
 }
 
-void
-netif_tcp_input_pieces(struct netproc *np, const struct coalesce *c)
+/* Returns owned, or NULL: one segment of all pieces, copied. */
+static struct pbuf *
+pieces_copy(const struct coalesce *c)
+{
+	size_t off = c->header_len, i;
+	struct pbuf *p;
+
+	p = pbuf_alloc(PBUF_RAW, (u16_t)(c->header_len + c->bytes), PBUF_RAM);
+	if (p == NULL)
+		return (NULL);
+	pbuf_take(p, c->packet + c->l4_off, (u16_t)c->header_len);
+	for (i = 0; i < c->n; i++) {
+		pbuf_take_at(p, c->piece[i].bytes, (u16_t)c->piece[i].len,
+		    (u16_t)off);
+		off += c->piece[i].len;
+	}
+	return (p);
+}
+
+/* Returns owned: the pieces where they lie. */
+static struct pbuf *
+pieces_chain(const struct coalesce *c)
 {
 	struct pbuf *p, *rest = NULL;
 	size_t i;
 
-	(void)np;
 	/* From the end: pbuf_cat() would walk along all for each. */
 	for (i = c->n - 1; i > 0; i--) {
 		p = input_pbuf(i, c->piece[i].bytes, c->piece[i].len);
@@ -406,7 +425,17 @@ netif_tcp_input_pieces(struct netproc *np, const struct coalesce *c)
 	    c->header_len + c->piece[0].len);
 	p->next = rest;
 	p->tot_len = (u16_t)(p->len + (rest != NULL ? rest->tot_len : 0));
-	segment_input(c->packet, c->l4_off, p);
+	return (p);
+}
+
+void
+netif_tcp_input_pieces(struct netproc *np, const struct coalesce *c)
+{
+	struct pbuf *p = c->ahead ? pieces_copy(c) : pieces_chain(c);
+
+	(void)np;
+	if (p != NULL)
+		segment_input(c->packet, c->l4_off, p);
 }
 
 void

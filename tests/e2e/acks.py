@@ -3,6 +3,7 @@
 answer where one is near, and always."""
 
 import os
+import struct
 import sys
 
 sys.dont_write_bytecode = True
@@ -123,6 +124,46 @@ def _():
             tap.ok(segments.STAMP in segments.options_of(probe), "no stamp")
             hand.say(options=stamps)
         hand.reset()
+
+
+def ahead_of_their_turn(options):
+    """Ten segments behind one that is missing, then that one.  Returns the
+    number of its first byte, and the options of each acknowledgment of the
+    ten."""
+    hand = segments.Hand(WIRE, PORT)
+    _, server = hand.open(LISTENER, options=options)
+    start, told = hand.seq, []
+    pieces = [bytes([97 + i]) * 1000 for i in range(11)]
+    with server:
+        server.settimeout(5)
+        late = [frames.segment(hand.sport, PORT, flags=ACK, data=piece,
+                               seq=start + 1000 * i, ack=hand.ack,
+                               window=65535)
+                for i, piece in enumerate(pieces)]
+        WIRE.sock.sendall(frames.framed(*late[1:]))
+        while packet := hand.hear(timeout_s=0.3 if told else 5):
+            tap.equal(packet.ack, start, "acknowledgment")
+            told.append(segments.options_of(packet))
+        WIRE.sock.sendall(frames.framed(late[0]))
+        tap.equal(traffic.exact(server, 11000), b"".join(pieces), "bytes")
+        hand.seq = start + 11000
+        tap.ok(acknowledged(hand), "no acknowledgment")
+        hand.reset()
+    return start, told
+
+
+@tap.case("segments of one read behind one that is missing: their guest is "
+          "told once, of all")
+def _():
+    start, told = ahead_of_their_turn(segments.mss(1460) + b"\1\1\4\2")
+    tap.equal([options[segments.SACK] for options in told],
+              [struct.pack("!II", start + 1000, start + 11000)], "SACK")
+
+
+@tap.case("one that knows no SACK is told for each: it counts them")
+def _():
+    _, told = ahead_of_their_turn(segments.mss(1460))
+    tap.equal(len(told), 10, "acknowledgments")
 
 
 tap.run(sidecar.tell(CAR))

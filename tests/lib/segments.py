@@ -6,7 +6,7 @@ import frames
 import tap
 import world as rig
 
-MSS, SCALE, SACK_OK, STAMP = 2, 3, 4, 8
+MSS, SCALE, SACK_OK, SACK, STAMP = 2, 3, 4, 5, 8
 FLAGS = 0x3f
 
 

@@ -14,6 +14,7 @@
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/tcp.h"
 
+#include "netproc/flow/ahead.h"
 #include "netproc/flow/coalesce.h"
 #include "netproc/flow/tcp.h"
 #include "netproc/link/link.h"
@@ -38,6 +39,21 @@ static size_t next_frame;
 static struct coalesce passed;
 static size_t n_passed, entered, n_after;
 static struct flow *after;
+static int ahead_fin, ahead_full;
+
+int
+ahead_has_fin(const struct tcp_pcb *pcb)
+{
+	assert_ptr_equal(pcb, &pcbs[0]);
+	return (ahead_fin);
+}
+
+int
+ahead_is_full(const struct netproc *self)
+{
+	assert_ptr_equal(self, &np);
+	return (ahead_full);
+}
 
 void
 demux_enter(struct demux *demux, uint64_t hash)
@@ -90,6 +106,7 @@ setup(void **state)
 	}
 	next_frame = n_passed = n_after = 0;
 	after = NULL;
+	ahead_fin = ahead_full = 0;
 	return (0);
 }
 
@@ -402,6 +419,100 @@ nothing_waits_behind_what_came_out_of_order(void **state)
 	assert_int_equal(add(&flows[0], &segment), 0);
 }
 
+/* A guest with SACK, one of whose segments is missing. */
+static struct segment
+after_a_gap(void)
+{
+	struct segment segment = plain;
+
+	pcbs[0].flags = TF_SACK;
+	segment.seq += MSS;
+	return (segment);
+}
+
+static void
+segments_ahead_of_their_turn_are_passed_on_as_one(void **state)
+{
+	struct segment segment = after_a_gap();
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(add(&flows[0], &segment), 1);
+		segment.seq += MSS;
+	}
+	/* Behind another gap others begin. */
+	segment.seq += MSS;
+	assert_int_equal(add(&flows[0], &segment), 1);
+	assert_int_equal(n_passed, 1);
+	assert_int_equal(passed.n, 3);
+	assert_int_equal(passed.ahead, 1);
+	coalesce_flush(&np);
+	assert_int_equal(n_passed, 2);
+	assert_int_equal(passed.n, 1);
+	assert_int_equal(passed.ahead, 1);
+}
+
+static void
+what_is_in_order_does_not_mix_with_what_is_ahead(void **state)
+{
+	struct segment segment;
+
+	(void)state;
+	pcbs[0].flags = TF_SACK;
+	segment = add_run(&flows[0], 2);
+	segment.seq += MSS;
+	assert_int_equal(add(&flows[0], &segment), 1);
+	assert_int_equal(passed.n, 2);
+	assert_int_equal(passed.ahead, 0);
+	/* The one that was missing. */
+	segment.seq -= MSS;
+	pcbs[0].rcv_nxt = segment.seq;
+	assert_int_equal(add(&flows[0], &segment), 1);
+	assert_int_equal(n_passed, 2);
+	assert_int_equal(passed.n, 1);
+	assert_int_equal(passed.ahead, 1);
+	coalesce_flush(&np);
+	assert_int_equal(passed.ahead, 0);
+}
+
+static void
+a_guest_without_sack_counts_acknowledgments(void **state)
+{
+	struct segment segment = after_a_gap();
+
+	(void)state;
+	pcbs[0].flags = 0;
+	assert_int_equal(add(&flows[0], &segment), 0);
+}
+
+static void
+no_more_wait_ahead_than_may(void **state)
+{
+	struct segment segment = after_a_gap();
+
+	(void)state;
+	ahead_fin = 1; /* data past the guest's end */
+	assert_int_equal(add(&flows[0], &segment), 0);
+	ahead_fin = 0;
+	ahead_full = 1;
+	assert_int_equal(add(&flows[0], &segment), 0);
+	ahead_full = 0;
+	pcbs[0].rcv_wnd = 3 * MSS;
+	assert_int_equal(add(&flows[0], &segment), 1);
+	segment.seq += MSS;
+	segment.len = MSS + 1; /* past the window */
+	assert_int_equal(add(&flows[0], &segment), 0);
+	assert_int_equal(n_passed, 1);
+	segment.seq = FIRST + 3 * MSS;
+	segment.len = 1;
+	assert_int_equal(add(&flows[0], &segment), 0);
+	segment.seq = FIRST - 1; /* long since taken */
+	assert_int_equal(add(&flows[0], &segment), 0);
+	segment.seq = FIRST + 3 * MSS - 1;
+	assert_int_equal(add(&flows[0], &segment), 1);
+}
+
 static void
 an_owed_ack_goes_with_the_passing_on(void **state)
 {
@@ -440,6 +551,13 @@ main(void)
 		    setup),
 		cmocka_unit_test_setup(
 		    nothing_waits_behind_what_came_out_of_order, setup),
+		cmocka_unit_test_setup(
+		    segments_ahead_of_their_turn_are_passed_on_as_one, setup),
+		cmocka_unit_test_setup(
+		    what_is_in_order_does_not_mix_with_what_is_ahead, setup),
+		cmocka_unit_test_setup(
+		    a_guest_without_sack_counts_acknowledgments, setup),
+		cmocka_unit_test_setup(no_more_wait_ahead_than_may, setup),
 		cmocka_unit_test_setup(an_owed_ack_goes_with_the_passing_on,
 		    setup),
 	};
