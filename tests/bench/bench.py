@@ -56,7 +56,7 @@ def parse():
     parser.add_argument("--streams", type=numbers, default=[1, 4, 16, 128])
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3)
-    parser.add_argument("--idle", type=numbers, default=[1000, 5000])
+    parser.add_argument("--idle", type=numbers, default=[1000, 10000])
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--markdown", metavar="FILE")
     parser.add_argument("--plot", metavar="FILE",

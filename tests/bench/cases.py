@@ -34,6 +34,27 @@ while True:
     query, client = sock.recvfrom(512)
     sock.sendto(query[:2] + b"\\x81\\x80" + query[4:], client)
 """
+# A server that answers each byte with one.  The other end of thousands of
+# connections: a process may not have enough descriptors for both.
+ECHOER = """
+import select, socket
+listener = socket.create_server(("0.0.0.0", 0), backlog=4096)
+print(listener.getsockname()[1], flush=True)
+ready, socks = select.epoll(), {}
+ready.register(listener, select.EPOLLIN)
+while True:
+    for fd, _ in ready.poll():
+        if fd == listener.fileno():
+            sock = listener.accept()[0]
+            socks[sock.fileno()] = sock
+            ready.register(sock, select.EPOLLIN)
+            continue
+        data = socks[fd].recv(1)
+        if data:
+            socks[fd].send(data)
+        else:
+            socks.pop(fd).close()
+"""
 IDLE_S = 3
 STARTS = 15
 
@@ -230,52 +251,59 @@ def queries_apart(this, seconds):
     return answered / seconds
 
 
+def echoed(sock):
+    """Seconds of a byte's round trip."""
+    start = time.perf_counter()
+    sock.send(b"?")
+    sock.recv(1)
+    return time.perf_counter() - start
+
+
 def idle_flows(this, options):
     """Round trip of a fresh connection and over all, and one stream, beside
     many idle ones."""
     if not this.pids():
         return
-    listener = this.server.listen()
-    listener.listen(4096)
-    before, pairs = this.pss_kib(), []
-    for count in (10, *options.idle):
-        while len(pairs) < count:
-            pairs.append(traffic.pair(this.guest, this.server_address,
-                                      listener))
-        fresh = []
-        for _ in range(200):
-            start = time.perf_counter()
-            one, other = traffic.pair(this.guest, this.server_address,
-                                      listener)
-            one.send(b"?")
-            other.recv(1)
+    echoer = this.server.popen([sys.executable, "-c", ECHOER],
+                               stdout=subprocess.PIPE, text=True)
+    idle = []
+    try:
+        port = int(echoer.stdout.readline())
+        before = this.pss_kib()
+        for count in (10, *options.idle):
+            while len(idle) < count:
+                idle.append(this.guest.connect(this.server_address, port))
+            yield from beside_idle(this, options, idle, port, before)
+    finally:
+        for sock in idle:
+            sock.close()
+        echoer.kill()
+        echoer.wait()
+
+
+def beside_idle(this, options, idle, port, before_kib):
+    fresh = []
+    for _ in range(200):
+        start = time.perf_counter()
+        with this.guest.connect(this.server_address, port) as sock:
+            echoed(sock)
             fresh.append(time.perf_counter() - start)
-            one.close()
-            other.close()
-        sweep = []
-        for one, other in pairs[:5000]:
-            start = time.perf_counter()
-            one.send(b"?")
-            other.recv(1)
-            sweep.append(time.perf_counter() - start)
-        cpu, start = this.cpu_s(), time.monotonic()
-        time.sleep(IDLE_S)
-        cpu = (this.cpu_s() - cpu) / (time.monotonic() - start)
-        name = "%d idle flows" % count
-        yield name + ", fresh p50", "us", statistics.median(fresh) * 1e6
-        yield name + ", sweep p50", "us", statistics.median(sweep) * 1e6
-        yield name + ", processor", "%", cpu * 100
-        yield name + ", memory a flow", "KiB", (
-            this.pss_kib() - before) / count
-        for way, words in (("up", []), ("down", ["-R"])):
-            before_s = this.cpu_s()
-            rate, carried = iperf(this, options.seconds, *words)
-            yield "%s, TCP %s" % (name, way), "Gbit/s", rate / 1e9
-            yield "%s, TCP %s" % (name, way), "s/GB", (
-                this.cpu_s() - before_s) / (carried / 1e9)
-    for one, other in pairs:
-        one.close()
-        other.close()
+    sweep = [echoed(sock) for sock in idle[:5000]]
+    cpu, start = this.cpu_s(), time.monotonic()
+    time.sleep(IDLE_S)
+    cpu = (this.cpu_s() - cpu) / (time.monotonic() - start)
+    name = "%d idle flows" % len(idle)
+    yield name + ", fresh p50", "us", statistics.median(fresh) * 1e6
+    yield name + ", sweep p50", "us", statistics.median(sweep) * 1e6
+    yield name + ", processor", "%", cpu * 100
+    yield name + ", memory a flow", "KiB", (
+        this.pss_kib() - before_kib) / len(idle)
+    for way, words in (("up", []), ("down", ["-R"])):
+        before_s = this.cpu_s()
+        rate, carried = iperf(this, options.seconds, *words)
+        yield "%s, TCP %s" % (name, way), "Gbit/s", rate / 1e9
+        yield "%s, TCP %s" % (name, way), "s/GB", (
+            this.cpu_s() - before_s) / (carried / 1e9)
 
 
 def longest_gap(this, options):
