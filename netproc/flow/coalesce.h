@@ -12,12 +12,13 @@ struct shield_frame;
  * What a card with receive offload does: segments of one flow that follow each
  * other in one read go to lwIP as one, their payload where it was read.
  *
- * Only plain ones: with payload, of no flags but ACK and PSH, with no option but
- * timestamps, and no more than the window takes.  In order, while lwIP waits for
- * nothing out of order; or ahead of their turn, where the guest hears of each
- * gap by SACK and need not count acknowledgments (RFC 6675): lwIP walks along
- * all that waits for each of them.  The whole has the timestamp of its first
- * segment (RFC 7323 4.3) and the acknowledgment, window and PSH of its last.
+ * Only plain ones: with payload, of no flags but ACK and PSH, with no option
+ * but timestamps, and no more than the window takes.  In order, while lwIP
+ * waits for nothing out of order; or ahead of their turn, where the guest hears
+ * of each gap by SACK and need not count acknowledgments (RFC 6675): lwIP walks
+ * along all that waits for each of them.  The whole has the timestamp of its
+ * first segment (RFC 7323 4.3) and the acknowledgment, window and PSH of its
+ * last.
  *
  * It has to be passed on before anything else of its flow is looked at, before
  * any frame that could end flows, and before its bytes go.

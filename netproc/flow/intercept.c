@@ -330,7 +330,7 @@ intercept_tcp(struct netproc *np, uint8_t *frame, const struct shield_frame *sf)
 	struct flow_tuple tuple;
 	uint64_t hash;
 
-	/* Segments come in bursts of one flow: the next one is found at once. */
+	/* Segments come in bursts of one flow: no hash for the next one. */
 	if (flow != NULL && is_of(&flow->tuple, frame, sf)) {
 		hash = c->hash;
 	} else {
