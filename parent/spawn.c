@@ -110,18 +110,19 @@ close_if_open(int *fd)
 	*fd = -1;
 }
 
-/* clone3(2) as fork(2).  Returns as fork; *pidfd is owned by the caller. */
+/*
+ * clone(2) as fork(2).  Returns as fork; *pidfd is owned by the caller.  Not
+ * clone3(2): a container's filter cannot look at its flags, so many refuse it
+ * whatever they are.
+ */
 static pid_t
 clone_process(uint64_t flags, int *pidfd)
 {
-	struct clone_args args;
-
-	memset(&args, 0, sizeof(args));
-	args.flags = flags | CLONE_PIDFD;
-	args.pidfd = (uint64_t)(uintptr_t)pidfd;
 	/* With CLONE_PARENT the signal is what our own parent gets of us. */
-	args.exit_signal = flags & CLONE_PARENT ? 0 : SIGCHLD;
-	return ((pid_t)syscall(SYS_clone3, &args, sizeof(args)));
+	if ((flags & CLONE_PARENT) == 0)
+		flags |= SIGCHLD;
+	return ((pid_t)syscall(SYS_clone, flags | CLONE_PIDFD, NULL, pidfd,
+	    NULL, NULL));
 }
 
 /* 0 if a process can be made with these flags, else an errno value. */
@@ -185,7 +186,7 @@ launch_clone(struct launch *launch, struct child *child)
 		pid = clone_process(launch->flags | parent, &child->pidfd);
 	}
 	if (pid == -1)
-		log_error("cannot start %s: clone3: %s; mend: allow more "
+		log_error("cannot start %s: clone: %s; mend: allow more "
 			  "processes (ulimit -u, pids.max)",
 		    role_name(child->role), strerror(errno));
 	return (pid);

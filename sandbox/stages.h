@@ -25,7 +25,8 @@
 	    "sysctl user.max_user_namespaces > 0 and, where they exist, " \
 	    "kernel.unprivileged_userns_clone=1 and " \
 	    "kernel.apparmor_restrict_unprivileged_userns=0; never given in " \
-	    "a chroot: enter the root by pivot_root") \
+	    "a chroot: enter the root by pivot_root; in a container, a " \
+	    "seccomp profile that lets clone(2) make them") \
 	X(MOUNTNS, ALWAYS, "mounts of its own", \
 	    "sysctl user.max_mnt_namespaces > 0") \
 	X(NETNS, ALWAYS, "no network interface, no abstract socket", \

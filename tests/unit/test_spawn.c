@@ -11,6 +11,7 @@
 #include <grp.h>
 #include <poll.h>
 #include <sched.h>
+#include <seccomp.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -453,6 +454,51 @@ refuse_user_namespace(const void *arg)
 	return (0);
 }
 
+/*
+ * As a container's filter without CAP_SYS_ADMIN: it cannot see the flags of
+ * clone3(2), and says that there is none.
+ */
+static void
+enter_container(void)
+{
+	const uint64_t all = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET |
+	    CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+	uint64_t bit;
+	int bad;
+
+	bad = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3),
+	    0);
+	for (bit = 1; bit <= all; bit <<= 1)
+		if ((all & bit) != 0)
+			bad |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM),
+			    SCMP_SYS(clone), 1,
+			    SCMP_A0(SCMP_CMP_MASKED_EQ, bit, bit));
+	assert_int_equal(bad | seccomp_load(ctx), 0);
+	seccomp_release(ctx);
+}
+
+static int
+refuse_all_as_a_container_does(const void *arg)
+{
+	struct spawn_config config = config_make(1);
+	struct child child[2];
+
+	(void)arg;
+	enter_container();
+	assert_int_equal(spawn_children(&config, &child[0], &child[1]), -1);
+	assert_non_null(strstr(last_error, "USERNS"));
+	assert_non_null(strstr(last_error, "seccomp"));
+	config.strict = 0;
+	if (spawn_children(&config, &child[0], &child[1]) == -1)
+		fail_msg("%s", last_error);
+	assert_true(child[0].missed & STAGE_BIT(STAGE_USERNS));
+	assert_true(child[0].missed & STAGE_BIT(STAGE_NETNS));
+	spawn_end(&child[0], NULL);
+	spawn_end(&child[1], NULL);
+	return (0);
+}
+
 static void
 a_refused_namespace_stops_strict_and_is_recorded_in_best_effort(void **state)
 {
@@ -467,6 +513,8 @@ a_refused_namespace_stops_strict_and_is_recorded_in_best_effort(void **state)
 	}
 	assert_true(FORKED_EXITED(forked(refuse_cgroup_namespace, NULL), 0));
 	assert_true(FORKED_EXITED(forked(refuse_user_namespace, NULL), 0));
+	assert_true(FORKED_EXITED(forked(refuse_all_as_a_container_does, NULL),
+	    0));
 }
 
 static int
