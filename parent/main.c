@@ -289,6 +289,20 @@ check_readable(const struct spawn_config *spawn, struct config_error *error)
 	    "this program; mend: let everyone read it (chmod a+r)"));
 }
 
+/* Spawner and children have it for the descriptors that they have not. */
+static int
+check_null(struct config_error *error)
+{
+	const int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (fd == -1)
+		return (config_error(error, EX_OSERR,
+		    "/dev/null: %s; make it a device that everyone may open",
+		    strerror(errno)));
+	close(fd);
+	return (0);
+}
+
 /* The children's maker, while there is nothing that it must not have. */
 static int
 start_spawner(struct parent *parent, struct config_error *error)
@@ -296,7 +310,7 @@ start_spawner(struct parent *parent, struct config_error *error)
 	struct spawn_config spawn = { .strict = parent->config.strict };
 	int result;
 
-	if (raise_nofile(parent, error) == -1 ||
+	if (check_null(error) == -1 || raise_nofile(parent, error) == -1 ||
 	    find_user(&parent->config, &spawn, error) == -1)
 		return (-1);
 	spawn.exe_fd = spawn_open_exe();

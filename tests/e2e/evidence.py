@@ -318,6 +318,21 @@ def _():
     tap.ok(program.log.find("pivot_root"), program.log.lines)
 
 
+@tap.case("where there is no /dev/null it says so in one line, whatever else "
+          "is closed")
+def _():
+    socket = WORLD.path("null.sock")
+    for closed in ("", "<&- >&-"):
+        program = sidecar.Program(
+            WORLD, ["unshare", "-m", "sh", "-c", "mount -t tmpfs none /dev && "
+                    "exec \"$@\" " + closed, "sh", sidecar.SALLYPORT,
+                    "--socket", socket])
+        tap.equal(program.wait(), 71, "status")
+        tap.equal([line for line in program.log.all() if "/dev/null" in line],
+                  program.log.all(), "lines")
+        tap.equal(len(program.log.find("make it")), 1, "mends")
+
+
 @tap.case("it goes to an open descriptor as well")
 def _():
     with open(WORLD.path("evidence-6"), "w+b") as file:
