@@ -45,12 +45,12 @@ next_word(const char **at, const char *end, char *word, size_t size)
 static void
 add_server(struct resolv_conf *conf, const char *word)
 {
-	struct ipc_resolver server;
-	struct ipc_addr addr;
+	struct ipc_resolver server = { .port = DNS_PORT };
 
 	if (conf->nservers == RESOLV_CONF_SERVERS)
 		return;
-	if (addr_parse(word, &addr) == -1 || spec_server(word, &server) != NULL)
+	if (addr_parse(word, &server.addr) == -1 ||
+	    spec_server_addr(&server.addr) != NULL)
 		return;
 	conf->servers[conf->nservers++] = server;
 }

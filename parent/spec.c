@@ -14,6 +14,9 @@
 	"say [BIND:]HOST[-HOST]:GUEST[-GUEST][/tcp|/udp], as in 8080:80 or " \
 	"0.0.0.0:8080:80"
 #define MEND_SERVER "say ADDR, ADDR:PORT or [ADDR]:PORT, as in 1.1.1.1:53"
+#define MEND_TWO_WAYS \
+	"is an address, and may be one with a port; put the address alone " \
+	"into brackets, [ADDR] or [ADDR]:PORT"
 
 #define DNS_PORT 53
 
@@ -104,6 +107,28 @@ cut_host(char *text, char **host, char **rest)
 	return (0);
 }
 
+/*
+ * 1 if text is an IPv6 address whose last group may be meant for a port:
+ * "fd00::1:443" and "fd00::1" are both.  Which is not ours to choose, a
+ * --deny would miss.
+ */
+static int
+reads_two_ways(const char *text)
+{
+	const char *colon = strrchr(text, ':');
+	char less[ADDR_STRLEN];
+	struct ipc_addr addr;
+	uint32_t port;
+
+	if (colon == NULL || spec_number(colon + 1, 1, 65535, &port) == -1)
+		return (0);
+	strlcpy(less, text, sizeof(less));
+	if ((size_t)(colon - text) < sizeof(less))
+		less[colon - text] = '\0';
+	return (addr_parse(text, &addr) == 0 && addr.family == 6 &&
+	    addr_parse(less, &addr) == 0);
+}
+
 const char *
 spec_mac(const char *text, uint8_t mac[6])
 {
@@ -143,29 +168,38 @@ is_link_local6(const struct ipc_addr *addr)
 }
 
 const char *
-spec_server(const char *text, struct ipc_resolver *server)
+spec_server_addr(const struct ipc_addr *addr)
 {
 	static const uint8_t zero[16];
+
+	if (memcmp(addr->bytes, zero, sizeof(zero)) == 0)
+		return ("is no address of a server; " MEND_SERVER);
+	if (is_multicast_or_beyond(addr))
+		return ("is no unicast address; " MEND_SERVER);
+	if (is_link_local6(addr))
+		return ("is an address of one link, and of which cannot be "
+			"said; name another of the server's");
+	return (NULL);
+}
+
+const char *
+spec_server(const char *text, struct ipc_resolver *server)
+{
 	char copy[ADDR_STRLEN], *host, *port;
 	uint32_t number = DNS_PORT;
 
 	memset(server, 0, sizeof(*server));
 	if (strlcpy(copy, text, sizeof(copy)) >= sizeof(copy))
 		return (MEND_SERVER);
+	if (reads_two_ways(copy))
+		return (MEND_TWO_WAYS);
 	if (cut_host(copy, &host, &port) == -1 ||
 	    addr_parse(host, &server->addr) == -1)
 		return (MEND_SERVER);
 	if (port != NULL && spec_number(port, 1, 65535, &number) == -1)
 		return ("has a port outside 1 to 65535");
-	if (memcmp(server->addr.bytes, zero, sizeof(zero)) == 0)
-		return ("is no address of a server; " MEND_SERVER);
-	if (is_multicast_or_beyond(&server->addr))
-		return ("is no unicast address; " MEND_SERVER);
-	if (is_link_local6(&server->addr))
-		return ("is an address of one link, and of which cannot be "
-			"said; name another of the server's");
 	server->port = (uint16_t)number;
-	return (NULL);
+	return (spec_server_addr(&server->addr));
 }
 
 static int
@@ -212,6 +246,8 @@ spec_rule(const char *text, uint32_t action, struct ipc_rule *rule)
 			return ("has an unknown protocol; " MEND_RULE);
 		rule->proto = protos[i].proto;
 	}
+	if (reads_two_ways(copy))
+		return (MEND_TWO_WAYS);
 	if (cut_host(copy, &host, &ports) == -1 ||
 	    addr_parse_cidr(host, &rule->net, &prefix_len) == -1)
 		return (MEND_RULE);

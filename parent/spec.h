@@ -18,10 +18,19 @@ int spec_number(const char *text, uint32_t min, uint32_t max, uint32_t *value);
 /* "02:53:4d:00:00:01", a unicast address. */
 const char *spec_mac(const char *text, uint8_t mac[6]);
 
-/* "ADDR", "ADDR:PORT", "[ADDR]:PORT"; without PORT 53. */
+/*
+ * "ADDR", "ADDR:PORT", "[ADDR]:PORT"; without PORT 53.  An IPv6 address that
+ * ends as if a port were behind it is taken in brackets alone.
+ */
 const char *spec_server(const char *text, struct ipc_resolver *server);
 
-/* CIDR[:PORTS][/PROTO], an IPv6 CIDR in brackets when PORTS follow. */
+/* What spec_server() has against an address. */
+const char *spec_server_addr(const struct ipc_addr *addr);
+
+/*
+ * CIDR[:PORTS][/PROTO], an IPv6 CIDR in brackets when PORTS follow, or when
+ * it is an address whose end may be meant for one.
+ */
 const char *spec_rule(const char *text, uint32_t action, struct ipc_rule *rule);
 
 /* [BIND:]HOST[-HOST]:GUEST[-GUEST][/tcp|/udp]; without, tcp. */

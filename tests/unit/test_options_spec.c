@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -80,6 +81,32 @@ a_rule_that_is_none_is_refused(void **state)
 	memset(longest, '1', sizeof(longest) - 1);
 	longest[sizeof(longest) - 1] = '\0';
 	assert_non_null(spec_rule(longest, RULE_ALLOW, &rule));
+}
+
+static void
+an_address_that_may_end_in_a_port_is_taken_in_brackets_alone(void **state)
+{
+	static const char *const both[] = { "::1:53", "fd00::1:443",
+		"2001:db8::2:30" };
+	static const char *const one[] = { "::1", "fd00::53", "fd00::1:a",
+		"fd00::1:0", "2001:db8:1:2:3:4:5:53", "[::1:53]", "[::1]:53" };
+	struct ipc_resolver server;
+	struct ipc_rule rule;
+	char text[64];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(both) / sizeof(both[0]); i++) {
+		assert_non_null(spec_server(both[i], &server));
+		assert_non_null(spec_rule(both[i], RULE_DENY, &rule));
+		snprintf(text, sizeof(text), "%s/tcp", both[i]);
+		assert_non_null(spec_rule(text, RULE_DENY, &rule));
+	}
+	for (i = 0; i < sizeof(one) / sizeof(one[0]); i++) {
+		assert_null(spec_server(one[i], &server));
+		assert_null(spec_rule(one[i], RULE_DENY, &rule));
+	}
+	assert_null(spec_rule("fd00::1:443/128", RULE_DENY, &rule));
 }
 
 static void
@@ -249,6 +276,8 @@ main(void)
 		cmocka_unit_test(
 		    a_rule_is_read_in_all_its_forms_and_written_back),
 		cmocka_unit_test(a_rule_that_is_none_is_refused),
+		cmocka_unit_test(
+		    an_address_that_may_end_in_a_port_is_taken_in_brackets_alone),
 		cmocka_unit_test(
 		    a_publication_is_read_in_all_its_forms_and_written_back),
 		cmocka_unit_test(a_publication_that_is_none_is_refused),

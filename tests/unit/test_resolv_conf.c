@@ -38,10 +38,12 @@ servers_and_search_list_are_found(void **state)
 	      "nameserver 192.0.2.1\n"
 	      "  nameserver\t2001:db8::1  # comment\r\n"
 	      "search a.example b.example\n"
+	      "nameserver 2001:db8::2:30\n"
 	      "options edns0 trust-ad\n");
-	assert_int_equal(conf.nservers, 2);
+	assert_int_equal(conf.nservers, 3);
 	assert_server(0, "192.0.2.1:53");
 	assert_server(1, "[2001:db8::1]:53");
+	assert_server(2, "[2001:db8::2:30]:53");
 	assert_int_equal(conf.nsearch, 2);
 	assert_string_equal(conf.search[0], "a.example");
 	assert_string_equal(conf.search[1], "b.example");
