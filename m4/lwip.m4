@@ -1,7 +1,8 @@
 # SP_WITH_LWIP
-# Takes lwIP's source from --with-lwip=DIR.  config.status links the files that
-# netproc/lwip/sources.list names, and no others, into the build directory:
-# nothing of lwIP is in our tree, our tarball, or written beside its source.
+# Takes lwIP's source from --with-lwip=DIR.  config.status links the headers and
+# the files that netproc/lwip/sources.list names, and no others, into the build
+# directory: nothing of lwIP is in our tree, our tarball, or written beside its
+# source.
 AC_DEFUN([SP_WITH_LWIP], [
 	AC_ARG_WITH([lwip], [AS_HELP_STRING([--with-lwip=DIR],
 	    [lwIP 2.2.1's source, as tools/fetch-lwip DIR lays it])],
@@ -44,9 +45,10 @@ lwIP 2.2.1, not of $LWIP_VERSION.  Mend: tools/fetch-lwip DIR])])
 	done
 	AC_MSG_RESULT([$lwip_count])
 
-	# lwIP's headers are not ours to warn about: -isystem.
+	# lwIP's headers are not ours to warn about: -isystem.  By the link, as
+	# the name of the place itself may have blanks.
 	LWIP_CPPFLAGS='-I$(top_srcdir)/netproc/lwip'
-	LWIP_CPPFLAGS="$LWIP_CPPFLAGS -isystem $LWIP_DIR/src/include"
+	LWIP_CPPFLAGS="$LWIP_CPPFLAGS -isystem netproc/lwip/src/include"
 	LWIP_CFLAGS=
 	SP_TRY_CFLAG([LWIP_CFLAGS], [-fno-strict-aliasing])
 	SP_TRY_CFLAG([LWIP_CFLAGS], [-Wno-address])
@@ -58,7 +60,7 @@ lwIP 2.2.1, not of $LWIP_VERSION.  Mend: tools/fetch-lwip DIR])])
 	AC_SUBST([LWIP_CFLAGS])
 
 	AC_CONFIG_COMMANDS([lwip], [
-		for lwip_file in $lwip_sources; do
+		for lwip_file in src/include $lwip_sources; do
 			lwip_link=netproc/lwip/$lwip_file
 			AS_MKDIR_P([`AS_DIRNAME(["$lwip_link"])`])
 			rm -f "$lwip_link"

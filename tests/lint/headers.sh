@@ -15,6 +15,10 @@ for header in $(cd "$top" && find ipc sandbox parent netproc relayproc tests \
 	    "$header compiles alone"
 done
 
+none "$(case $TEST_CPPFLAGS in
+*"${LWIP_DIR:-/nowhere}"*) echo "$TEST_CPPFLAGS" ;;
+esac)" "no flag has the name of lwIP's place, which may have blanks"
+
 lwip=
 for word in $TEST_CPPFLAGS; do
 	[ ! -e "${word#-I}/lwip/opt.h" ] || lwip=${word#-I}/..
