@@ -281,6 +281,9 @@ policy_hint(enum policy_kind kind, const struct ipc_addr *dst, uint16_t port,
 
 	addr_canonicalise(dst, &forms);
 	addr_format(&forms.inner, text, sizeof(text));
+	/* Alone, some IPv6 addresses may be one and a port. */
+	if (forms.inner.family == 6)
+		strlcat(text, "/128", sizeof(text));
 	buf[0] = '\0';
 	if (is_multicast(&forms))
 		return (buf);

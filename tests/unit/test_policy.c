@@ -470,6 +470,7 @@ a_denial_says_why_and_which_option_would_allow_it(void **state)
 		{ "100.96.0.2", "--unsafe-allow 100.96.0.2", VERDICT_DENIED },
 		{ "8.8.4.4", "--unsafe-allow 8.8.4.4", VERDICT_DENIED },
 		{ "8.8.8.8", "--allow 8.8.8.8", VERDICT_DENIED },
+		{ "fd00::1:443", "--allow fd00::1:443/128", VERDICT_DENIED },
 		{ "192.0.2.1", "", VERDICT_DENIED },
 	};
 	const struct ipc_addr own = addr("8.8.4.4");
