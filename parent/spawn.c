@@ -294,11 +294,44 @@ launch_finish(const struct spawn_config *config, const struct child *child,
 	return (-1);
 }
 
+static uid_t
+own_uid(enum role role)
+{
+	return (UID_BASE + 2 * (uid_t)getpid() + (role == ROLE_RELAYPROC));
+}
+
+/* 0 if a map of /proc/self, which is there, has no such id. */
+static int
+is_mapped(const char *path, uint32_t id)
+{
+	uint32_t first, outside, count;
+	FILE *file = fopen(path, "re");
+	int found = file == NULL;
+
+	while (!found &&
+	    fscanf(file, "%u %u %u", &first, &outside, &count) == 3)
+		found = id >= first && id - first < count;
+	if (file != NULL)
+		fclose(file);
+	return (found);
+}
+
+/* The root of a user namespace may have no id but its own. */
+static int
+has_own_ids(void)
+{
+	const uid_t last = own_uid(ROLE_RELAYPROC);
+
+	return (is_mapped("/proc/self/uid_map", last) &&
+	    is_mapped("/proc/self/gid_map", last));
+}
+
 /* Who was given a user and may not become it is to hear of that. */
 static int
 changes_ids(const struct spawn_config *config)
 {
-	return (config->has_user || may_change_ids());
+	return (config->has_user ||
+	    (may_change_ids() && (config->strict || has_own_ids())));
 }
 
 /* Whom the child will be, as we see it. */
@@ -308,8 +341,7 @@ child_choose_user(const struct spawn_config *config, struct child *child)
 	int error;
 
 	if (changes_ids(config)) {
-		child->uid = UID_BASE + 2 * (uid_t)getpid() +
-		    (child->role == ROLE_RELAYPROC);
+		child->uid = own_uid(child->role);
 		child->gid = child->uid;
 		if (config->has_user) {
 			child->uid = config->uid;

@@ -233,6 +233,34 @@ def _():
     tap.equal(program.log.find("in order"), [], "complaints")
 
 
+@tap.case("best-effort starts the root of a user namespace that has no other "
+          "user, where strict asks for one")
+def _():
+    if sidecar.sanitized():
+        tap.skip("a build with sanitizers refuses nothing")
+    path, socket = WORLD.path("alone"), WORLD.path("alone.sock")
+    who = {"user": PLAIN_UID, "group": PLAIN_UID, "extra_groups": []}
+    os.chmod(WORLD.dir, 0o777)
+    argv = ["unshare", "-U", "-r", sidecar.SALLYPORT, "--socket", socket,
+            "--evidence", path]
+    done = WORLD.host.run(argv, timeout=20, **who)
+    tap.equal(done.returncode, 77, "status: " + done.stderr)
+    tap.ok("give --user NAME" in done.stderr, done.stderr)
+    program = sidecar.Program(WORLD, [*argv, "--isolation", "best-effort"],
+                              **who)
+    program.log.wait("evidence: sha256")
+    os.kill(sidecar.children_of(program.pid)["netproc"], signal.SIGKILL)
+    program.log.wait("replaced in")
+    for line in lines(path):
+        said = json.loads(line)
+        for role in CHILDREN:
+            seen = fences(said[role])
+            tap.equal((seen["USERNS"], seen["UID"], seen["SECCOMP"]),
+                      ("missing", "missing", "seen"), role)
+    os.kill(program.pid, signal.SIGTERM)
+    tap.equal(program.wait(), 0, "status")
+
+
 def need_held():
     """Skips where a process cannot be held at its first look at /proc."""
     reason = inject.why_not()
