@@ -324,8 +324,11 @@ start_spawner(struct parent *parent, struct config_error *error)
 	result = spawner_start(&parent->spawner, &spawn);
 	close(spawn.exe_fd);
 	if (result == -1)
-		return (config_error(error, EX_OSERR, "spawner: %s",
-		    strerror(errno)));
+		return (config_error(error, EX_OSERR, "spawner: %s%s",
+		    strerror(errno),
+		    errno == EAGAIN ? "; allow more processes (ulimit -u, "
+				      "pids.max)" :
+				      ""));
 	return (0);
 }
 

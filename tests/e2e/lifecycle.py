@@ -25,6 +25,7 @@ sidecar.need()
 EX_USAGE, EX_UNAVAILABLE, EX_SOFTWARE = 64, 69, 70
 EX_CANTCREAT, EX_NOPERM, EX_CONFIG = 73, 77, 78
 CTL = os.path.join(sidecar.BUILD, "sallyportctl")
+PLAIN_UID = 54324  # of no other process: its limit is our own
 ORPHAN_LIMIT_S = 0.1
 STOP_LIMIT_S = 1
 
@@ -295,6 +296,18 @@ def _():
     for isolation in ("strict", "best-effort"):
         refused(EX_USAGE, "--user root: is root", "--user", "root",
                 "--isolation", isolation)
+
+
+@tap.case("where no more processes are allowed it says what mends that")
+def _():
+    os.chmod(WORLD.dir, 0o777)
+    done = WORLD.host.run(
+        ["prlimit", "--nproc=1", sidecar.SALLYPORT, "--socket",
+         WORLD.path("one.sock")], timeout=20, user=PLAIN_UID, group=PLAIN_UID,
+        extra_groups=[])
+    tap.equal(done.returncode, 71, "status")
+    tap.equal(len(done.stderr.splitlines()), 1, "lines: " + done.stderr)
+    tap.ok("allow more processes" in done.stderr, done.stderr)
 
 
 @tap.case("a file that is missing is named, a wrong one is named with the "
