@@ -10,6 +10,7 @@ parent_libparent_a_SOURCES = \
 	parent/cpu_alarm.c parent/cpu_alarm.h \
 	parent/dispatch_netproc.c parent/dispatch_relayproc.c \
 	parent/evidence.c parent/evidence.h \
+	parent/first.c parent/first.h \
 	parent/follow.c \
 	parent/frame_open.c parent/frame_open.h \
 	parent/host_addrs.c parent/host_addrs.h \

@@ -18,6 +18,7 @@
 #include "ipc/clock.h"
 #include "ipc/roles.h"
 #include "parent/attest.h"
+#include "parent/first.h"
 #include "parent/options.h"
 #include "parent/parent.h"
 #include "relayproc/splice.h"
@@ -473,6 +474,7 @@ main(int argc, char **argv)
 	open_stdio();
 	run_role(argc, argv);
 	shed_tunables(argv);
+	first_process_step_back();
 
 	/* 2. What the operator wants; what is wrong ends here. */
 	parent_init(&parent);

@@ -346,6 +346,18 @@ sandbox_lock_parent(int strict, const struct landlock_files *files,
 	return (lock_seccomp(ROLE_PARENT, 0, strict, missed));
 }
 
+/* Leaves these capabilities alone, and nothing that an exec could gain. */
+static int
+trim(const char *name, uint32_t keep)
+{
+	if ((errno = fence_no_new_privs()) == 0 &&
+	    (errno = caps_set(keep, keep)) == 0)
+		return (0);
+	log_error("%s: capabilities cannot be dropped: %s", name,
+	    strerror(errno));
+	return (-1);
+}
+
 int
 sandbox_trim_spawner(int strict)
 {
@@ -353,12 +365,11 @@ sandbox_trim_spawner(int strict)
 	const uint32_t keep = 1u << CAP_SETUID | 1u << CAP_SETGID;
 
 	/* Without a user namespace the fences take all of them. */
-	if (!strict)
-		return (0);
-	if ((errno = fence_no_new_privs()) == 0 &&
-	    (errno = caps_set(keep, keep)) == 0)
-		return (0);
-	log_error("spawner: capabilities cannot be dropped: %s",
-	    strerror(errno));
-	return (-1);
+	return (strict ? trim("spawner", keep) : 0);
+}
+
+int
+sandbox_trim_first(void)
+{
+	return (trim("first process", 0));
 }

@@ -54,4 +54,10 @@ int sandbox_lock_parent(int strict, const struct landlock_files *files,
  */
 int sandbox_trim_spawner(int strict);
 
+/*
+ * The first process of a pid namespace, which only reaps and passes signals
+ * on, needs no right at all.  0, or -1 after one line of log_error.
+ */
+int sandbox_trim_first(void);
+
 #endif
