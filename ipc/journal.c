@@ -19,7 +19,8 @@
 /* Longest frame of filler: every VMM takes what an MTU of 1500 allows. */
 #define FILLER_FRAME_MAX 1518
 
-size_t
+/* Bytes of a journal for so many flows. */
+static size_t
 journal_size(uint32_t nslots)
 {
 	return (sizeof(struct journal) +

@@ -115,9 +115,6 @@ struct journal {
 	struct journal_name names[];
 };
 
-/* Bytes of a journal for so many flows. */
-size_t journal_size(uint32_t nslots);
-
 /*
  * Makes the memory: a memfd, sealed to its size, close-on-exec.  Returns
  * owned; -1 with errno.
@@ -126,7 +123,7 @@ int journal_create(uint32_t nslots);
 
 /*
  * Maps fd (borrowed), or memory of our own with fd -1, for a process without
- * a successor.  NULL with errno; EINVAL: fd is smaller than journal_size().
+ * a successor.  NULL with errno; EINVAL: fd is too small for nslots.
  */
 struct journal *journal_map(int fd, uint32_t nslots);
 void journal_unmap(struct journal *journal);

@@ -119,7 +119,7 @@ assoc_peer_find_dial(struct assoc_peers *peers, struct assoc_peer_set *set,
 	return (NULL);
 }
 
-void
+static void
 assoc_peer_forget(struct assoc_peers *peers, struct assoc_peer *peer)
 {
 	TAILQ_REMOVE(&peers->used, peer, all);

@@ -86,6 +86,4 @@ struct assoc_peer *assoc_peer_add(struct assoc_peers *peers,
     struct assoc_peer_set *set, const struct ipc_addr *addr, uint16_t port,
     const struct ipc_addr *dial, uint16_t dial_port);
 
-void assoc_peer_forget(struct assoc_peers *peers, struct assoc_peer *peer);
-
 #endif

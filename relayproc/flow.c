@@ -161,7 +161,8 @@ flow_table_free(struct flow_table *table)
 	table->inbound = NULL;
 }
 
-const char *
+/* Returns borrowed: "CONNECTING". */
+static const char *
 flow_state_name(enum flow_state state)
 {
 	return (state < FLOW_NSTATES ? state_names[state] : "?");

@@ -73,9 +73,6 @@ int flow_table_init(struct flow_table *table, uint32_t max_flows,
 
 void flow_table_free(struct flow_table *table);
 
-/* Returns borrowed: "CONNECTING". */
-const char *flow_state_name(enum flow_state state);
-
 int flow_is_inbound(const struct flow *flow);
 
 /*
