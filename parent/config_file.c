@@ -54,6 +54,9 @@ on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 	if (is_beaten(config, id))
 		return (0);
 	why = def->set(config, value);
+	/* "" is what a setter sees of an option that has no argument. */
+	if (def->arg == NULL && value[0] == '\0')
+		why = "must be yes or no";
 	if (why != NULL)
 		return (config_error(reading.error, EX_CONFIG,
 		    "%s:%d: %s = \"%s\": %s", reading.path, cfg->line,

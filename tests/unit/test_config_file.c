@@ -218,6 +218,10 @@ ipv6_is_left_out_by_yes_and_kept_by_no(void **state)
 	assert_int_equal(read_text("\nno-ipv6 = 6\n"), -1);
 	assert_line(2);
 	assert_non_null(strstr(error.text, "yes or no"));
+	/* A variable that is not set says neither. */
+	assert_int_equal(read_text("no-ipv6 = \"${NO_SUCH_VARIABLE}\"\n"), -1);
+	assert_line(1);
+	assert_non_null(strstr(error.text, "yes or no"));
 }
 
 static void
