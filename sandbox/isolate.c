@@ -346,7 +346,7 @@ sandbox_lock_parent(int strict, const struct landlock_files *files,
 	return (lock_seccomp(ROLE_PARENT, 0, strict, missed));
 }
 
-/* Leaves these capabilities alone, and nothing that an exec could gain. */
+/* Leaves these capabilities, no other, and nothing that an exec could gain. */
 static int
 trim(const char *name, uint32_t keep)
 {
