@@ -195,7 +195,7 @@ def _():
         program = sidecar.Program(WORLD, argv)
         if status is not None:
             tap.equal(program.wait(), status, "status")
-            tap.ok(program.log.find("IPCNS"), program.log.lines)
+            program.log.wait("IPCNS")
             continue
         program.log.wait("evidence: sha256")
         said = json.loads(lines(path)[0])
@@ -343,7 +343,7 @@ def _():
                 "exec chroot \"$@\"", "sh", root, sidecar.SALLYPORT,
                 "--socket", WORLD.path("chroot.sock")])
     tap.equal(program.wait(), 77, "status")
-    tap.ok(program.log.find("pivot_root"), program.log.lines)
+    program.log.wait("pivot_root")
 
 
 @tap.case("where there is no /dev/null it says so in one line, whatever else "
