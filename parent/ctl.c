@@ -7,6 +7,7 @@
 
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -146,6 +147,9 @@ main(int argc, char **argv)
 	const char *path = NULL;
 	int c, heard;
 
+	/* The control socket would be in its place, and hear its own answer. */
+	if (fcntl(STDOUT_FILENO, F_GETFD) == -1)
+		err(EX_IOERR, "standard output");
 	while ((c = getopt_long(argc, argv, "s:h", options, NULL)) != -1) {
 		switch (c) {
 		case 's':

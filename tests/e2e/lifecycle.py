@@ -753,6 +753,19 @@ def _():
     car.terminate()
 
 
+@tap.case("sallyportctl without a standard output says so, and does not answer "
+          "the control socket instead")
+def _():
+    path = WORLD.path("control")
+    car = sidecar.Sidecar(WORLD, "--control", path)
+    for _ in range(10):
+        done = WORLD.host.run(["sh", "-c", "exec \"$@\" >&-", "sh", CTL, "-s",
+                               path, "status"], timeout=10)
+        tap.equal(done.returncode, 74, "status: %s" % done.stderr)
+        tap.ok("standard output: Bad file" in done.stderr, done.stderr)
+    car.terminate()
+
+
 @tap.case("sallyportctl says what is no control socket, and an empty path")
 def _():
     path = WORLD.path("control")
