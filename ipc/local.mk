@@ -7,6 +7,7 @@ ipc_libipc_a_SOURCES = \
 	ipc/child_base.c ipc/child_base.h \
 	ipc/clock.c ipc/clock.h \
 	ipc/cursor.h \
+	ipc/fd_wait.c ipc/fd_wait.h \
 	ipc/journal.c ipc/journal.h \
 	ipc/log.c ipc/log.h \
 	ipc/proto.c ipc/proto.h \

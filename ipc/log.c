@@ -18,6 +18,7 @@
 #define LIBBSD_OPENBSD_VIS /* strvis(3) alone is used: the same in both */
 #include <vis.h>
 
+#include "ipc/fd_wait.h"
 #include "ipc/log.h"
 
 static const char *log_name = "sallyport";
@@ -96,9 +97,7 @@ format_utc(time_t now, char *buf, size_t size)
 static int
 stderr_has_room(void)
 {
-	struct pollfd pfd = { .fd = STDERR_FILENO, .events = POLLOUT };
-
-	return (poll(&pfd, 1, 0) != 0);
+	return (fd_wait(STDERR_FILENO, POLLOUT, 0) != 0);
 }
 
 /* 0, or -1 if stderr did not take all of it. */

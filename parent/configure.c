@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "ipc/clock.h"
+#include "ipc/fd_wait.h"
 #include "parent/parent.h"
 
 /* A child that does not read its configuration for so long is not well. */
@@ -18,9 +19,7 @@
 static int
 wait_for_room(const struct channel *ch)
 {
-	struct pollfd pfd = { .fd = ch->fd, .events = POLLOUT };
-
-	if (poll(&pfd, 1, CONFIGURE_WAIT_MS) != 0)
+	if (fd_wait(ch->fd, POLLOUT, CONFIGURE_WAIT_MS) != 0)
 		return (0);
 	errno = ETIMEDOUT;
 	return (-1);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "ipc/fd_wait.h"
 #include "ipc/log.h"
 #include "parent/attest.h"
 #include "parent/evidence.h"
@@ -212,12 +213,11 @@ object_text(const struct parent *parent, int refused)
 static int
 write_now(int fd, char *bytes, size_t len)
 {
-	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
 	struct iovec iov;
 	ssize_t n;
 
 	for (; len > 0; bytes += n, len -= (size_t)n) {
-		if (poll(&pfd, 1, 0) == 0)
+		if (fd_wait(fd, POLLOUT, 0) == 0)
 			return (-1);
 		/* The filter knows write(2) to stderr, writev(2) to all. */
 		iov.iov_base = bytes;

@@ -11,6 +11,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "ipc/fd_wait.h"
 #include "parent/notify.h"
 
 static const char word[] = "READY=1\n";
@@ -94,10 +95,10 @@ notify_ready(struct notify *notify)
 	struct iovec iov = { .iov_base = (void *)(uintptr_t)word,
 		.iov_len = sizeof(word) - 1 };
 	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct pollfd pfd = { .fd = notify->socket_fd, .events = POLLOUT };
 
 	/* Who never hears of it takes the start for a failed one. */
-	if (notify->socket_fd != -1 && poll(&pfd, 1, ROOM_MS) != -1 &&
+	if (notify->socket_fd != -1 &&
+	    fd_wait(notify->socket_fd, POLLOUT, ROOM_MS) != -1 &&
 	    sendmsg(notify->socket_fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL) == -1)
 		log_warn("NOTIFY_SOCKET: %s", strerror(errno));
 	if (notify->ready_fd != -1 && writev(notify->ready_fd, &iov, 1) == -1)

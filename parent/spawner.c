@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ipc/fd_wait.h"
 #include "ipc/log.h"
 #include "parent/attest.h"
 #include "parent/spawner.h"
@@ -271,12 +272,11 @@ spawner_take(const struct spawner *spawner, struct spawner_message *message)
 void
 spawner_end(struct spawner *spawner)
 {
-	struct pollfd pfd = { .fd = spawner->pidfd, .events = POLLIN };
-
 	if (spawner->fd != -1)
 		close(spawner->fd);
 	/* One that is stopped sees no end of its channel. */
-	if (spawner->pidfd != -1 && poll(&pfd, 1, SPAWNER_END_MS) != 1)
+	if (spawner->pidfd != -1 &&
+	    fd_wait(spawner->pidfd, POLLIN, SPAWNER_END_MS) != 1)
 		syscall(SYS_pidfd_send_signal, spawner->pidfd, SIGKILL, NULL,
 		    0);
 	if (spawner->pid > 0)

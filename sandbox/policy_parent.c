@@ -81,17 +81,10 @@ static const struct filter_rule rules[] = {
 	    "resolv.conf has changed" },
 
 	/* children */
-#ifdef __NR_poll
-	{ CALL(poll), { ANY, LONG(1), ANY },
-	    "room in a new child's channel for its configuration, and in "
-	    "stderr, --evidence and NOTIFY_SOCKET; whether the spawner has "
-	    "ended" },
-#else
 	{ CALL(ppoll), { ANY, LONG(1), ANY, LONG(0) },
 	    "room in a new child's channel for its configuration, and in "
 	    "stderr, --evidence and NOTIFY_SOCKET; whether the spawner has "
 	    "ended" },
-#endif
 	{ CALL(waitid), { INT(P_PIDFD), ANY, ANY, BITS(WEXITED | WNOHANG) },
 	    "how the VMM's command ended" },
 	{ CALL(waitid),

@@ -38,7 +38,7 @@ NEEDED_BY = [
     ("parent: getsockopt", "e2e/link.py", ["second VMM"]),
     ("parent: setsockopt", "e2e/link.py", ["second VMM"]),
     ("parent: openat", "e2e/resolv_conf.py", []),
-    ("parent: poll", "e2e/respawn.py", ["slow to read"]),
+    ("parent: ppoll", "e2e/respawn.py", ["slow to read"]),
     ("parent: waitid .*WEXITED", "e2e/lifecycle.py", []),
     ("parent: waitid", "e2e/respawn.py", ["hangs", "stopped does not"]),
     ("parent: timer_", "e2e/respawn.py", ["is killed is replaced"]),

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -17,10 +18,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "ipc/fd_wait.h"
 #include "ipc/log.h"
 #include "parent/spawn.h"
 #include "sandbox/isolate.h"
@@ -359,6 +362,44 @@ the_locked_parent_has_no_rights_left(void **state)
 	close(pipes.from[1]);
 }
 
+static int
+lock_and_wait_in_vain(const void *arg)
+{
+	const struct pipes *pipes = arg;
+	uint32_t missed = 0;
+
+	if (sandbox_lock_parent(1, NULL, &missed) == -1)
+		return (3);
+	return (fd_wait(pipes->to[0], POLLIN, 400) == 0 ? 0 : 4);
+}
+
+/* As ^Z and fg do, a frozen cgroup, a machine that is suspended. */
+static void
+the_locked_parent_may_be_stopped_while_it_waits(void **state)
+{
+	const struct timespec ms = { .tv_nsec = 1000000 };
+	struct pipes pipes;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe(pipes.to), 0);
+	assert_true((pid = fork()) != -1);
+	if (pid == 0)
+		_exit(lock_and_wait_in_vain(&pipes));
+	/* wherever it is, and often enough to meet it in its wait */
+	do {
+		assert_int_equal(kill(pid, SIGSTOP), 0);
+		nanosleep(&ms, NULL);
+		assert_int_equal(kill(pid, SIGCONT), 0);
+		nanosleep(&ms, NULL);
+	} while (waitpid(pid, &status, WNOHANG) == 0);
+	if (!FORKED_EXITED(status, 0))
+		fail_msg("status %#x", status);
+	close(pipes.to[0]);
+	close(pipes.to[1]);
+}
+
 static void
 the_locked_parent_that_opens_a_file_is_killed(void **state)
 {
@@ -381,6 +422,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(
 		    the_parent_of_an_unprivileged_start_locks_itself),
 		cmocka_unit_test(the_locked_parent_has_no_rights_left),
+		cmocka_unit_test(
+		    the_locked_parent_may_be_stopped_while_it_waits),
 		cmocka_unit_test(the_locked_parent_that_opens_a_file_is_killed),
 		cmocka_unit_test(
 		    the_locked_parent_reads_the_paths_it_kept_and_no_other),
