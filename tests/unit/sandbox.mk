@@ -5,6 +5,7 @@ sandbox_tests = \
 	tests/unit/test_filter_sim \
 	tests/unit/test_filter_live \
 	tests/unit/test_isolate \
+	tests/unit/test_landlock \
 	tests/unit/test_lock_parent \
 	tests/unit/test_spawn \
 	tests/unit/test_attest
@@ -37,6 +38,9 @@ tests_unit_test_filter_live_LDADD = $(sandbox_test_libs)
 tests_unit_test_isolate_SOURCES = tests/unit/test_isolate.c \
 	$(forked) $(jail_child)
 tests_unit_test_isolate_LDADD = parent/libparent.a $(sandbox_test_libs)
+
+tests_unit_test_landlock_SOURCES = tests/unit/test_landlock.c $(forked)
+tests_unit_test_landlock_LDADD = $(sandbox_test_libs)
 
 tests_unit_test_lock_parent_SOURCES = tests/unit/test_lock_parent.c \
 	$(forked) $(jail_child)
