@@ -1,5 +1,6 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -12,6 +13,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -126,6 +128,22 @@ try_fork(void)
 }
 
 static void
+look_at_self(struct jail_report *report)
+{
+	struct rlimit rl;
+	int i;
+
+	report->securebits = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
+	prctl(PR_GET_PDEATHSIG, &report->death_signal, 0, 0, 0);
+	report->ignores_sigpipe = signal(SIGPIPE, SIG_IGN) == SIG_IGN;
+	for (i = 0; i < RLIM_NLIMITS; i++) {
+		getrlimit((__rlimit_resource_t)i, &rl);
+		report->limit_cur[i] = rl.rlim_cur;
+		report->limit_max[i] = rl.rlim_max;
+	}
+}
+
+static void
 look_around(const struct jail_order *order, struct jail_report *report)
 {
 	void *page;
@@ -145,6 +163,7 @@ look_around(const struct jail_order *order, struct jail_report *report)
 	report->tcp_connect = try_tcp(connect);
 	report->abstract_connect = try_abstract(order->abstract);
 	report->send_fd = try_send_fd();
+	look_at_self(report);
 	report->pipe_fd = dup(FD_PARENT);
 	close(report->pipe_fd);
 }

@@ -1,6 +1,8 @@
 #ifndef TESTS_UNIT_JAIL_CHILD_H
 #define TESTS_UNIT_JAIL_CHILD_H
 
+#include <sys/resource.h>
+
 #include <stdint.h>
 
 #include "parent/spawn.h"
@@ -40,6 +42,10 @@ struct jail_report {
 	int32_t abstract_connect;
 	int32_t send_fd; /* to the parent */
 	int32_t pipe_fd; /* lowest free descriptor */
+	int32_t securebits;
+	int32_t death_signal;
+	int32_t ignores_sigpipe;
+	uint64_t limit_cur[RLIM_NLIMITS], limit_max[RLIM_NLIMITS];
 };
 
 /*

@@ -5,6 +5,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include <linux/securebits.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -147,6 +149,91 @@ no_jailed_process_reaches_an_abstract_socket(void **state)
 		skip();
 	}
 	assert_int_equal(report.abstract_connect, EPERM);
+}
+
+static void
+a_jailed_process_has_limits_that_it_cannot_raise(void **state)
+{
+	static const struct {
+		int resource;
+		uint64_t most;
+	} limits[] = {
+		{ RLIMIT_CORE, 0 },
+		{ RLIMIT_NPROC, 0 },
+		{ RLIMIT_MEMLOCK, 0 },
+		{ RLIMIT_MSGQUEUE, 0 },
+		{ RLIMIT_STACK, 1 << 20 },
+#ifndef SALLYPORT_SANITIZERS
+		{ RLIMIT_DATA, 4ULL << 30 },
+		{ RLIMIT_FSIZE, 0 },
+#endif
+	};
+	struct jail_report report;
+	size_t i;
+
+	(void)state;
+	look_from_inside(ROLE_NETPROC, &report);
+	for (i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		if (report.limit_max[limits[i].resource] > limits[i].most)
+			fail_msg("limit %d may be raised", limits[i].resource);
+		assert_int_equal(report.limit_cur[limits[i].resource],
+		    report.limit_max[limits[i].resource]);
+	}
+}
+
+static void
+uid_0_means_nothing_in_a_jailed_process(void **state)
+{
+	struct jail_report report;
+
+	(void)state;
+	look_from_inside(ROLE_RELAYPROC, &report);
+	assert_int_equal(report.securebits,
+	    SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
+		SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
+		SECBIT_NO_CAP_AMBIENT_RAISE |
+		SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED);
+}
+
+static void
+a_jailed_process_dies_with_the_parent_and_by_no_broken_pipe(void **state)
+{
+	struct jail_report report;
+
+	(void)state;
+	look_from_inside(ROLE_NETPROC, &report);
+	assert_int_equal(report.death_signal, SIGKILL);
+	assert_true(report.ignores_sigpipe);
+}
+
+/* As one whose parent died before the signal was asked for. */
+static int
+isolate_without_parent(const void *arg)
+{
+	uint32_t missed = 0;
+	int fds[2];
+
+	(void)arg;
+	close_range(FD_PARENT, ~0U, 0);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds) == -1 ||
+	    fds[0] != FD_PARENT)
+		return (2);
+	close(fds[1]);
+	/* best-effort, for the others may be refused by hand */
+	if (isolate_self(ROLE_NETPROC, 0, &missed) == -1)
+		return (3);
+	return (missed & STAGE_BIT(STAGE_PDEATHSIG) ? 0 : 4);
+}
+
+static void
+one_whose_parent_has_died_already_hears_of_it(void **state)
+{
+	int status;
+
+	(void)state;
+	status = forked(isolate_without_parent, NULL);
+	if (!FORKED_EXITED(status, 0))
+		fail_msg("status %#x", status);
 }
 
 /* Returns owned: this process's mounts. */
@@ -352,6 +439,12 @@ main(int argc, char **argv)
 		cmocka_unit_test(
 		    landlock_keeps_netproc_from_tcp_and_relayproc_from_bind),
 		cmocka_unit_test(no_jailed_process_reaches_an_abstract_socket),
+		cmocka_unit_test(
+		    a_jailed_process_has_limits_that_it_cannot_raise),
+		cmocka_unit_test(uid_0_means_nothing_in_a_jailed_process),
+		cmocka_unit_test(
+		    a_jailed_process_dies_with_the_parent_and_by_no_broken_pipe),
+		cmocka_unit_test(one_whose_parent_has_died_already_hears_of_it),
 		cmocka_unit_test(
 		    a_role_started_by_hand_harms_no_mount_and_refuses),
 		cmocka_unit_test(

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
+#include <seccomp.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -27,10 +28,17 @@
 #include "ipc/log.h"
 #include "parent/spawn.h"
 #include "sandbox/isolate.h"
+#include "sandbox/stages.h"
 #include "tests/unit/forked.h"
 #include "tests/unit/jail_child.h"
 
 #define TEST_UID 54322u
+
+/* Linux 6.3 */
+#ifndef PR_GET_MDWE
+#define PR_GET_MDWE		 66
+#define PR_MDWE_REFUSE_EXEC_GAIN 1
+#endif
 
 static char last_error[1024];
 
@@ -400,6 +408,69 @@ the_locked_parent_may_be_stopped_while_it_waits(void **state)
 	close(pipes.to[1]);
 }
 
+/* The filter is refused, so that what stands behind it can be asked. */
+static int
+refuse_filters(void)
+{
+	scmp_filter_ctx ctx;
+	int rc;
+
+	assert_int_equal(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	assert_non_null(ctx = seccomp_init(SCMP_ACT_ALLOW));
+	rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(seccomp), 0);
+	if (rc == 0)
+		rc = seccomp_load(ctx);
+	seccomp_release(ctx);
+	return (rc);
+}
+
+static int
+lock_parent_without_filter(const void *arg)
+{
+	uint32_t missed = 0;
+
+	(void)arg;
+	if (refuse_filters() != 0 ||
+	    sandbox_lock_parent(0, NULL, &missed) == -1 ||
+	    !(missed & STAGE_BIT(STAGE_SECCOMP)))
+		return (3);
+	if (!(missed & STAGE_BIT(STAGE_MDWE)) &&
+	    prctl(PR_GET_MDWE, 0, 0, 0, 0) != PR_MDWE_REFUSE_EXEC_GAIN)
+		return (4);
+	if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)
+		return (5);
+	if (open("/etc/passwd", O_RDONLY) != -1 || errno != EACCES)
+		return (6);
+	return (0);
+}
+
+static int
+lock_child_without_filter(const void *arg)
+{
+	uint32_t missed = 0;
+
+	(void)arg;
+	if (refuse_filters() != 0 ||
+	    sandbox_lock(ROLE_NETPROC, 0, 0, &missed) == -1 ||
+	    missed != STAGE_BIT(STAGE_SECCOMP))
+		return (3);
+	return (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0);
+}
+
+static void
+without_the_filter_the_other_fences_stand(void **state)
+{
+	int status;
+
+	(void)state;
+	status = forked(lock_parent_without_filter, NULL);
+	if (!FORKED_EXITED(status, 0))
+		fail_msg("status %#x", status);
+	status = forked(lock_child_without_filter, NULL);
+	if (!FORKED_EXITED(status, 0))
+		fail_msg("status %#x", status);
+}
+
 static void
 the_locked_parent_that_opens_a_file_is_killed(void **state)
 {
@@ -424,6 +495,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(the_locked_parent_has_no_rights_left),
 		cmocka_unit_test(
 		    the_locked_parent_may_be_stopped_while_it_waits),
+		cmocka_unit_test(without_the_filter_the_other_fences_stand),
 		cmocka_unit_test(the_locked_parent_that_opens_a_file_is_killed),
 		cmocka_unit_test(
 		    the_locked_parent_reads_the_paths_it_kept_and_no_other),
