@@ -48,6 +48,33 @@ option_set(int fd, int level, int option, int value)
 	(void)setsockopt(fd, level, option, &value, sizeof(value));
 }
 
+/* Whether paths' MTUs are heeded is the host's to say (ip_no_pmtu_disc). */
+static void
+mtu_discovery_restore(int fd)
+{
+	static const struct {
+		int level, option;
+	} options[] = {
+		{ IPPROTO_IP, IP_MTU_DISCOVER },
+		{ IPPROTO_IPV6, IPV6_MTU_DISCOVER },
+	};
+	socklen_t len = sizeof(int);
+	int fresh, domain, value;
+	size_t i;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == -1 ||
+	    (fresh = socket(domain, SOCK_STREAM | SOCK_CLOEXEC, 0)) == -1)
+		return;
+	for (i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		len = sizeof(value);
+		if (getsockopt(fresh, options[i].level, options[i].option,
+			&value, &len) == 0)
+			option_set(fd, options[i].level, options[i].option,
+			    value);
+	}
+	close(fresh);
+}
+
 /* What an accepted socket inherits, and tcp_prepare() does not set. */
 static void
 options_restore(int fd)
@@ -55,6 +82,7 @@ options_restore(int fd)
 	socklen_t len = sizeof(int);
 	int locked = 0;
 
+	mtu_discovery_restore(fd);
 	option_set(fd, IPPROTO_TCP, TCP_MAXSEG, 0);
 	option_set(fd, IPPROTO_IP, IP_RECVERR, 0);
 	option_set(fd, IPPROTO_IPV6, IPV6_RECVERR, 0);

@@ -14,6 +14,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 
 import stage as rig_stage  # noqa: E402
 
+import frames  # noqa: E402
 import puppet  # noqa: E402
 import sidecar  # noqa: E402
 import tap  # noqa: E402
@@ -258,19 +259,33 @@ def _():
 
 
 CONNECT, SETSOCKOPT = 42, 54
+IP_MTU_DISCOVER = 10
 TCPI_SND_WND = 228  # offset in struct tcp_info, Linux 6.2
 NOWHERE = struct.pack("<H14x", socket.AF_UNSPEC)
 
 
+def may_be_fragmented(sniffer):
+    """Whether what the published port sends to a client, once connected, is
+    without DF."""
+    while True:
+        frame = sniffer.recv(65535)
+        packet = frames.Packet(frame)
+        if packet.proto == frames.TCP and packet.ip_src == rig.HOST and \
+                not packet.flags & frames.SYN:
+            return not frame[20] & 0x40
+
+
 def client_sees():
-    """The MSS of a client of the published port, and whether it is offered a
-    window to speak of."""
+    """The MSS of a client of the published port, whether it is offered a
+    window to speak of, and whether the MTU of its path is heeded."""
+    sniffer = STAGE.world.server.sniffer("s0")
     with STAGE.world.guest.listen(port=80), STAGE.world.server.connect(
-            rig.HOST, rig_stage.PORT) as client:
+            rig.HOST, rig_stage.PORT) as client, sniffer:
         info = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
         window, = struct.unpack_from("I", info, TCPI_SND_WND)
+        client.sendall(b"to be acknowledged")
         return (client.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG),
-                window > 16384)
+                window > 16384, not may_be_fragmented(sniffer))
 
 
 def tcp_clients_come_in():
@@ -319,15 +334,18 @@ def _():
     before = client_sees()
     with STAGE.hold("relayproc") as held:
         small = held.place(struct.pack("i", 88))
+        never = held.place(struct.pack("i", 0), 8)
         for fd in sorted(map(int, os.listdir("/proc/%d/fd" % held.pid))):
             if fd >= words.FD_FIRST_DYNAMIC:
                 held.call(SETSOCKOPT, fd, socket.IPPROTO_TCP,
                           socket.TCP_MAXSEG, small, 4)
                 held.call(SETSOCKOPT, fd, socket.SOL_SOCKET,
                           socket.SO_RCVBUF, small, 4)
+                held.call(SETSOCKOPT, fd, socket.IPPROTO_IP,
+                          IP_MTU_DISCOVER, never, 4)
         held.end()
     STAGE.wait_replaced("relayproc", "SIGKILL", "it has been at its ports")
-    tap.equal(client_sees(), before, "MSS and window of a client")
+    tap.equal(client_sees(), before, "MSS, window and path of a client")
 
 
 @tap.case("so it does if the next one is at work already")
