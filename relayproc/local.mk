@@ -15,6 +15,7 @@ relayproc_librelayproc_a_SOURCES = \
 	relayproc/loop.c \
 	relayproc/meter.c relayproc/meter.h \
 	relayproc/outbound.c relayproc/outbound.h \
+	relayproc/own_addr.c relayproc/own_addr.h \
 	relayproc/policy.c relayproc/policy.h \
 	relayproc/publish_accept.c relayproc/publish_accept.h \
 	relayproc/relayproc.c relayproc/relayproc.h \

@@ -280,5 +280,6 @@ relayproc_end(struct relayproc *rp)
 	(void)channel_flush(&rp->parent);
 	lend_reset_all(rp);
 	publish_stop(rp);
+	own_addr_close(&rp->own_addr);
 	(void)channel_flush(&rp->parent);
 }

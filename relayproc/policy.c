@@ -165,7 +165,11 @@ is_host_addr(const struct policy *policy, const struct addr_forms *forms)
 {
 	return (policy->host_addrs_overflow ||
 	    host_addr_find(policy, &forms->dial) < policy->nhost_addrs ||
-	    host_addr_find(policy, &forms->inner) < policy->nhost_addrs);
+	    host_addr_find(policy, &forms->inner) < policy->nhost_addrs ||
+	    (policy->is_own != NULL &&
+		(policy->is_own(&forms->dial, policy->is_own_arg) ||
+		    (!addr_equal(&forms->dial, &forms->inner) &&
+			policy->is_own(&forms->inner, policy->is_own_arg)))));
 }
 
 static int

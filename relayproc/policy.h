@@ -8,8 +8,8 @@
 
 /*
  * The egress policy: may the guest reach this destination?  Pure but for the
- * tables that the parent fills.  The order of judgement is that of
- * policy_check() and of the manual:
+ * tables that the parent fills, and is_own().  The order of judgement is that
+ * of policy_check() and of the manual:
  *
  *	1. the gateway's address: host services, or refused
  *	2. --allow, --deny and --unsafe-allow, first match; of what is on the
@@ -66,6 +66,9 @@ struct policy {
 	struct ipc_addr host_addrs[POLICY_HOST_ADDRS_MAX];
 	size_t nhost_addrs;
 	int host_addrs_overflow; /* latched: deny everything */
+	/* Asked about what is in no list; NULL: nobody is. */
+	int (*is_own)(const struct ipc_addr *addr, void *arg);
+	void *is_own_arg;
 };
 
 /* Sets the link and the default; the tables are left as they are. */

@@ -10,7 +10,7 @@
 #include "sandbox/isolate.h"
 
 /* Beside those of flows, associations, queries and listeners; one to spare. */
-#define NOFILE_SPARE (FD_FIRST_DYNAMIC + 1)
+#define NOFILE_SPARE (FD_FIRST_DYNAMIC + OWN_ADDR_FDS + 1)
 
 static rlim_t
 descriptors_needed(const struct relayproc *rp)
@@ -40,6 +40,8 @@ relayproc_main(int strict)
 	rp->base = child_base_new();
 	setproctitle("relayproc");
 	relayproc_setup(rp);
+	rp->policy.is_own = own_addr_is;
+	rp->policy.is_own_arg = &rp->own_addr;
 	if (isolate_set_nofile(descriptors_needed(rp)) == -1)
 		fatal("descriptor limit");
 	if (sandbox_lock(ROLE_RELAYPROC, (int)rp->config.splice, strict,

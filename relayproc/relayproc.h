@@ -10,6 +10,7 @@
 #include "relayproc/assoc_record.h"
 #include "relayproc/budget.h"
 #include "relayproc/flow.h"
+#include "relayproc/own_addr.h"
 #include "relayproc/policy.h"
 #include "relayproc/publish_accept.h"
 #include "relayproc/resolver.h"
@@ -80,6 +81,7 @@ struct relayproc {
 	uint32_t config_records; /* so far */
 
 	struct policy policy;
+	struct own_addr own_addr;
 	struct budget budget;
 	struct flow_table flows;
 	struct splice_table splices;

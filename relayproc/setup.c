@@ -37,6 +37,7 @@ relayproc_init(struct relayproc *rp, int parent_fd, int peer_fd, int dgram_fd)
 {
 	memset(rp, 0, sizeof(*rp));
 	rp->timer_ms = UINT64_MAX;
+	own_addr_init(&rp->own_addr);
 	rp->publish.resume_ms = UINT64_MAX;
 	/* The rings of netproc's channels need the configuration. */
 	rp->peer.fd = peer_fd;

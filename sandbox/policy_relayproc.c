@@ -83,7 +83,8 @@ static const struct filter_rule rules[] = {
 	    "how a connect went, how many bytes a connection has carried, "
 	    "and whether it stands" },
 	{ CALL(getsockname), { ANY },
-	    "a connect that met itself is found and refused" },
+	    "a connect that met itself is found and refused; whether an "
+	    "address is the host's own" },
 
 	/* sockets: how they are set up */
 	{ CALL(setsockopt), { ANY, INT(IPPROTO_TCP), INT(TCP_NODELAY) },

@@ -114,6 +114,34 @@ def _():
                % rig.HOST)
 
 
+@tap.case("an address that is the host's by a route alone is refused")
+def _():
+    prefix, one, some = "198.51.100.64/28", "198.51.100.80", "198.51.100.70"
+    for local in (prefix, one + "/32"):
+        WORLD.host.ip("route add local %s dev lo" % local)
+    try:
+        with Behind() as guest:
+            for address in (one, some):
+                guest.denied(address)
+                # On the host's own loopback there is no wire to look at.
+                with WORLD.guest.udp() as sock, \
+                        WORLD.host.udp(port=PORT) as host:
+                    sock.connect((address, PORT))
+                    sock.send(b"?")
+                    host.settimeout(0.2)
+                    try:
+                        tap.ok(False, "%r came" % host.recv(16))
+                    except TimeoutError:
+                        pass
+            guest.car.log.wait("--unsafe-allow " + one)
+            guest.reached(rig.SERVER)
+        with Behind("--unsafe-allow", one) as guest:
+            guest.reached(one)
+    finally:
+        for local in (prefix, one + "/32"):
+            WORLD.host.ip("route del local %s dev lo" % local)
+
+
 @tap.case("an address that the host gets later is refused as well")
 def _():
     later = "198.51.100.9"

@@ -432,6 +432,31 @@ a_host_address_is_known_as_one_while_the_host_has_it(void **state)
 	assert_false(policy_is_host_addr(policy, &own));
 }
 
+static int
+is_same(const struct ipc_addr *a, void *arg)
+{
+	return (addr_equal(a, arg));
+}
+
+static void
+what_the_kernel_calls_the_hosts_is_on_the_floor(void **state)
+{
+	struct policy *policy = *state;
+	struct ipc_addr own = addr("93.184.216.34");
+
+	policy->is_own = is_same;
+	policy->is_own_arg = &own;
+	rule(policy, RULE_ALLOW, "0.0.0.0/0");
+	expect_everywhere(policy, "93.184.216.34", POLICY_HOST_ADDR);
+	expect_everywhere(policy, "93.184.216.35", POLICY_ALLOWED);
+	/* as that of another translator, dialled as it is */
+	own = addr("64:ff9b::93.184.216.35");
+	expect(policy, "64:ff9b::93.184.216.35", POLICY_HOST_ADDR);
+	rule(policy, RULE_UNSAFE_ALLOW, "93.184.216.34");
+	own = addr("93.184.216.34");
+	expect_everywhere(policy, "93.184.216.34", POLICY_ALLOWED);
+}
+
 /* What a peer was told before is asked again. */
 static void
 every_change_makes_a_new_generation(void **state)
@@ -540,6 +565,7 @@ main(void)
 		TEST(the_rest_of_the_guests_link_is_on_the_floor),
 		TEST(the_ipv6_link_is_judged_as_the_ipv4_one),
 		TEST(a_host_address_is_known_as_one_while_the_host_has_it),
+		TEST(what_the_kernel_calls_the_hosts_is_on_the_floor),
 		TEST(every_change_makes_a_new_generation),
 		TEST(a_denial_says_why_and_which_option_would_allow_it),
 		TEST(a_full_table_of_rules_or_services_is_an_error),
