@@ -272,6 +272,8 @@ world_around_isolation(const void *arg)
 	/* a copy of the host's, should the test fail */
 	assert_int_equal(unshare(CLONE_NEWNS), 0);
 	assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	/* from which, as from a host's own, mounts spread */
+	assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_SHARED, NULL), 0);
 	before = mounts_read();
 	assert_true(FORKED_EXITED(forked(isolate_by_hand, NULL), 0));
 	after = mounts_read();

@@ -312,10 +312,13 @@ lock_and_wait(const void *arg)
 {
 	const struct pipes *pipes = arg;
 	struct iovec iov = { (void *)(uintptr_t) "", 1 };
+	/* root may unlink in it as the plain user 0 */
+	const char *dirs[] = { "/tmp", NULL };
+	const struct landlock_files files = { .unlink_dirs = dirs };
 	uint32_t missed = 0;
 	char byte;
 
-	if (sandbox_lock_parent(1, NULL, &missed) == -1)
+	if (sandbox_lock_parent(1, &files, &missed) == -1)
 		return (3);
 	if (writev(pipes->from[1], &iov, 1) != 1)
 		return (4);
