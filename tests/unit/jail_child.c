@@ -209,6 +209,12 @@ child_run(enum role role, int strict, struct jail_report *report)
 		report->result = -2;
 	if (order.behaviour & JAIL_EXTRA_FD)
 		(void)!dup(FD_EPOLL);
+	if (order.behaviour & JAIL_STDIN_SOCKET)
+		dup2(FD_PEER, STDIN_FILENO);
+	if (order.behaviour & JAIL_EPOLL_SOCKET)
+		dup2(FD_PEER, FD_EPOLL);
+	if (order.behaviour & JAIL_CHANNEL_FILE)
+		dup2(STDIN_FILENO, FD_DGRAM);
 	event = (struct epoll_event){ .events = EPOLLIN };
 	epoll_ctl(FD_EPOLL, EPOLL_CTL_ADD, FD_PARENT, &event);
 	if (report->result == 0 && !(order.behaviour & JAIL_NO_LOCK))
@@ -216,6 +222,8 @@ child_run(enum role role, int strict, struct jail_report *report)
 	report_send(report);
 	if (order.behaviour & JAIL_ABORT)
 		abort();
+	if (order.behaviour & JAIL_EPOLL_SOCKET)
+		order_wait(&order, sizeof(order));
 	while (epoll_wait(FD_EPOLL, &event, 1, -1) == -1 && errno == EINTR)
 		;
 	_exit(0);

@@ -17,6 +17,10 @@
 #define JAIL_NO_LOCK	  2u
 #define JAIL_EXTRA_FD	  4u
 #define JAIL_ABORT	  8u /* abort() after the report */
+/* Another thing in the place of standard input, the loop's, a channel. */
+#define JAIL_STDIN_SOCKET 16u
+#define JAIL_EPOLL_SOCKET 32u
+#define JAIL_CHANNEL_FILE 64u
 
 struct jail_order {
 	uint32_t behaviour;

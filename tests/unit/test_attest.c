@@ -1,3 +1,12 @@
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <linux/capability.h>
+
+#include <grp.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -13,6 +22,8 @@
 #include "parent/spawn.h"
 #include "sandbox/stages.h"
 #include "tests/unit/jail_child.h"
+
+#define TEST_UID 54322u
 
 /* Whatever was logged since the last start. */
 static char lines[4096];
@@ -97,6 +108,169 @@ a_child_with_one_more_descriptor_is_refused(void **state)
 {
 	(void)state;
 	refused_for(JAIL_EXTRA_FD, "CLOSE_FDS");
+}
+
+static void
+a_child_with_another_thing_in_a_descriptors_place_is_refused(void **state)
+{
+	(void)state;
+	refused_for(JAIL_STDIN_SOCKET, "holds descriptor 0");
+	refused_for(JAIL_EPOLL_SOCKET, "holds descriptor 6");
+	refused_for(JAIL_CHANNEL_FILE, "holds descriptor 5");
+}
+
+/*
+ * A process that becomes so, as root alone can, and waits: the stages that
+ * attest_child() does not see of it.
+ */
+static uint32_t
+unseen_of(void (*become)(int), int how)
+{
+	struct child child;
+	uint32_t unseen = 0;
+	int ready[2];
+	pid_t pid;
+	char byte;
+
+	assert_int_equal(pipe(ready), 0);
+	assert_true((pid = fork()) != -1);
+	if (pid == 0) {
+		become(how);
+		if (write(ready[1], "", 1) == 1)
+			pause();
+		_exit(1);
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	child_init(&child, ROLE_NETPROC);
+	child.pid = pid;
+	child.uid = child.gid = TEST_UID;
+	assert_int_equal(attest_child(&child, 0, &unseen), -1);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return (unseen);
+}
+
+static void
+must(int result)
+{
+	if (result == -1)
+		_exit(1);
+}
+
+/* All limits are 0 but this one. */
+static void
+become_limited(int but)
+{
+	static const int zero[] = { RLIMIT_CORE, RLIMIT_FSIZE, RLIMIT_NPROC };
+	const struct rlimit none = { 0, 0 }, soft = { 0, 1 };
+	size_t i;
+
+	for (i = 0; i < sizeof(zero) / sizeof(zero[0]); i++)
+		must(setrlimit((__rlimit_resource_t)zero[i],
+		    zero[i] == but ? &soft : &none));
+}
+
+static void
+become_member(int of)
+{
+	const gid_t group = TEST_UID;
+
+	must(setgroups((size_t)of, &group));
+}
+
+enum {
+	ALL_IDS,
+	BUT_GID,
+	BUT_SAVED_UID
+};
+
+static void
+become_user(int how)
+{
+	if (how != BUT_GID)
+		must(setresgid(TEST_UID, TEST_UID, TEST_UID));
+	must(setresuid(TEST_UID, TEST_UID,
+	    how == BUT_SAVED_UID ? 0 : TEST_UID));
+}
+
+static void
+become_powerless(int inheritable)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3
+	};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	memset(data, 0, sizeof(data));
+	data[0].inheritable = (uint32_t)inheritable;
+	must((int)syscall(SYS_capset, &header, data));
+}
+
+enum {
+	EMPTY_ROOT,
+	WRITABLE_ROOT,
+	TWO_MOUNTS
+};
+
+static void
+become_rooted(int how)
+{
+	must(unshare(CLONE_NEWNS));
+	must(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	must(mount("empty", "/proc", "tmpfs",
+	    how == WRITABLE_ROOT ? 0 : MS_RDONLY, "mode=0555"));
+	must(chdir("/proc"));
+	must((int)syscall(SYS_pivot_root, ".", "."));
+	must(umount2(".", MNT_DETACH));
+	must(chdir("/"));
+	if (how == TWO_MOUNTS)
+		must(mount("empty", "/", "tmpfs", MS_RDONLY, "mode=0555"));
+}
+
+static void
+each_part_of_a_fence_is_looked_at(void **state)
+{
+	static const struct {
+		void (*become)(int);
+		int how;
+		enum isolation_stage stage;
+		int stands;
+	} cases[] = {
+		{ become_limited, -1, STAGE_RLIMITS, 1 },
+		{ become_limited, RLIMIT_CORE, STAGE_RLIMITS, 0 },
+#ifndef SALLYPORT_SANITIZERS
+		{ become_limited, RLIMIT_FSIZE, STAGE_RLIMITS, 0 },
+#endif
+		{ become_limited, RLIMIT_NPROC, STAGE_RLIMITS, 0 },
+		{ become_member, 0, STAGE_GROUPS, 1 },
+		{ become_member, 1, STAGE_GROUPS, 0 },
+		{ become_user, ALL_IDS, STAGE_UID, 1 },
+		{ become_user, BUT_GID, STAGE_UID, 0 },
+		{ become_user, BUT_SAVED_UID, STAGE_UID, 0 },
+		{ become_powerless, 0, STAGE_CAPS, 1 },
+		{ become_powerless, 1 << CAP_KILL, STAGE_CAPS, 0 },
+		{ become_rooted, EMPTY_ROOT, STAGE_MOUNTS, 1 },
+		{ become_rooted, WRITABLE_ROOT, STAGE_MOUNTS, 0 },
+		{ become_rooted, TWO_MOUNTS, STAGE_MOUNTS, 0 },
+	};
+	uint32_t unseen;
+	int stands;
+	size_t i;
+
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("# SKIP: needs root\n");
+		skip();
+	}
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		unseen = unseen_of(cases[i].become, cases[i].how);
+		stands = (unseen & STAGE_BIT(cases[i].stage)) == 0;
+		if (stands != cases[i].stands)
+			fail_msg("%s, case %zu: stands: %d",
+			    stage_name(cases[i].stage), i, stands);
+	}
 }
 
 static void
@@ -225,6 +399,9 @@ main(int argc, char **argv)
 		cmocka_unit_test(a_jailed_child_stands),
 		cmocka_unit_test(a_child_without_its_filter_is_refused),
 		cmocka_unit_test(a_child_with_one_more_descriptor_is_refused),
+		cmocka_unit_test(
+		    a_child_with_another_thing_in_a_descriptors_place_is_refused),
+		cmocka_unit_test(each_part_of_a_fence_is_looked_at),
 		cmocka_unit_test(
 		    a_child_that_did_not_isolate_itself_is_refused),
 		cmocka_unit_test(
