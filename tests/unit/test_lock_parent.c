@@ -460,6 +460,43 @@ lock_child_without_filter(const void *arg)
 	return (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0);
 }
 
+/* Then an exec might gain what the bounding set leaves. */
+static int
+lock_plain_user_with_new_privileges(const void *arg)
+{
+	scmp_filter_ctx ctx;
+	uint32_t missed = 0;
+
+	(void)arg;
+	assert_non_null(ctx = seccomp_init(SCMP_ACT_ALLOW));
+	seccomp_attr_set(ctx, SCMP_FLTATR_CTL_NNP, 0);
+	assert_int_equal(seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM),
+			     SCMP_SYS(prctl), 1,
+			     SCMP_A0(SCMP_CMP_EQ, PR_SET_NO_NEW_PRIVS)),
+	    0);
+	assert_int_equal(seccomp_load(ctx), 0);
+	seccomp_release(ctx);
+	assert_int_equal(setresuid(TEST_UID, TEST_UID, TEST_UID), 0);
+	if (sandbox_lock_parent(0, NULL, &missed) == -1)
+		return (3);
+	return (missed & STAGE_BIT(STAGE_BOUNDING) ? 0 : 4);
+}
+
+static void
+a_bounding_set_that_may_matter_and_stays_is_told(void **state)
+{
+	int status;
+
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("# SKIP: needs root\n");
+		skip();
+	}
+	status = forked(lock_plain_user_with_new_privileges, NULL);
+	if (!FORKED_EXITED(status, 0))
+		fail_msg("status %#x", status);
+}
+
 static void
 without_the_filter_the_other_fences_stand(void **state)
 {
@@ -499,6 +536,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(
 		    the_locked_parent_may_be_stopped_while_it_waits),
 		cmocka_unit_test(without_the_filter_the_other_fences_stand),
+		cmocka_unit_test(
+		    a_bounding_set_that_may_matter_and_stays_is_told),
 		cmocka_unit_test(the_locked_parent_that_opens_a_file_is_killed),
 		cmocka_unit_test(
 		    the_locked_parent_reads_the_paths_it_kept_and_no_other),
