@@ -208,9 +208,11 @@ become_powerless(int inheritable)
 	must((int)syscall(SYS_capset, &header, data));
 }
 
+/* Both are to be read-only: the mount, and what is mounted. */
 enum {
 	EMPTY_ROOT,
-	WRITABLE_ROOT,
+	MOUNT_WRITABLE,
+	TMPFS_WRITABLE,
 	TWO_MOUNTS
 };
 
@@ -220,11 +222,16 @@ become_rooted(int how)
 	must(unshare(CLONE_NEWNS));
 	must(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
 	must(mount("empty", "/proc", "tmpfs",
-	    how == WRITABLE_ROOT ? 0 : MS_RDONLY, "mode=0555"));
+	    how == TMPFS_WRITABLE ? 0 : MS_RDONLY, "mode=0555"));
 	must(chdir("/proc"));
 	must((int)syscall(SYS_pivot_root, ".", "."));
 	must(umount2(".", MNT_DETACH));
 	must(chdir("/"));
+	if (how == MOUNT_WRITABLE || how == TMPFS_WRITABLE)
+		must(mount(NULL, "/", NULL,
+		    MS_REMOUNT | MS_BIND |
+			(how == TMPFS_WRITABLE ? MS_RDONLY : 0),
+		    NULL));
 	if (how == TWO_MOUNTS)
 		must(mount("empty", "/", "tmpfs", MS_RDONLY, "mode=0555"));
 }
@@ -252,7 +259,8 @@ each_part_of_a_fence_is_looked_at(void **state)
 		{ become_powerless, 0, STAGE_CAPS, 1 },
 		{ become_powerless, 1 << CAP_KILL, STAGE_CAPS, 0 },
 		{ become_rooted, EMPTY_ROOT, STAGE_MOUNTS, 1 },
-		{ become_rooted, WRITABLE_ROOT, STAGE_MOUNTS, 0 },
+		{ become_rooted, MOUNT_WRITABLE, STAGE_MOUNTS, 0 },
+		{ become_rooted, TMPFS_WRITABLE, STAGE_MOUNTS, 0 },
 		{ become_rooted, TWO_MOUNTS, STAGE_MOUNTS, 0 },
 	};
 	uint32_t unseen;

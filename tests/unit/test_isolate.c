@@ -32,6 +32,8 @@
 #include "tests/unit/forked.h"
 #include "tests/unit/jail_child.h"
 
+#define TEST_UID 54322u
+
 static char last_error[1024];
 
 static void
@@ -409,6 +411,40 @@ each_step_refused_stops_strict_and_is_recorded_in_best_effort(void **state)
 }
 
 static int
+miss_as_plain_user(const void *arg)
+{
+	uint32_t missed = 0;
+
+	(void)arg;
+	assert_int_equal(setresuid(TEST_UID, TEST_UID, TEST_UID), 0);
+	return (stage_missed(STAGE_GROUPS, EPERM, 1, &missed) == 0 &&
+		    missed == STAGE_BIT(STAGE_GROUPS) ?
+		0 :
+		1);
+}
+
+static void
+strict_refuses_root_what_a_plain_user_cannot_have(void **state)
+{
+	uint32_t missed = 0;
+
+	(void)state;
+#ifdef SALLYPORT_SANITIZERS
+	print_message("# SKIP: a sanitizer build admits every miss\n");
+	skip();
+#endif
+	if (geteuid() != 0) {
+		print_message("# SKIP: needs root\n");
+		skip();
+	}
+	assert_int_equal(stage_missed(STAGE_GROUPS, EPERM, 1, &missed), -1);
+	assert_int_equal(missed, 0);
+	assert_int_equal(stage_missed(STAGE_GROUPS, EPERM, 0, &missed), 0);
+	assert_int_equal(missed, STAGE_BIT(STAGE_GROUPS));
+	assert_true(FORKED_EXITED(forked(miss_as_plain_user, NULL), 0));
+}
+
+static int
 limit_descriptors(const void *arg)
 {
 	struct rlimit rl;
@@ -451,6 +487,8 @@ main(int argc, char **argv)
 		    a_role_started_by_hand_harms_no_mount_and_refuses),
 		cmocka_unit_test(
 		    each_step_refused_stops_strict_and_is_recorded_in_best_effort),
+		cmocka_unit_test(
+		    strict_refuses_root_what_a_plain_user_cannot_have),
 		cmocka_unit_test(the_limit_of_descriptors_is_hard),
 	};
 

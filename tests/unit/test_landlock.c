@@ -341,6 +341,29 @@ a_file_that_is_kept_is_read_or_removed_and_nothing_else(void **state)
 }
 
 static int
+keep_and_execute(const void *arg)
+{
+	/* with all that it takes to run it */
+	const char *read_paths[] = { "/bin", "/lib", "/lib64", "/usr", "/etc",
+		NULL };
+	const struct landlock_files files = { .read_paths = read_paths };
+	uint32_t missed = 0;
+
+	(void)arg;
+	assert_int_equal(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	if (landlock_deny(ROLE_PARENT, &files, 1, &missed) == -1)
+		return (NOT_DENIED);
+	return (do_execute() == -1 ? errno : 0);
+}
+
+static void
+a_file_that_is_kept_to_be_read_is_not_run(void **state)
+{
+	(void)state;
+	assert_true(FORKED_EXITED(forked(keep_and_execute, NULL), EACCES));
+}
+
+static int
 keep_what_cannot_be(const void *arg)
 {
 	const char *unlink_dirs[] = { "/nonexistent", NULL };
@@ -409,6 +432,7 @@ main(void)
 		    landlock_alone_denies_each_role_what_it_needs_not),
 		cmocka_unit_test(
 		    a_file_that_is_kept_is_read_or_removed_and_nothing_else),
+		cmocka_unit_test(a_file_that_is_kept_to_be_read_is_not_run),
 		cmocka_unit_test(what_cannot_be_kept_is_an_error),
 	};
 
