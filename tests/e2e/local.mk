@@ -24,7 +24,7 @@ e2e_tests = tests/e2e/rig.py tests/e2e/transfer.py tests/e2e/flows.py \
 	tests/e2e/idle.py \
 	tests/e2e/icmp.py tests/e2e/fragment.py tests/e2e/ipv6.py \
 	tests/e2e/tcp_fidelity.py tests/e2e/acks.py tests/e2e/tcp_ends.py \
-	tests/e2e/rexmit.py tests/e2e/refusal.py \
+	tests/e2e/rexmit.py tests/e2e/reorder.py tests/e2e/refusal.py \
 	tests/e2e/dns_tcp.py tests/e2e/publish_udp.py \
 	tests/e2e/guest_life.py tests/e2e/peers_tools.py \
 	tests/e2e/peers_files.py tests/e2e/respawn.py tests/e2e/clock.py
