@@ -197,6 +197,18 @@ a_flow_that_waits_for_time_or_room_stays_awake(void **state)
 	assert_false(flow->is_awake);
 }
 
+/* lwIP gives it up by itself, and nothing of the flow's says so. */
+static void
+what_waits_no_more_is_not_counted_after_a_tick(void **state)
+{
+	(void)state;
+	flow->ahead_bytes = NBYTES;
+	np.ahead_bytes = 3 * NBYTES;
+	turn_tick(&np);
+	assert_int_equal(flow->ahead_bytes, 0);
+	assert_int_equal(np.ahead_bytes, 2 * NBYTES);
+}
+
 /* What a turn has lwIP send has a timer, however short the turn. */
 static void
 a_turn_wakes_its_bucket(void **state)
@@ -247,6 +259,7 @@ main(void)
 		TEST(what_lwip_has_refused_is_offered_again_at_the_next_tick),
 		TEST(a_flow_sleeps_that_time_has_nothing_for),
 		TEST(a_flow_that_waits_for_time_or_room_stays_awake),
+		TEST(what_waits_no_more_is_not_counted_after_a_tick),
 		TEST(a_turn_wakes_its_bucket),
 		TEST(a_flow_that_was_reset_is_not_touched_by_room_on_the_link),
 	};
