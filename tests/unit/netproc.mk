@@ -3,6 +3,7 @@ netproc_tests = \
 	tests/unit/test_ack \
 	tests/unit/test_flow_assoc \
 	tests/unit/test_blocks \
+	tests/unit/test_client \
 	tests/unit/test_coalesce \
 	tests/unit/test_datagram \
 	tests/unit/test_demux \
@@ -28,6 +29,7 @@ tests_unit_test_ack_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
 tests_unit_test_ack_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=netproc_wake
 tests_unit_test_ack_LDADD = $(netproc_test_libs)
 tests_unit_test_blocks_LDADD = $(netproc_test_libs)
+tests_unit_test_client_LDADD = $(netproc_test_libs)
 tests_unit_test_coalesce_SOURCES = tests/unit/test_coalesce.c \
 	netproc/flow/coalesce.c
 tests_unit_test_coalesce_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
