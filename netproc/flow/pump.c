@@ -162,18 +162,14 @@ window_pass(struct flow *flow, size_t n)
 	    2 * (uint64_t)flow->window * np->flows.nawake <= WINDOW_SLOW_BYTES);
 }
 
-void
-pump_window_open(struct flow *flow, size_t n)
+/* n bytes have passed; returns by how much the window opens for them. */
+static size_t
+window_fit(struct flow *flow, size_t n)
 {
-	struct tcp_pcb *pcb = flow->pcb;
-	uint32_t share, less;
+	const uint32_t share = window_share(flow, WINDOW_DIVISOR);
+	uint32_t less;
 
-	if (pcb == NULL)
-		return;
-	share = window_share(flow, WINDOW_DIVISOR);
-	if ((pcb->flags & TF_WND_SCALE) == 0) {
-		share = flow->window;
-	} else if (window_pass(flow, n) && flow->window <= share / 2) {
+	if (window_pass(flow, n) && flow->window <= share / 2) {
 		n += flow->window;
 		flow->window *= 2;
 	} else if (flow->window > share) {
@@ -183,6 +179,18 @@ pump_window_open(struct flow *flow, size_t n)
 		n -= less;
 		flow->window -= less;
 	}
+	return (n);
+}
+
+void
+pump_window_open(struct flow *flow, size_t n)
+{
+	struct tcp_pcb *pcb = flow->pcb;
+
+	if (pcb == NULL)
+		return;
+	if ((pcb->flags & TF_WND_SCALE) != 0)
+		n = window_fit(flow, n);
 	/* tcp_recved(), but for the acknowledgment: that is ack_turn()'s. */
 	if (n > TCP_WND_MAX(pcb) - pcb->rcv_wnd)
 		n = TCP_WND_MAX(pcb) - pcb->rcv_wnd;
@@ -431,8 +439,7 @@ pump_down(struct flow *flow)
 	if (flow->dns != NULL && !flow->fin_sent)
 		dns_flow_insert(flow);
 	down_write(flow);
-	if (flow->pcb->cwnd < PUMP_CWND)
-		flow->pcb->cwnd = PUMP_CWND;
+	flow->pcb->cwnd = PUMP_CWND;
 	/* What the link has refused keeps its place among those who wait. */
 	if (tcp_output(flow->pcb) == ERR_OK && budget < PUMP_BURST)
 		flow_served(&np->flows, flow);

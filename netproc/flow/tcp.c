@@ -7,7 +7,6 @@
  */
 
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "lwip/priv/tcp_priv.h"
@@ -370,7 +369,6 @@ client_tuple(struct netproc *np, const struct ipc_flow_inbound *inbound,
 {
 	const int ip6 = inbound->client.family == 6 && np->guest6_seen;
 
-	memset(tuple, 0, sizeof(*tuple));
 	tuple->guest = ip6 ? np->guest6 : np->cfg.address;
 	tuple->guest_port = inbound->guest_port;
 	if (inbound->preserve &&
