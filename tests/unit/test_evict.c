@@ -1,11 +1,14 @@
 /* For how many SYNs that find no slot idle connections are asked, and when. */
 
+#include <sys/socket.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -16,11 +19,12 @@
 #include "netproc/flow/evict.h"
 #include "netproc/netproc.h"
 
-#define NOW_MS	 1000000
-#define IDLE_MS	 30000
-#define PAUSE_MS 250
-#define NFLOWS	 20
-#define AT_ONCE	 8
+#define NOW_MS	  1000000
+#define IDLE_MS	  30000
+#define PAUSE_MS  250
+#define ANSWER_MS 500
+#define NFLOWS	  20
+#define AT_ONCE	  8
 
 static struct netproc np;
 static struct tcp_pcb pcbs[NFLOWS];
@@ -131,6 +135,54 @@ who_is_in_use_or_called_the_guest_is_not_asked(void **state)
 	assert_true(were_asked(1));
 }
 
+static void
+whoever_was_in_use_within_half_a_minute_still_is(void **state)
+{
+	uint32_t i;
+
+	(void)state;
+	for (i = 0; i < NFLOWS; i++)
+		flows[i]->used_ms = NOW_MS - IDLE_MS + (i > 0);
+	syns_come(2);
+	np.now_ms += PAUSE_MS;
+	flows[1]->used_ms = np.now_ms - IDLE_MS + 1;
+	for (i = 2; i < NFLOWS; i++)
+		flows[i]->used_ms = np.now_ms;
+	evict_idle(&np);
+	assert_true(were_asked(1));
+}
+
+/* The link is gone, so a reset needs no room on it. */
+static void
+whoever_lives_has_half_a_second_to_say_so(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0,
+			     fds),
+	    0);
+	assert_int_equal(channel_init(&np.relay, fds[0], ROLE_NETPROC,
+			     ROLE_RELAYPROC, IPC_RECORD_MAX, 0),
+	    0);
+	np.relay.phase = IPC_RUN;
+	np.frame_fd = -1;
+	assert_int_equal(demux_init(&np.demux, 1), 0);
+	flows[0]->pcb = tcp_new();
+	assert_non_null(flows[0]->pcb);
+	syns_come(1);
+	np.now_ms += ANSWER_MS - 1;
+	syns_come(1);
+	assert_true(were_asked(2)); /* the first still has time */
+	assert_int_equal(flows[0]->state, FLOW_ESTABLISHED);
+	np.now_ms += PAUSE_MS;
+	syns_come(1);
+	assert_int_equal(flows[0]->state, FLOW_CLOSING);
+	assert_int_equal(flows[1]->state, FLOW_ESTABLISHED);
+	channel_close(&np.relay);
+	close(fds[1]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -141,6 +193,8 @@ main(void)
 		TEST(the_tick_asks_for_all_that_came_together),
 		TEST(a_flood_asks_no_more_than_so_many_at_once),
 		TEST(who_is_in_use_or_called_the_guest_is_not_asked),
+		TEST(whoever_was_in_use_within_half_a_minute_still_is),
+		TEST(whoever_lives_has_half_a_second_to_say_so),
 	};
 
 	lwip_init();
