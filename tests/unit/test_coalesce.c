@@ -147,6 +147,7 @@ add(struct flow *flow, const struct segment *segment)
 	sf.tcp_seq = segment->seq;
 	sf.tcp_flags = segment->flags;
 	memset(tcp, 0, STAMPED);
+	memset(tcp + PLAIN, 0x5a, STAMPED - PLAIN); /* any timestamps */
 	memcpy(tcp + 8, &ack, sizeof(ack));
 	tcp[13] = segment->flags;
 	memcpy(tcp + 14, &window, sizeof(window));

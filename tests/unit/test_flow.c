@@ -193,6 +193,20 @@ relayproc_chooses_inbound_slots_and_only_free_ones(void **state)
 	flow_release(&np.flows, flow);
 }
 
+static void
+what_names_a_slot_changes_nothing_in_it(void **state)
+{
+	struct flow *flow = flow_alloc(&np.flows, &tuple, 1);
+	const uint32_t wire = flow_wire_slot(&np.flows, flow);
+
+	(void)state;
+	flow->fd = 7;
+	assert_ptr_equal(flow_by_wire_slot(&np.flows, wire), flow);
+	assert_int_equal(flow->fd, 7);
+	flow->fd = -1;
+	flow_release(&np.flows, flow);
+}
+
 int
 main(void)
 {
@@ -203,6 +217,7 @@ main(void)
 		cmocka_unit_test(a_slot_comes_back_in_another_generation),
 		cmocka_unit_test(a_tuple_is_free_before_its_slot_is),
 		cmocka_unit_test(slots_run_out_and_come_back),
+		cmocka_unit_test(what_names_a_slot_changes_nothing_in_it),
 		cmocka_unit_test(a_tuple_that_differs_in_one_field_is_another),
 		cmocka_unit_test(
 		    relayproc_chooses_inbound_slots_and_only_free_ones),

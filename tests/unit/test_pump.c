@@ -137,6 +137,23 @@ a_window_grows_while_the_pool_is_empty_and_shrinks_as_it_fills(void **state)
 	assert_true(flow.window > WINDOW);
 }
 
+/* lwIP's is all that it can be told of. */
+static void
+a_window_without_a_scale_stays_as_it_is(void **state)
+{
+	int i;
+
+	(void)state;
+	pcb.flags = 0;
+	begin(UINT16_MAX);
+	pass(UINT16_MAX);
+	leave_free(BLOCK_POOL_BYTES / 2);
+	for (i = 0; i < 100; i++)
+		pass(10000);
+	assert_int_equal(flow.window, UINT16_MAX);
+	assert_int_equal(pcb.rcv_wnd, UINT16_MAX);
+}
+
 /* More would stand in the guest's queues. */
 static void
 a_window_that_passes_slowly_does_not_grow(void **state)
@@ -334,6 +351,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    a_window_grows_while_the_pool_is_empty_and_shrinks_as_it_fills,
 		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_window_without_a_scale_stays_as_it_is, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    a_window_that_passes_slowly_does_not_grow, setup, teardown),
 		cmocka_unit_test_setup_teardown(

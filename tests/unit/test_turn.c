@@ -209,6 +209,33 @@ what_waits_no_more_is_not_counted_after_a_tick(void **state)
 	assert_int_equal(np.ahead_bytes, 2 * NBYTES);
 }
 
+/* lwIP's slow timer runs at every second tick, and at one that wakes all. */
+static void
+a_tick_wakes_all_once_in_so_long(void **state)
+{
+	u32_t before;
+	int i;
+
+	(void)state;
+	turn_tick(&np);
+	np.now_ms += TURN_SWEEP_MS - 1;
+	before = tcp_ticks;
+	for (i = 0; i < 4; i++)
+		turn_tick(&np);
+	assert_int_equal(tcp_ticks - before, 2);
+	np.now_ms++;
+	before = tcp_ticks;
+	turn_tick(&np);
+	turn_tick(&np);
+	assert_int_equal(tcp_ticks - before, 1);
+	np.now_ms += TURN_SWEEP_MS;
+	before = tcp_ticks;
+	turn_tick(&np);
+	np.now_ms += TURN_SWEEP_MS;
+	turn_tick(&np);
+	assert_int_equal(tcp_ticks - before, 2);
+}
+
 /* What a turn has lwIP send has a timer, however short the turn. */
 static void
 a_turn_wakes_its_bucket(void **state)
@@ -260,6 +287,7 @@ main(void)
 		TEST(a_flow_sleeps_that_time_has_nothing_for),
 		TEST(a_flow_that_waits_for_time_or_room_stays_awake),
 		TEST(what_waits_no_more_is_not_counted_after_a_tick),
+		TEST(a_tick_wakes_all_once_in_so_long),
 		TEST(a_turn_wakes_its_bucket),
 		TEST(a_flow_that_was_reset_is_not_touched_by_room_on_the_link),
 	};
