@@ -37,6 +37,7 @@ tests_unit_test_coalesce_LDADD = $(CMOCKA_LIBS)
 tests_unit_test_demux_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
 tests_unit_test_demux_LDADD = $(netproc_test_libs)
 tests_unit_test_evict_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
+tests_unit_test_evict_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ack_ask
 tests_unit_test_evict_LDADD = $(netproc_test_libs)
 tests_unit_test_datagram_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
 tests_unit_test_datagram_LDADD = $(netproc_test_libs)
