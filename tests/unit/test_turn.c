@@ -249,13 +249,12 @@ a_turn_wakes_its_bucket(void **state)
 	assert_true(demux_is_awake(&np.demux));
 }
 
-/* Its slot may be another's before the turn ends. */
-static void
-a_flow_that_was_reset_is_not_touched_by_room_on_the_link(void **state)
+/* Returns relayproc's end. */
+static int
+relay_begin(void)
 {
 	int fds[2];
 
-	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0,
 			     fds),
 	    0);
@@ -263,6 +262,37 @@ a_flow_that_was_reset_is_not_touched_by_room_on_the_link(void **state)
 			     ROLE_RELAYPROC, IPC_RECORD_MAX, 0),
 	    0);
 	np.relay.phase = IPC_RUN;
+	return (fds[1]);
+}
+
+/* The server's end, and then its reset, while the guest took no more. */
+static void
+a_reset_behind_an_end_comes_when_that_was_passed_on(void **state)
+{
+	const int relay = relay_begin();
+
+	(void)state;
+	flow->pcb = tcp_new();
+	assert_non_null(flow->pcb);
+	flow->reset_follows = 1;
+	turn(0);
+	assert_int_equal(flow->state, FLOW_ESTABLISHED);
+	flow->host_fin = 1;
+	flow->fin_sent = 1;
+	turn(0);
+	assert_int_equal(flow->state, FLOW_CLOSING);
+	assert_int_equal(np.counters.n[COUNT_FLOWS_RESET], 1);
+	channel_close(&np.relay);
+	close(relay);
+}
+
+/* Its slot may be another's before the turn ends. */
+static void
+a_flow_that_was_reset_is_not_touched_by_room_on_the_link(void **state)
+{
+	const int relay = relay_begin();
+
+	(void)state;
 	flow->broken = ECONNRESET;
 	end_flow(flow, FLOW_CLOSE_RESET);
 	assert_int_equal(flow->state, FLOW_CLOSING);
@@ -271,7 +301,7 @@ a_flow_that_was_reset_is_not_touched_by_room_on_the_link(void **state)
 	turn_tick(&np);
 	assert_false(flow->is_awake);
 	channel_close(&np.relay);
-	close(fds[1]);
+	close(relay);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -289,6 +319,7 @@ main(void)
 		TEST(what_waits_no_more_is_not_counted_after_a_tick),
 		TEST(a_tick_wakes_all_once_in_so_long),
 		TEST(a_turn_wakes_its_bucket),
+		TEST(a_reset_behind_an_end_comes_when_that_was_passed_on),
 		TEST(a_flow_that_was_reset_is_not_touched_by_room_on_the_link),
 	};
 
