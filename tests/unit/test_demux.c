@@ -14,10 +14,13 @@
 #include "lwip/tcp.h"
 
 #include "netproc/flow/demux.h"
+#include "netproc/flow/flow.h"
+#include "netproc/flow/lwip_addr.h"
 #include "netproc/lwip_port.h"
 
 #define TICKS 16 /* of 250 ms: lwIP would have let go of them */
 #define MORE  100
+#define NAMES 16 /* and as many buckets */
 
 #define NOW_MS	  1000000
 #define REST_MS	  10000
@@ -225,6 +228,92 @@ keepalive_finds_those_asleep(void **state)
 	}
 }
 
+/* A connection of the demultiplexer's, in the bucket of its name. */
+static struct tcp_pcb *
+named_pcb(struct demux *all, const struct flow_tuple *tuple,
+    enum tcp_state of_state)
+{
+	struct tcp_pcb *pcb = tcp_new();
+
+	assert_non_null(pcb);
+	pcb->state = of_state;
+	pcb->tmr = tcp_ticks;
+	pcb->local_ip = lwip_addr_of(&tuple->peer);
+	pcb->local_port = tuple->peer_port;
+	pcb->remote_ip = lwip_addr_of(&tuple->guest);
+	pcb->remote_port = tuple->guest_port;
+	demux_enter(all, demux_hash(key, tuple));
+	if (of_state == TIME_WAIT)
+		TCP_REG(&tcp_tw_pcbs, pcb);
+	else
+		TCP_REG(&tcp_active_pcbs, pcb);
+	demux_leave(all);
+	return (pcb);
+}
+
+static const struct tcp_pcb *
+found(struct demux *all, const struct flow_tuple *tuple, uint64_t hash)
+{
+	const struct tcp_pcb *pcb;
+
+	demux_enter(all, hash);
+	pcb = demux_find(tuple);
+	demux_leave(all);
+	return (pcb);
+}
+
+/* In its own bucket, and by its whole name. */
+static void
+is_found(struct demux *all, const struct flow_tuple *tuple,
+    const struct tcp_pcb *pcb)
+{
+	const uint64_t hash = demux_hash(key, tuple);
+	struct flow_tuple others[4];
+	size_t i;
+
+	assert_ptr_equal(found(all, tuple, hash), pcb);
+	assert_null(found(all, tuple, hash + 1));
+	for (i = 0; i < 4; i++)
+		others[i] = *tuple;
+	others[0].peer_port++;
+	others[1].guest_port = 1;
+	others[2].peer.bytes[0]++;
+	others[3].guest.bytes[3]++;
+	for (i = 0; i < 4; i++)
+		assert_null(found(all, &others[i], hash));
+}
+
+static void
+connections_are_found_by_name_until_their_time_is_over(void **state)
+{
+	struct flow_tuple tuples[NAMES];
+	struct tcp_pcb *pcbs[NAMES];
+	struct demux all;
+	int i, round;
+
+	(void)state;
+	assert_int_equal(demux_init(&all, NAMES), 0);
+	memset(tuples, 0, sizeof(tuples));
+	for (i = 0; i < NAMES; i++) {
+		tuples[i].peer = addr_from_ip4(0xc6336407);
+		tuples[i].guest = addr_from_ip4(0x64600002);
+		tuples[i].peer_port = 80;
+		tuples[i].guest_port = (uint16_t)(1000 + i);
+		pcbs[i] = named_pcb(&all, &tuples[i],
+		    i % 2 == 0 ? ESTABLISHED : TIME_WAIT);
+	}
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < NAMES; i++)
+			is_found(&all, &tuples[i],
+			    i % 2 != 0 && round == 2 ? NULL : pcbs[i]);
+		/* Within its time, and until that is over. */
+		for (i = 0; i < (round == 0 ? 1 : TICKS); i++)
+			demux_tick(&all, key, 0);
+	}
+	demux_abandon_all(&all);
+	free(all.buckets);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -238,6 +327,7 @@ main(void)
 		TEST(what_has_a_timer_is_not_quiet),
 		TEST(lwip_is_told_of_the_time_that_it_has_slept),
 		TEST(keepalive_finds_those_asleep),
+		TEST(connections_are_found_by_name_until_their_time_is_over),
 	};
 
 	lwip_init();
