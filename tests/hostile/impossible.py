@@ -220,6 +220,13 @@ def _():
         for data in (b"x" * 1000, b"y" * 1000):
             hand.say(ACK | PSH, data)
             tap.equal(traffic.exact(server, 1000), data, "in its turn")
+        hand = segments.Hand(wire, PORT, window=1000)
+        _, server = hand.open(LISTENER)
+        servers.append(server)
+        server.sendall(b"z" * 2000)
+        hand.read(1000, acknowledge=False)
+        hand.say(seq=hand.seq + 1000)  # of no bytes, behind what is lost
+        tap.equal(hand.read(1000)[0], b"z" * 1000, "acknowledged")
         for server in servers:
             rig.reset(server)
 
