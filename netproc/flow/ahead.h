@@ -1,6 +1,9 @@
 #ifndef NETPROC_FLOW_AHEAD_H
 #define NETPROC_FLOW_AHEAD_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 struct flow;
 struct netproc;
 struct tcp_pcb;
@@ -24,6 +27,15 @@ void ahead_count(struct flow *flow);
 
 /* 1 if no more may wait. */
 int ahead_is_full(const struct netproc *np);
+
+/*
+ * lwIP ends what waits where a segment begins, and drops what waited behind
+ * that of the same: the guest was told by SACK that it is here.  One whose
+ * bytes all wait in another is so numbered as if it began where that does: lwIP
+ * leaves the longer one alone.  tcp is its header, in the frame, and len what
+ * it carries, bytes.
+ */
+void ahead_spare(const struct tcp_pcb *pcb, uint8_t *tcp, size_t len);
 
 /* The last that waits, borrowed, or NULL: alone it may have a FIN. */
 const struct tcp_seg *ahead_last(const struct tcp_pcb *pcb);

@@ -43,6 +43,18 @@ room_from(const struct tcp_pcb *pcb, uint32_t seq)
 	return (ahead < pcb->rcv_wnd ? pcb->rcv_wnd - ahead : 0);
 }
 
+/*
+ * 1 if the last that waits begins there: lwIP takes nothing longer for it, and
+ * what follows would be dropped with what came twice.
+ */
+static int
+begins_as_last(const struct tcp_pcb *pcb, uint32_t seq)
+{
+	const struct tcp_seg *last = ahead_last(pcb);
+
+	return (last != NULL && last->tcphdr->seqno == seq);
+}
+
 /* 1 if the segment can be the first of some. */
 static int
 can_begin(const struct netproc *np, const struct tcp_pcb *pcb,
@@ -54,7 +66,7 @@ can_begin(const struct netproc *np, const struct tcp_pcb *pcb,
 	if (sf->tcp_seq == pcb->rcv_nxt)
 		return (pcb->ooseq == NULL);
 	return ((pcb->flags & TF_SACK) != 0 && !ahead_has_fin(pcb) &&
-	    !ahead_is_full(np));
+	    !begins_as_last(pcb, sf->tcp_seq) && !ahead_is_full(np));
 }
 
 static int
@@ -115,6 +127,8 @@ coalesce_flush(struct netproc *np)
 	tcp[TCP_FLAGS_AT] = c->last[TCP_FLAGS_AT];
 	if (flow->ack_owed)
 		tcp_clear_flags(flow->pcb, TF_ACK_DELAY);
+	if (c->ahead)
+		ahead_spare(flow->pcb, tcp, c->bytes);
 	demux_enter(&np->demux, c->hash);
 	netif_tcp_input_pieces(np, c);
 	demux_leave(&np->demux);

@@ -173,6 +173,9 @@ is_too_early(const struct netproc *np, const struct flow *flow,
 	    (sf->payload_len > 0 || (sf->tcp_flags & SHIELD_TCP_FIN) != 0));
 }
 
+/* What says more than its bytes. */
+#define ENDS (SHIELD_TCP_FIN | SHIELD_TCP_SYN | SHIELD_TCP_RST)
+
 static void
 segment_to_lwip(struct netproc *np, struct flow *flow, uint64_t hash,
     uint8_t *frame, const struct shield_frame *sf)
@@ -193,6 +196,9 @@ segment_to_lwip(struct netproc *np, struct flow *flow, uint64_t hash,
 			return;
 		}
 		copy = sf->tcp_seq != flow->pcb->rcv_nxt;
+		if (copy && sf->payload_len > 0 && (sf->tcp_flags & ENDS) == 0)
+			ahead_spare(flow->pcb, frame + sf->l4_off,
+			    sf->payload_len);
 		/*
 		 * lwIP acknowledges every second one at once, if it may.  Of a
 		 * RST it takes no data, though it may carry some (RFC 9293

@@ -126,10 +126,14 @@ def _():
         hand.reset()
 
 
-def ahead_of_their_turn(options):
-    """Ten segments behind one that is missing, then that one.  Returns the
-    number of its first byte, and the options of each acknowledgment of the
-    ten."""
+TEN = range(1, 11)
+SACK_OK = segments.mss(1460) + b"\1\1\4\2"
+
+
+def ahead_of_their_turn(options, *writes):
+    """Ten segments behind one that is missing, in such writes, then that one.
+    Returns the number of its first byte, and the options of each
+    acknowledgment of the ten."""
     hand = segments.Hand(WIRE, PORT)
     _, server = hand.open(LISTENER, options=options)
     start, told = hand.seq, []
@@ -140,10 +144,13 @@ def ahead_of_their_turn(options):
                                seq=start + 1000 * i, ack=hand.ack,
                                window=65535)
                 for i, piece in enumerate(pieces)]
-        WIRE.sock.sendall(frames.framed(*late[1:]))
-        while packet := hand.hear(timeout_s=0.3 if told else 5):
-            tap.equal(packet.ack, start, "acknowledgment")
-            told.append(segments.options_of(packet))
+        for write in writes:
+            WIRE.sock.sendall(frames.framed(*[late[i] for i in write]))
+            before = len(told)
+            while packet := hand.hear(
+                    timeout_s=0.3 if len(told) > before else 5):
+                tap.equal(packet.ack, start, "acknowledgment")
+                told.append(segments.options_of(packet))
         WIRE.sock.sendall(frames.framed(late[0]))
         tap.equal(traffic.exact(server, 11000), b"".join(pieces), "bytes")
         hand.seq = start + 11000
@@ -155,14 +162,31 @@ def ahead_of_their_turn(options):
 @tap.case("segments of one read behind one that is missing: their guest is "
           "told once, of all")
 def _():
-    start, told = ahead_of_their_turn(segments.mss(1460) + b"\1\1\4\2")
+    start, told = ahead_of_their_turn(SACK_OK, TEN)
     tap.equal([options[segments.SACK] for options in told],
               [struct.pack("!II", start + 1000, start + 11000)], "SACK")
 
 
+@tap.case("what comes twice takes nothing back of what its guest was told is "
+          "here")
+def _():
+    for again in ([1], [4], [10], [4, 5, 6], TEN):
+        start, told = ahead_of_their_turn(SACK_OK, TEN, again)
+        tap.equal({options[segments.SACK] for options in told},
+                  {struct.pack("!II", start + 1000, start + 11000)},
+                  "SACK, %r again" % again)
+
+
+@tap.case("nor is there less of what begins with what came before")
+def _():
+    start, told = ahead_of_their_turn(SACK_OK, [1], TEN)
+    tap.equal(told[-1][segments.SACK],
+              struct.pack("!II", start + 1000, start + 11000), "SACK")
+
+
 @tap.case("one that knows no SACK is told for each: it counts them")
 def _():
-    _, told = ahead_of_their_turn(segments.mss(1460))
+    _, told = ahead_of_their_turn(segments.mss(1460), TEN)
     tap.equal(len(told), 10, "acknowledgments")
 
 

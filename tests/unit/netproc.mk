@@ -1,6 +1,7 @@
 # netproc's framing, buffers and flow table.
 netproc_tests = \
 	tests/unit/test_ack \
+	tests/unit/test_ahead \
 	tests/unit/test_flow_assoc \
 	tests/unit/test_blocks \
 	tests/unit/test_client \
@@ -28,6 +29,8 @@ tests_unit_test_flow_assoc_LDADD = $(netproc_test_libs)
 tests_unit_test_ack_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
 tests_unit_test_ack_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=netproc_wake
 tests_unit_test_ack_LDADD = $(netproc_test_libs)
+tests_unit_test_ahead_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
+tests_unit_test_ahead_LDADD = $(netproc_test_libs)
 tests_unit_test_blocks_LDADD = $(netproc_test_libs)
 tests_unit_test_client_LDADD = $(netproc_test_libs)
 tests_unit_test_coalesce_SOURCES = tests/unit/test_coalesce.c \

@@ -40,12 +40,29 @@ static struct coalesce passed;
 static size_t n_passed, entered, n_after;
 static struct flow *after;
 static int ahead_fin, ahead_full;
+static const struct tcp_seg *ahead_end;
+static size_t spared; /* bytes, of the last that was looked at for that */
 
 int
 ahead_has_fin(const struct tcp_pcb *pcb)
 {
 	assert_ptr_equal(pcb, &pcbs[0]);
 	return (ahead_fin);
+}
+
+const struct tcp_seg *
+ahead_last(const struct tcp_pcb *pcb)
+{
+	assert_ptr_equal(pcb, &pcbs[0]);
+	return (ahead_end);
+}
+
+void
+ahead_spare(const struct tcp_pcb *pcb, uint8_t *tcp, size_t len)
+{
+	assert_ptr_equal(pcb, &pcbs[0]);
+	assert_ptr_equal(tcp, np.coalesce.packet + np.coalesce.l4_off);
+	spared = len;
 }
 
 int
@@ -107,6 +124,8 @@ setup(void **state)
 	next_frame = n_passed = n_after = 0;
 	after = NULL;
 	ahead_fin = ahead_full = 0;
+	ahead_end = NULL;
+	spared = 0;
 	return (0);
 }
 
@@ -448,6 +467,7 @@ segments_ahead_of_their_turn_are_passed_on_as_one(void **state)
 	assert_int_equal(n_passed, 1);
 	assert_int_equal(passed.n, 3);
 	assert_int_equal(passed.ahead, 1);
+	assert_int_equal(spared, 3 * MSS);
 	coalesce_flush(&np);
 	assert_int_equal(n_passed, 2);
 	assert_int_equal(passed.n, 1);
@@ -473,8 +493,27 @@ what_is_in_order_does_not_mix_with_what_is_ahead(void **state)
 	assert_int_equal(n_passed, 2);
 	assert_int_equal(passed.n, 1);
 	assert_int_equal(passed.ahead, 1);
+	spared = 0;
 	coalesce_flush(&np);
 	assert_int_equal(passed.ahead, 0);
+	assert_int_equal(spared, 0);
+}
+
+static void
+what_begins_with_the_last_that_waits_waits_for_nobody(void **state)
+{
+	struct segment segment = after_a_gap();
+	struct tcp_hdr header = { .seqno = FIRST + 2 * MSS };
+	const struct tcp_seg last = { .tcphdr = &header, .len = MSS };
+
+	(void)state;
+	ahead_end = &last;
+	segment.seq = header.seqno;
+	assert_int_equal(add(&flows[0], &segment), 0);
+	segment.seq += MSS;
+	assert_int_equal(add(&flows[0], &segment), 1);
+	segment.seq = header.seqno - MSS;
+	assert_int_equal(add(&flows[0], &segment), 1);
 }
 
 static void
@@ -556,6 +595,9 @@ main(void)
 		    segments_ahead_of_their_turn_are_passed_on_as_one, setup),
 		cmocka_unit_test_setup(
 		    what_is_in_order_does_not_mix_with_what_is_ahead, setup),
+		cmocka_unit_test_setup(
+		    what_begins_with_the_last_that_waits_waits_for_nobody,
+		    setup),
 		cmocka_unit_test_setup(
 		    a_guest_without_sack_counts_acknowledgments, setup),
 		cmocka_unit_test_setup(no_more_wait_ahead_than_may, setup),
