@@ -564,45 +564,31 @@ an_owed_ack_goes_with_the_passing_on(void **state)
 	assert_int_equal(pcbs[0].flags, TF_TIMESTAMP);
 }
 
+#define TEST(name) cmocka_unit_test_setup(name, setup)
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(nothing_that_waits_is_nothing_to_pass_on,
-		    setup),
-		cmocka_unit_test_setup(segments_in_order_are_passed_on_as_one,
-		    setup),
-		cmocka_unit_test_setup(the_whole_acknowledges_what_its_last_did,
-		    setup),
-		cmocka_unit_test_setup(a_gap_or_an_overlap_ends_the_run, setup),
-		cmocka_unit_test_setup(what_is_not_lwips_next_waits_for_nobody,
-		    setup),
-		cmocka_unit_test_setup(only_plain_segments_wait, setup),
-		cmocka_unit_test_setup(what_is_not_plain_leaves_those_that_wait,
-		    setup),
-		cmocka_unit_test_setup(headers_of_two_lengths_do_not_mix,
-		    setup),
-		cmocka_unit_test_setup(two_flows_do_not_mix, setup),
-		cmocka_unit_test_setup(no_more_wait_than_there_are_places,
-		    setup),
-		cmocka_unit_test_setup(the_whole_fits_the_length_of_a_packet,
-		    setup),
-		cmocka_unit_test_setup(no_more_wait_than_the_window_takes,
-		    setup),
-		cmocka_unit_test_setup(
-		    nothing_waits_behind_what_came_out_of_order, setup),
-		cmocka_unit_test_setup(
-		    segments_ahead_of_their_turn_are_passed_on_as_one, setup),
-		cmocka_unit_test_setup(
-		    what_is_in_order_does_not_mix_with_what_is_ahead, setup),
-		cmocka_unit_test_setup(
-		    what_begins_with_the_last_that_waits_waits_for_nobody,
-		    setup),
-		cmocka_unit_test_setup(
-		    a_guest_without_sack_counts_acknowledgments, setup),
-		cmocka_unit_test_setup(no_more_wait_ahead_than_may, setup),
-		cmocka_unit_test_setup(an_owed_ack_goes_with_the_passing_on,
-		    setup),
+		TEST(nothing_that_waits_is_nothing_to_pass_on),
+		TEST(segments_in_order_are_passed_on_as_one),
+		TEST(the_whole_acknowledges_what_its_last_did),
+		TEST(a_gap_or_an_overlap_ends_the_run),
+		TEST(what_is_not_lwips_next_waits_for_nobody),
+		TEST(only_plain_segments_wait),
+		TEST(what_is_not_plain_leaves_those_that_wait),
+		TEST(headers_of_two_lengths_do_not_mix),
+		TEST(two_flows_do_not_mix),
+		TEST(no_more_wait_than_there_are_places),
+		TEST(the_whole_fits_the_length_of_a_packet),
+		TEST(no_more_wait_than_the_window_takes),
+		TEST(nothing_waits_behind_what_came_out_of_order),
+		TEST(segments_ahead_of_their_turn_are_passed_on_as_one),
+		TEST(what_is_in_order_does_not_mix_with_what_is_ahead),
+		TEST(what_begins_with_the_last_that_waits_waits_for_nobody),
+		TEST(a_guest_without_sack_counts_acknowledgments),
+		TEST(no_more_wait_ahead_than_may),
+		TEST(an_owed_ack_goes_with_the_passing_on),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
