@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -52,7 +53,8 @@ setup(void **state)
 	TAILQ_INIT(&np.flows.awake);
 	np.now_ms = NOW_MS;
 	np.base = event_base_new();
-	if (np.base == NULL || acks_init(&np) == -1)
+	if (np.base == NULL || acks_init(&np) == -1 ||
+	    demux_init(&np.demux, 1) == -1)
 		return (-1);
 	flow.np = &np;
 	flow.pcb = &pcb;
@@ -71,6 +73,7 @@ teardown(void **state)
 	(void)state;
 	event_free(np.ev_ack);
 	event_base_free(np.base);
+	free(np.demux.buckets);
 	return (0);
 }
 
@@ -221,6 +224,36 @@ a_guest_that_may_send_little_is_told_of_its_window(void **state)
 }
 
 static void
+one_that_may_still_send_a_block_is_not(void **state)
+{
+	(void)state;
+	assert_true(BLOCK_SIZE < flow.window / 2);
+	pcb.rcv_ann_right_edge = pcb.rcv_nxt + REQUEST + BLOCK_SIZE;
+	bytes_come(REQUEST);
+	assert_false(was_acknowledged());
+	answer();
+	pcb.rcv_ann_right_edge = pcb.rcv_nxt + REQUEST + BLOCK_SIZE - 1;
+	bytes_come(REQUEST);
+	assert_true(was_acknowledged());
+}
+
+/* Nor does it this time: there is no link. */
+static void
+what_the_link_did_not_take_is_said_again(void **state)
+{
+	(void)state;
+	ack_again(&flow);
+	assert_false(was_acknowledged());
+	flow.ack_refused = 1;
+	ack_again(&flow);
+	assert_true(was_acknowledged());
+	assert_true(flow.ack_refused);
+	flow.pcb = NULL;
+	ack_again(&flow);
+	assert_true(flow.ack_refused);
+}
+
+static void
 after_an_end_there_is_no_answer_to_wait_for(void **state)
 {
 	(void)state;
@@ -265,6 +298,8 @@ main(void)
 		TEST(a_server_that_is_far_is_not_waited_for),
 		TEST(a_segment_or_more_does_not_wait),
 		TEST(a_guest_that_may_send_little_is_told_of_its_window),
+		TEST(one_that_may_still_send_a_block_is_not),
+		TEST(what_the_link_did_not_take_is_said_again),
 		TEST(after_an_end_there_is_no_answer_to_wait_for),
 		TEST(a_window_alone_does_not_wait),
 		TEST(a_flow_that_ends_is_not_waited_for),

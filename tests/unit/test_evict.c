@@ -74,6 +74,7 @@ teardown(void **state)
 	(void)state;
 	free(np.flows.flows);
 	free(np.flows.buckets);
+	free(np.demux.buckets);
 	return (0);
 }
 
