@@ -207,6 +207,37 @@ what_names_a_slot_changes_nothing_in_it(void **state)
 	flow_release(&np.flows, flow);
 }
 
+static void
+whoever_was_served_is_behind_all_others(void **state)
+{
+	struct flow *flows[3], *flow;
+	struct flow_tuple other = tuple;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		other.guest_port++;
+		flows[i] = flow_alloc(&np.flows, &other, other.guest_port);
+		flow_wake(flows[i]);
+		flow_wake(flows[i]); /* it is already */
+	}
+	assert_int_equal(np.flows.nawake, 3);
+	flow_served(&np.flows, flows[0]);
+	flow_served(&np.flows, flows[0]);
+	i = 0;
+	TAILQ_FOREACH(flow, &np.flows.awake, awake)
+		assert_ptr_equal(flow, flows[++i % 3]);
+	assert_int_equal(i, 3);
+	flow_sleep(flows[1]);
+	flow_served(&np.flows, flows[1]);
+	assert_false(flows[1]->is_awake);
+	assert_ptr_equal(TAILQ_FIRST(&np.flows.awake), flows[2]);
+	assert_int_equal(np.flows.nawake, 2);
+	for (i = 0; i < 3; i++)
+		flow_release(&np.flows, flows[i]);
+	assert_int_equal(np.flows.nawake, 0);
+}
+
 int
 main(void)
 {
@@ -218,6 +249,7 @@ main(void)
 		cmocka_unit_test(a_tuple_is_free_before_its_slot_is),
 		cmocka_unit_test(slots_run_out_and_come_back),
 		cmocka_unit_test(what_names_a_slot_changes_nothing_in_it),
+		cmocka_unit_test(whoever_was_served_is_behind_all_others),
 		cmocka_unit_test(a_tuple_that_differs_in_one_field_is_another),
 		cmocka_unit_test(
 		    relayproc_chooses_inbound_slots_and_only_free_ones),
