@@ -132,6 +132,22 @@ one_fragment_may_be_the_whole_datagram(void **state)
 	assert_whole(6, whole, len, 1);
 }
 
+/* What reads past an end, as lwIP has done, finds nothing of another's. */
+static void
+zeroes_stand_behind_a_datagram(void **state)
+{
+	static const uint8_t zeroes[16];
+	uint8_t *whole;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(add(4, 1, 0, 1480, 0), FRAGMENT_WHOLE);
+	assert_int_equal(add_at(0, 4, 2, 0, 100, 0, &whole, &len),
+	    FRAGMENT_WHOLE);
+	assert_whole(4, whole, len, 100);
+	assert_memory_equal(whole + len, zeroes, sizeof(zeroes));
+}
+
 /* RFC 6946 4 */
 static void
 one_that_is_the_whole_leaves_alone_what_shares_its_name(void **state)
@@ -480,6 +496,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(pieces_become_the_datagram_in_any_order),
 		TEST(one_fragment_may_be_the_whole_datagram),
+		TEST(zeroes_stand_behind_a_datagram),
 		TEST(one_that_is_the_whole_leaves_alone_what_shares_its_name),
 		TEST(the_longest_datagram_of_each_version_fits),
 		TEST(a_duplicate_changes_nothing),
