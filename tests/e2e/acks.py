@@ -5,6 +5,7 @@ answer where one is near, and always."""
 import os
 import struct
 import sys
+import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
@@ -20,6 +21,8 @@ sidecar.need()
 ACK, PSH = frames.ACK, frames.PSH
 PORT = 7000
 REQUESTS = 50
+SEGMENTS = 20
+TICK_S = 0.25
 
 WORLD = rig.World()
 CAR = sidecar.Sidecar(WORLD)
@@ -68,6 +71,18 @@ def _():
                                data=b"why", seq=hand.seq + (1 << 30))
         WIRE.sock.sendall(frames.framed(data, stray))
         tap.ok(acknowledged(hand), "no acknowledgment")
+        hand.reset()
+
+
+@tap.case("a whole segment is acknowledged at once, and not at a tick of lwIP's")
+def _():
+    hand, server = opened()
+    with server:
+        start = time.monotonic()
+        for _ in range(SEGMENTS):
+            hand.say(ACK, b"s" * 1460)
+            tap.ok(acknowledged(hand), "no acknowledgment")
+        tap.ok(time.monotonic() - start < SEGMENTS * TICK_S / 2, "late")
         hand.reset()
 
 
