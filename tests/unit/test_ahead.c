@@ -86,6 +86,20 @@ what_has_a_byte_of_its_own_stays_as_it_is(void **state)
 	assert_int_equal(number_of(FIRST + 1, 1), FIRST + 1);
 }
 
+static void
+the_last_that_waits_may_be_the_end(void **state)
+{
+	(void)state;
+	assert_ptr_equal(ahead_last(&pcb), &waits[1]);
+	assert_false(ahead_has_fin(&pcb));
+	TCPH_SET_FLAG(&headers[1], TCP_FIN);
+	assert_true(ahead_has_fin(&pcb));
+	TCPH_UNSET_FLAG(&headers[1], TCP_FIN);
+	pcb.ooseq = NULL;
+	assert_null(ahead_last(&pcb));
+	assert_false(ahead_has_fin(&pcb));
+}
+
 int
 main(void)
 {
@@ -94,6 +108,8 @@ main(void)
 		    a_part_of_one_that_waits_is_taken_for_its_beginning, setup),
 		cmocka_unit_test_setup(
 		    what_has_a_byte_of_its_own_stays_as_it_is, setup),
+		cmocka_unit_test_setup(the_last_that_waits_may_be_the_end,
+		    setup),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
