@@ -19,7 +19,7 @@ import world as rig  # noqa: E402
 
 sidecar.need()
 ACK, FIN, PSH, RST = frames.ACK, frames.FIN, frames.PSH, frames.RST
-PORT = 7000
+PORT, PORT2 = 7000, 7001
 MSS = 1448
 TOTAL = 200 * MSS + 77
 VOLLEY = 60  # frames of one write: more than go to lwIP as one
@@ -31,8 +31,9 @@ NUMBERS = 1 << 32
 
 WORLD = rig.World(ip6=True)
 CAR = sidecar.Sidecar(WORLD)
-LISTENERS = {address: WORLD.server.listen(address, PORT)
-             for address in (rig.SERVER, rig.SERVER6)}
+LISTENERS = {where: WORLD.server.listen(*where) for where in (
+    (rig.SERVER, PORT), (rig.SERVER, PORT2), (rig.SERVER2, PORT),
+    (rig.SERVER6, PORT), (rig.SERVER6_2, PORT))}
 WIRE = frames.Wire(CAR.path)
 
 
@@ -54,7 +55,7 @@ class Guest(segments.Hand):
         return b"\1\1\10\12" + struct.pack("!II", self.now, 0)
 
     def start(self, options):
-        reply, server = self.open(LISTENERS[self.dst],
+        reply, server = self.open(LISTENERS[self.dst, PORT],
                                   segments.mss(1460) + options + self.stamp())
         scale = segments.options_of(reply).get(segments.SCALE, b"\0")[0]
         self.scale = scale if SCALED in options else 0
@@ -148,6 +149,38 @@ for number, (sentence, dst, options, stamps) in enumerate((
     def _(number=number, dst=dst, options=options, stamps=stamps):
         for seed in range(4):
             fidelity(10 * number + seed, dst, options, stamps)
+
+
+@tap.case("segments of two connections in one read go each to its own, in "
+          "whatever the two differ")
+def _():
+    sport = 41000
+    for one, other in (((rig.SERVER, PORT, 0), (rig.SERVER, PORT, 1)),
+                       ((rig.SERVER, PORT, 2), (rig.SERVER, PORT2, 2)),
+                       ((rig.SERVER, PORT, 3), (rig.SERVER2, PORT, 3)),
+                       ((rig.SERVER6, PORT, 4), (rig.SERVER6_2, PORT, 4)),
+                       ((rig.SERVER, PORT, 5), (rig.SERVER6, PORT, 5))):
+        hands, servers, run = [], [], []
+        for address, port, number in (one, other):
+            hand = segments.Hand(WIRE, port, dst=address, sport=sport + number)
+            _, server = hand.open(LISTENERS[address, port],
+                                  segments.mss(1460) + SACK_OK)
+            hands.append(hand)
+            servers.append(server)
+        for i in range(10):
+            run += [frames.segment(
+                hand.sport, hand.dport, hand.src, hand.dst, flags=ACK,
+                data=name * 100, seq=hand.seq + 100 * i, ack=hand.ack)
+                    for hand, name in zip(hands, (b"a", b"b"))]
+        WIRE.sock.sendall(frames.framed(*run))
+        for server, name in zip(servers, (b"a", b"b")):
+            with server:
+                server.settimeout(5 * tap.scale())
+                tap.equal(traffic.exact(server, 1000), name * 1000,
+                          "%r beside %r" % (one, other))
+        for hand in hands:
+            hand.seq += 1000
+            hand.reset()
 
 
 tap.run(sidecar.tell(CAR))
