@@ -197,6 +197,25 @@ a_flow_that_waits_for_time_or_room_stays_awake(void **state)
 	assert_false(flow->is_awake);
 }
 
+static void
+what_is_left_of_a_turn_is_done_in_the_next_and_again_if_need_be(void **state)
+{
+	int i;
+
+	(void)state;
+	assert_int_equal(turn_requeue(&np), 0);
+	for (i = 0; i < 2; i++) {
+		TAILQ_INSERT_TAIL(&np.again, flow, again);
+		flow->is_again = 1;
+		assert_int_equal(turn_requeue(&np), 1);
+		assert_true(flow->is_touched);
+		assert_false(flow->is_again); /* or pump.c leaves it out */
+		turn_flush(&np);
+		assert_int_equal(turn_requeue(&np), 0);
+	}
+	assert_false(flow->is_touched);
+}
+
 /* lwIP gives it up by itself, and nothing of the flow's says so. */
 static void
 what_waits_no_more_is_not_counted_after_a_tick(void **state)
@@ -316,6 +335,8 @@ main(void)
 		TEST(what_lwip_has_refused_is_offered_again_at_the_next_tick),
 		TEST(a_flow_sleeps_that_time_has_nothing_for),
 		TEST(a_flow_that_waits_for_time_or_room_stays_awake),
+		TEST(
+		    what_is_left_of_a_turn_is_done_in_the_next_and_again_if_need_be),
 		TEST(what_waits_no_more_is_not_counted_after_a_tick),
 		TEST(a_tick_wakes_all_once_in_so_long),
 		TEST(a_turn_wakes_its_bucket),
