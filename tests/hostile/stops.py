@@ -5,19 +5,23 @@ connections from before as well, and nobody spins meanwhile."""
 
 import errno
 import os
+import select
 import signal
+import socket
 import sys
 import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
 
+import frames  # noqa: E402
 import sidecar  # noqa: E402
 import tap  # noqa: E402
 import traffic  # noqa: E402
 import world as rig  # noqa: E402
 
 sidecar.need()
+ICMP_OFF = 14 + 20  # Ethernet, IPv4
 STOP_S = 1  # less than the parent's patience with who does not answer
 
 SETUP = sidecar.setup()
@@ -74,6 +78,26 @@ def _():
     OLD.settimeout(30 * tap.scale())
     tap.equal(traffic.exact(OLD, 9), b"meanwhile", "echo")
     all_goes_on()
+
+
+@tap.case("what a relayproc that is lost had not answered is refused at once")
+def _():
+    pid = SETUP.car.children()["relayproc"]
+    os.kill(pid, signal.SIGSTOP)
+    with GUEST.socket() as sock, GUEST.socket(
+            socket.SOCK_RAW, proto=socket.IPPROTO_ICMP) as ping:
+        sock.setblocking(False)
+        ping.settimeout(5 * tap.scale())
+        tap.equal(sock.connect_ex((rig.SERVER, PORT)), errno.EINPROGRESS,
+                  "connect")
+        # netproc answers this itself, behind the SYN.
+        ping.sendto(frames.echo()[ICMP_OFF:], (rig.GATEWAY, 0))
+        ping.recv(100)
+        os.kill(pid, signal.SIGKILL)
+        tap.ok(select.select([], [sock], [], 10 * tap.scale())[1], "no answer")
+        tap.equal(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR),
+                  errno.ECONNREFUSED, "errno")
+    SETUP.car.log.wait("replaced in")
 
 
 tap.run(sidecar.tell(SETUP.car))
