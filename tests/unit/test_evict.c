@@ -166,6 +166,21 @@ whoever_was_in_use_within_half_a_minute_still_is(void **state)
 	assert_true(were_asked(1));
 }
 
+static void
+the_longest_idle_need_not_be_the_first(void **state)
+{
+	uint32_t i;
+
+	(void)state;
+	for (i = 0; i < NFLOWS; i++) /* 0, 7, 14, 1, 8, ... */
+		flows[i]->used_ms = NOW_MS - 2 * IDLE_MS + i * 7 % NFLOWS;
+	np.evict_wanted = 3;
+	evict_idle(&np);
+	assert_int_equal(nasked, 3);
+	for (i = 0; i < NFLOWS; i++)
+		assert_int_equal(flows[i]->asked_ms != 0, i * 7 % NFLOWS < 3);
+}
+
 /* The link is gone, so a reset needs no room on it. */
 static void
 whoever_lives_has_half_a_second_to_say_so(void **state)
@@ -208,6 +223,7 @@ main(void)
 		TEST(a_flood_asks_no_more_than_so_many_at_once),
 		TEST(who_is_in_use_or_called_the_guest_is_not_asked),
 		TEST(whoever_was_in_use_within_half_a_minute_still_is),
+		TEST(the_longest_idle_need_not_be_the_first),
 		TEST(whoever_lives_has_half_a_second_to_say_so),
 	};
 

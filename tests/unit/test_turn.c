@@ -49,7 +49,7 @@ setup(void **state)
 	np.frame_fd = -1;
 	np.base = event_base_new();
 	if (np.base == NULL || acks_init(&np) == -1 || turn_init(&np) == -1 ||
-	    flows_init(&np.flows, 1, 0, &np) == -1 ||
+	    flows_init(&np.flows, 1, 1, &np) == -1 ||
 	    demux_init(&np.demux, 1) == -1 ||
 	    blocks_init(&np.blocks, BLOCK_POOL_BYTES) == -1 ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == -1)
@@ -323,6 +323,45 @@ a_flow_that_was_reset_is_not_touched_by_room_on_the_link(void **state)
 	close(relay);
 }
 
+static void
+an_inbound_flow_that_ends_gives_its_slot_back(void **state)
+{
+	static const struct flow_tuple tuple = { .guest_port = 80 };
+	const int relay = relay_begin();
+	struct flow *in;
+	uint32_t i;
+
+	(void)state;
+	for (i = 1; i < 3; i++) {
+		in = flow_take(&np.flows, FLOW_INBOUND_BIT, i, &tuple, 1);
+		assert_non_null(in);
+		in->state = FLOW_ESTABLISHED;
+		assert_int_equal(np.flows.nactive, 2);
+		end_flow(in, FLOW_CLOSE_DONE);
+		assert_int_equal(in->state, FLOW_FREE);
+		assert_int_equal(np.flows.nactive, 1);
+	}
+	channel_close(&np.relay);
+	close(relay);
+}
+
+/* As at the end of a guest, or of relayproc. */
+static void
+a_flow_that_has_ended_does_not_end_again_with_all(void **state)
+{
+	const int relay = relay_begin();
+
+	(void)state;
+	end_flow(flow, FLOW_CLOSE_DONE);
+	assert_null(flow->pcb);
+	end_forget_all(&np);
+	end_reset_all(&np);
+	assert_int_equal(flow->state, FLOW_CLOSING);
+	assert_int_equal(np.counters.n[COUNT_FLOWS_RESET], 0);
+	channel_close(&np.relay);
+	close(relay);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -341,6 +380,8 @@ main(void)
 		TEST(a_tick_wakes_all_once_in_so_long),
 		TEST(a_turn_wakes_its_bucket),
 		TEST(a_reset_behind_an_end_comes_when_that_was_passed_on),
+		TEST(an_inbound_flow_that_ends_gives_its_slot_back),
+		TEST(a_flow_that_has_ended_does_not_end_again_with_all),
 		TEST(a_flow_that_was_reset_is_not_touched_by_room_on_the_link),
 	};
 
