@@ -474,7 +474,14 @@ what_may_not_be_cut_is_refused(void **state)
 	assert_int_equal(SPLIT(1500, 1513), 0);
 	frame[20] = 0x20; /* a fragment already */
 	assert_int_equal(SPLIT(1500, 1514), 0);
-	frame[12] = 0x86; /* no IPv4 */
+	len = build(4, 2000, 1, frame, sizeof(frame));
+	frame[12] = 0x86; /* no IPv4, nor anything else */
+	assert_int_equal(SPLIT(1500, 1514), 0);
+	assert_int_equal(SPLIT(65535, 1514), 0);
+	len = build(4, 2000, 1, frame, sizeof(frame));
+	frame[14] = 0x46; /* an option */
+	assert_int_equal(SPLIT(1500, 1514), 0);
+	len = build(4, 2000, 1, frame, sizeof(frame)) - 1;
 	assert_int_equal(SPLIT(1500, 1514), 0);
 	len = build(6, 2000, 1, frame, sizeof(frame));
 	assert_int_equal(SPLIT(1279, 1514), 0);
