@@ -22,6 +22,7 @@
 
 #include "netproc/flow/ack.h"
 #include "netproc/flow/end.h"
+#include "netproc/flow/tcp.h"
 #include "netproc/flow/turn.h"
 #include "netproc/netproc.h"
 
@@ -284,6 +285,23 @@ relay_begin(void)
 	return (fds[1]);
 }
 
+static void
+a_reset_takes_nothing_back_of_an_end_before_it(void **state)
+{
+	(void)state;
+	tcp_flow_ended(flow, FLOW_END_FIN);
+	assert_int_equal(flow->ended, FLOW_END_FIN);
+	assert_false(flow->reset_follows);
+	tcp_flow_ended(flow, FLOW_END_RESET);
+	assert_int_equal(flow->ended, FLOW_END_FIN);
+	assert_true(flow->reset_follows);
+	flow->ended = FLOW_END_NONE;
+	flow->reset_follows = 0;
+	tcp_flow_ended(flow, FLOW_END_RESET);
+	assert_int_equal(flow->ended, FLOW_END_RESET);
+	assert_false(flow->reset_follows);
+}
+
 /* The server's end, and then its reset, while the guest took no more. */
 static void
 a_reset_behind_an_end_comes_when_that_was_passed_on(void **state)
@@ -379,6 +397,7 @@ main(void)
 		TEST(what_waits_no_more_is_not_counted_after_a_tick),
 		TEST(a_tick_wakes_all_once_in_so_long),
 		TEST(a_turn_wakes_its_bucket),
+		TEST(a_reset_takes_nothing_back_of_an_end_before_it),
 		TEST(a_reset_behind_an_end_comes_when_that_was_passed_on),
 		TEST(an_inbound_flow_that_ends_gives_its_slot_back),
 		TEST(a_flow_that_has_ended_does_not_end_again_with_all),
