@@ -21,9 +21,6 @@
  */
 #define PUMP_BURST (1024 * 1024)
 
-/* The congestion window: the link loses nothing that TCP could cause. */
-#define PUMP_CWND TCP_SND_BUF
-
 /*
  * The guest's window: the least, bytes, and shares of the pool that it may
  * have.  It doubles whenever so much has gone through it in WINDOW_GROW_MS:
@@ -411,6 +408,19 @@ down_unstall(struct tcp_pcb *pcb)
 		tcp_output(pcb);
 }
 
+/*
+ * No slow start: the link itself loses nothing, so that the threshold, which
+ * is the send buffer at first, is where to begin.  But a guest's card may be
+ * overrun (e1000 takes 256 frames, rtl8139 64): lwIP halves the threshold with
+ * each loss, and what a card has lost does not come again all at once.
+ */
+static void
+down_open_wide(struct tcp_pcb *pcb)
+{
+	if (pcb->cwnd < pcb->ssthresh)
+		pcb->cwnd = pcb->ssthresh;
+}
+
 void
 pump_down(struct flow *flow)
 {
@@ -439,7 +449,7 @@ pump_down(struct flow *flow)
 	if (flow->dns != NULL && !flow->fin_sent)
 		dns_flow_insert(flow);
 	down_write(flow);
-	flow->pcb->cwnd = PUMP_CWND;
+	down_open_wide(flow->pcb);
 	/* What the link has refused keeps its place among those who wait. */
 	if (tcp_output(flow->pcb) == ERR_OK && budget < PUMP_BURST)
 		flow_served(&np->flows, flow);

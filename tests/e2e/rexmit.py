@@ -2,6 +2,7 @@
 """What a guest lost comes again in its order, whatever its window has become
 since."""
 
+import contextlib
 import os
 import sys
 
@@ -22,6 +23,10 @@ FLIGHT = 44 * FRAME
 TOTAL = 4 * FLIGHT
 DUPLICATES = 3  # RFC 5681 3.2
 TIMER_S = 2.5  # a second, and what its ticks add
+SHIFT = 7
+WIDE = segments.mss(FRAME) + b"\1\3\3" + bytes([SHIFT])
+LARGE = 1 << 20  # a window
+SEGMENT = 44 * FRAME  # lwIP's, which it sends again whole
 
 WORLD = rig.World()
 CAR = sidecar.Sidecar(WORLD)
@@ -71,6 +76,33 @@ def _():
     hand.say()
     tap.ok(hand.read(TOTAL - FRAME)[0] == data[FRAME:], "other bytes")
     hand.reset()
+    server.close()
+
+
+def burst(hand):
+    """How many bytes come without a word of the guest's."""
+    first, last = hand.ack, hand.ack
+    while packet := hand.hear(lambda p: p.data, timeout_s=1):
+        last = max(last, packet.seq + len(packet.data))
+    return last - first
+
+
+@tap.case("a card that loses what comes at once is sent less at once")
+def _():
+    hand = segments.Hand(WIRE, PORT, window=LARGE >> SHIFT)
+    _, server = hand.open(LISTENER, WIDE)
+    sender = rig.thread(server.sendall, os.urandom(4 * LARGE))
+    before = burst(hand)
+    tap.ok(before > LARGE // 2, "%d bytes before the loss" % before)
+    lose(hand, hand.window)
+    hand.ack += SEGMENT
+    hand.say()
+    after = burst(hand)
+    tap.ok(SEGMENT <= after <= before // 2,
+           "%d bytes at once, and %d after they were lost" % (before, after))
+    hand.reset()
+    with contextlib.suppress(ConnectionError):
+        sender.join(10)
     server.close()
 
 
