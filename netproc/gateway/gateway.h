@@ -75,6 +75,9 @@ void gateway_echo(struct netproc *np, const uint8_t *frame,
 void gateway_icmp_verdict(struct netproc *np, enum flow_verdict verdict,
     const uint8_t *packet, size_t len);
 
+/* ... which is one that its source address may not leave the link with. */
+void gateway_icmp_scope(struct netproc *np, const uint8_t *packet, size_t len);
+
 /* ... or its datagram. */
 void gateway_datagram_error(struct netproc *np, const struct assoc_key *key,
     const struct ipc_assoc_error *error);

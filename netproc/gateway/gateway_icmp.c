@@ -50,23 +50,38 @@ may_say(struct netproc *np)
 	return (log_limit_ok(&np->icmp_limit, np->now_ms, &suppressed));
 }
 
-void
-gateway_icmp_verdict(struct netproc *np, enum flow_verdict verdict,
-    const uint8_t *packet, size_t len)
+static void
+say_error(struct netproc *np, enum icmp_error error, const uint8_t *packet,
+    size_t len)
 {
-	const enum icmp_error error = error_of(verdict);
 	const struct ipc_addr *from;
 	uint8_t out[ICMP_ERROR_MAX];
 	size_t n;
 
-	/* A TCP that is refused gets RST, which says it all. */
-	if (error == ICMP_NERRORS || error == ICMP_ERR_PORT || !may_say(np))
+	if (!may_say(np))
 		return;
 	from = packet[0] >> 4 == 6 ? &np->cfg.gateway6 : &np->cfg.gateway;
 	n = icmp_build_error(error, 0, from, np->ip_id++, packet, len, out,
 	    sizeof(out));
 	if (n > 0)
 		link_send_ip(np, out, n);
+}
+
+void
+gateway_icmp_verdict(struct netproc *np, enum flow_verdict verdict,
+    const uint8_t *packet, size_t len)
+{
+	const enum icmp_error error = error_of(verdict);
+
+	/* A TCP that is refused gets RST, which says it all. */
+	if (error != ICMP_NERRORS && error != ICMP_ERR_PORT)
+		say_error(np, error, packet, len);
+}
+
+void
+gateway_icmp_scope(struct netproc *np, const uint8_t *packet, size_t len)
+{
+	say_error(np, ICMP_ERR_SCOPE, packet, len);
 }
 
 void

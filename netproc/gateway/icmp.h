@@ -21,7 +21,8 @@
 	X(PORT,		3,	3,	1,	4) \
 	X(PROHIBITED,	3,	13,	1,	1) \
 	X(TOO_BIG,	3,	4,	2,	0) \
-	X(TTL,		11,	0,	3,	0)
+	X(TTL,		11,	0,	3,	0) \
+	X(SCOPE,	3,	1,	1,	2)
 /* clang-format on */
 
 enum icmp_error {

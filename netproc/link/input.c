@@ -271,6 +271,13 @@ link_input(struct netproc *np, uint8_t *frame, size_t len)
 	np->counters.shield[verdict]++;
 	if (!SHIELD_IS_PASS(verdict)) {
 		warn_foreign(np, verdict, frame, &sf);
+		/*
+		 * A kernel has no other address for a second, while it looks
+		 * for duplicates of it, and would wait for two minutes.
+		 */
+		if (verdict == SHIELD_LINK_LOCAL && np->shield.guest_mac_known)
+			gateway_icmp_scope(np, frame + IP_VERSION_OFF,
+			    len - IP_VERSION_OFF);
 		return;
 	}
 	if (!np->shield.guest_mac_known)

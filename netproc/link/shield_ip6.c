@@ -88,10 +88,10 @@ check_addresses(const struct shield_config *cfg, const struct shield_frame *out)
 		return (SHIELD_GROUP_DST);
 	if (shield_is_guest6(out->dst6, cfg))
 		return (SHIELD_SELF_DST);
-	if (!out->to_gateway && is_link_local(out->src6))
-		return (SHIELD_LINK_LOCAL); /* RFC 4291 2.5.6 */
 	if (out->group_dst)
 		return (SHIELD_GROUP_DST_MAC);
+	if (!out->to_gateway && is_link_local(out->src6))
+		return (SHIELD_LINK_LOCAL); /* RFC 4291 2.5.6 */
 	return (SHIELD_UNDECIDED);
 }
 

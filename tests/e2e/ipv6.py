@@ -233,6 +233,14 @@ def _():
         tap.equal(server.recv(100), b"last", "what came after them")
 
 
+@tap.case("who has the address of the link alone is told that it leads nowhere")
+def _():
+    with Guest(), GUEST.socket(family=rig.family_of(rig.SERVER6)) as sock:
+        sock.settimeout(5)
+        sock.bind(rig.endpoint(GUEST.scoped(nd.GUEST_LL), 0))
+        tap.raises([errno.EHOSTUNREACH], sock.connect, (rig.SERVER6, 7000))
+
+
 @tap.case("extension headers are dropped")
 def _():
     with WORLD.server.udp(rig.SERVER6) as server, Session() as wire:

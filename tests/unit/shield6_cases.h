@@ -182,6 +182,8 @@ static const struct shield_case6 {
 	    { { IP6_DST, 16, { GATEWAY_LL6 } } }, 0 },
 	{ SHIELD_LINK_LOCAL, TCP6, "link-local to the world",
 	    { { IP6_SRC, 16, { GUEST_LL6 } } }, 0 },
+	{ SHIELD_GROUP_DST_MAC, TCP6, "link-local in a multicast frame",
+	    { { DST_MAC, 6, { GROUP_MAC } }, { IP6_SRC, 16, { GUEST_LL6 } } }, 0 },
 	{ SHIELD_GROUP_DST, UDP6, "to all nodes",
 	    { { IP6_DST, 16, { ALL_NODES6 } } }, 0 },
 	{ SHIELD_GROUP_DST, ECHO6, "ping to all nodes",

@@ -82,6 +82,7 @@ each_error_has_its_type_and_code_in_both_families(void **state)
 		{ ICMP_ERR_PROHIBITED, 3, 13, 1, 1, 0 },
 		{ ICMP_ERR_TOO_BIG, 3, 4, 2, 0, 1400 },
 		{ ICMP_ERR_TTL, 11, 0, 3, 0, 0 },
+		{ ICMP_ERR_SCOPE, 3, 1, 1, 2, 0 },
 	};
 	struct icmp_datagram datagram = { .guest_port = 1000,
 		.peer_port = 2000,
