@@ -134,15 +134,29 @@ ack_look(struct flow *flow)
 }
 
 void
+ack_at_once(struct flow *flow)
+{
+	demux_wake(&flow->np->demux, flow->hash); /* it may fail */
+	tcp_ack_now(flow->pcb);
+	tcp_output(flow->pcb);
+	ack_look(flow);
+}
+
+void
 ack_again(struct flow *flow)
 {
 	if (flow->pcb == NULL || !flow->ack_refused)
 		return;
 	flow->ack_refused = 0;
-	demux_wake(&flow->np->demux, flow->hash); /* may fail again */
-	tcp_ack_now(flow->pcb);
-	tcp_output(flow->pcb);
-	ack_look(flow);
+	ack_at_once(flow);
+}
+
+int
+ack_is_acceptable(const struct tcp_pcb *pcb, uint32_t ack)
+{
+	const uint32_t flight = pcb->snd_nxt - pcb->lastack;
+
+	return (pcb->snd_nxt - ack <= flight + pcb->snd_wnd_max);
 }
 
 /*

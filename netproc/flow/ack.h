@@ -1,8 +1,11 @@
 #ifndef NETPROC_FLOW_ACK_H
 #define NETPROC_FLOW_ACK_H
 
+#include <stdint.h>
+
 struct flow;
 struct netproc;
+struct tcp_pcb;
 
 /*
  * When the guest is told that its bytes have come: once a turn, at its end.
@@ -47,6 +50,16 @@ void ack_again(struct flow *flow);
  * with timestamps, where the connection has them (RFC 7323 3.2).
  */
 void ack_ask(struct flow *flow);
+
+/*
+ * 1 if a segment may acknowledge that.  What was not sent yet (RFC 9293
+ * 3.10.7.4) or is older than the window ever was (RFC 5961 5.2) is another
+ * connection's, and so is what comes with it.
+ */
+int ack_is_acceptable(const struct tcp_pcb *pcb, uint32_t ack);
+
+/* Says where the connection stands, as to a segment that was not taken. */
+void ack_at_once(struct flow *flow);
 
 /* The flow ends. */
 void ack_end(struct flow *flow);

@@ -3,6 +3,7 @@
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/tcp.h"
 
+#include "netproc/flow/ack.h"
 #include "netproc/flow/ahead.h"
 #include "netproc/flow/coalesce.h"
 #include "netproc/flow/tcp.h"
@@ -28,6 +29,7 @@ segment_is_plain(const struct flow *flow, const uint8_t *tcp,
 	return (flow->state == FLOW_ESTABLISHED && flow->pcb != NULL &&
 	    sf->payload_len > 0 &&
 	    (sf->tcp_flags & ~SHIELD_TCP_PSH) == SHIELD_TCP_ACK &&
+	    ack_is_acceptable(flow->pcb, sf->tcp_ack) &&
 	    (sf->tcp_header_len == TCP_OPTIONS_AT ||
 		(sf->tcp_header_len == STAMPED_LEN &&
 		    memcmp(tcp + TCP_OPTIONS_AT, STAMP_OPTION,

@@ -10,6 +10,7 @@
 
 #include "ipc/addr.h"
 #include "ipc/log.h"
+#include "netproc/flow/ack.h"
 #include "netproc/flow/ahead.h"
 #include "netproc/flow/coalesce.h"
 #include "netproc/flow/dns_flow.h"
@@ -163,6 +164,22 @@ segment_is_bogus(const struct flow *flow, const struct shield_frame *sf)
 	    sf->payload_len + (size_t)fin > pcb->rcv_wnd - ahead);
 }
 
+/*
+ * 1 if its acknowledgment makes it no segment of this connection.  lwIP 2.2.1
+ * answers those from the future, and takes what comes with them.  Before the
+ * connection stands they are refused, which it does itself; a RST and a SYN
+ * are judged by their sequence number alone.
+ */
+static int
+is_of_another(const struct flow *flow, const struct shield_frame *sf)
+{
+	return (flow->pcb->state >= ESTABLISHED &&
+	    (sf->tcp_flags &
+		(SHIELD_TCP_SYN | SHIELD_TCP_ACK | SHIELD_TCP_RST)) ==
+		SHIELD_TCP_ACK &&
+	    !ack_is_acceptable(flow->pcb, sf->tcp_ack));
+}
+
 /* 1 if lwIP would keep it, and may not. */
 static int
 is_too_early(const struct netproc *np, const struct flow *flow,
@@ -189,6 +206,11 @@ segment_to_lwip(struct netproc *np, struct flow *flow, uint64_t hash,
 	if (flow != NULL && flow->pcb != NULL) {
 		if (segment_is_bogus(flow, sf)) {
 			COUNT(np, SEGMENT_BOGUS);
+			return;
+		}
+		if (is_of_another(flow, sf)) {
+			COUNT(np, SEGMENT_BOGUS);
+			ack_at_once(flow);
 			return;
 		}
 		if (is_too_early(np, flow, sf)) {

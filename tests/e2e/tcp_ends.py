@@ -309,6 +309,34 @@ def _():
         hand.reset()
 
 
+@tap.case("what acknowledges bytes that were never sent is answered, and not "
+          "taken")
+def _():
+    # RFC 9293 3.10.7.4, fifth; RFC 5961 5.2 of those long ago.
+    for at in (1, 100000, 1 << 31, -65536 - 100000):
+        for flags, data in ((PSH, b"no"), (FIN, b"")):
+            with Wire() as wire:
+                hand, server = opened(wire)
+                wire.sock.sendall(frames.framed(*(frames.segment(
+                    hand.sport, PORT, seq=hand.seq + before, **fields)
+                    for before, fields in (
+                        (0, {"flags": ACK, "data": b"yes!",
+                             "ack": hand.ack}),
+                        (4, {"flags": ACK | flags, "data": data, "window": 1,
+                             "ack": hand.ack + at})))))
+                hand.seq += 4
+                answer = hand.hear()
+                tap.ok(answer, "no answer to %d" % at)
+                tap.equal((answer.flags & 0x3f, answer.seq, answer.ack),
+                          (ACK, hand.ack, hand.seq), "answer to %d" % at)
+                hand.say(ACK | PSH, b"sir")
+                tap.equal(traffic.exact(server, 7), b"yes!sir", "data")
+                server.sendall(b"and you")
+                tap.equal(hand.read(7)[0], b"and you", "past a window of 1")
+                hand.reset()
+                server.close()
+
+
 @tap.case("a SYN that comes many times does not end what it begins")
 def _():
     with Wire() as wire:

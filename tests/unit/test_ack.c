@@ -286,6 +286,26 @@ a_flow_that_ends_is_not_waited_for(void **state)
 	assert_false(event_pending(np.ev_ack, EV_TIMEOUT, NULL));
 }
 
+static void
+what_was_sent_and_not_long_ago_may_be_acknowledged(void **state)
+{
+	static const uint32_t lasts[] = { 1000000, 100, UINT32_MAX - 100 };
+	size_t i;
+
+	(void)state;
+	pcb.snd_wnd_max = WINDOW;
+	for (i = 0; i < sizeof(lasts) / sizeof(lasts[0]); i++) {
+		pcb.lastack = lasts[i];
+		pcb.snd_nxt = lasts[i] + REQUEST;
+		assert_true(ack_is_acceptable(&pcb, pcb.snd_nxt));
+		assert_false(ack_is_acceptable(&pcb, pcb.snd_nxt + 1));
+		assert_false(ack_is_acceptable(&pcb, pcb.snd_nxt + (1u << 31)));
+		assert_true(ack_is_acceptable(&pcb, pcb.lastack));
+		assert_true(ack_is_acceptable(&pcb, pcb.lastack - WINDOW));
+		assert_false(ack_is_acceptable(&pcb, pcb.lastack - WINDOW - 1));
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -305,6 +325,7 @@ main(void)
 		TEST(after_an_end_there_is_no_answer_to_wait_for),
 		TEST(a_window_alone_does_not_wait),
 		TEST(a_flow_that_ends_is_not_waited_for),
+		TEST(what_was_sent_and_not_long_ago_may_be_acknowledged),
 	};
 
 	lwip_init();
