@@ -241,13 +241,16 @@ segment_to_lwip(struct netproc *np, struct flow *flow, uint64_t hash,
 /*
  * lwIP answers the SYN as it was first (of another it would believe the MSS),
  * and takes that for a retransmission of its own, of which the twelfth ends the
- * connection.
+ * connection.  Of one that stands the guest is told: if it knows nothing of it,
+ * that makes it reset it.
  */
 static void
 syn_answer_again(struct flow *flow)
 {
 	u8_t nrtx;
 
+	if (flow->state == FLOW_ESTABLISHED && flow->pcb != NULL)
+		ack_at_once(flow); /* RFC 5961 4.2 */
 	if (flow->state != FLOW_ACCEPTING || flow->pcb == NULL)
 		return;
 	nrtx = flow->pcb->nrtx;

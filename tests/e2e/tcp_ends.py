@@ -2,6 +2,7 @@
 """The ends of a TCP connection that a guest's kernel rarely causes: each end is
 told to the other side, and nothing that was acknowledged is lost."""
 
+import errno
 import os
 import socket
 import struct
@@ -351,6 +352,20 @@ def _():
         with LISTENER.accept()[0] as server:
             server.settimeout(5 * tap.scale())
             tap.equal(server.recv(1), b"x", "byte")
+
+
+@tap.case("a SYN that comes again when the connection stands is told so")
+def _():
+    with Wire() as wire:
+        hand, server = opened(wire)
+        hand.say(SYN, seq=hand.seq - 1, ack=0, options=segments.mss(1460))
+        told = hand.hear()
+        tap.ok(told, "no answer")
+        tap.equal((told.flags & 0x3f, told.seq, told.ack),
+                  (ACK, hand.ack, hand.seq), "answer")
+        hand.say(RST, seq=told.ack)  # a guest that knew nothing of it
+        tap.raises([errno.ECONNRESET], server.recv, 1)
+        server.close()
 
 
 @tap.case("an acknowledgment that found the link full gets to the guest")
