@@ -477,17 +477,26 @@ pump_ask_window(struct flow *flow)
 	flow->probe_ms = np->now_ms + flow->probe_gap_ms;
 }
 
+int
+pump_is_full(const struct flow *flow)
+{
+	return (flow->starved || (flow->pcb != NULL && down_room(flow) == 0));
+}
+
 /*
  * A reset is the guest's business at once, though bytes before it are unread:
  * they may be more than the flow's share.  An empty write(2) reports it
- * (the kernel looks for errors first) and does nothing else.  After
- * SHUT_WR it would always fail; then the bytes are read first.
+ * (the kernel looks for errors first) and does nothing else.  After SHUT_WR it
+ * always fails, but with EPIPE where there was no reset.  Then the bytes are
+ * read first, unless it is the guest who does not take them.
  */
 void
 pump_probe(struct flow *flow)
 {
-	if (!flow->shut_wr && write(flow->fd, "", 0) == -1 && errno != EAGAIN &&
-	    errno != EINTR)
+	if (flow->shut_wr && (flow->pcb == NULL || down_window(flow) > 0))
+		return;
+	if (write(flow->fd, "", 0) == -1 && errno != EAGAIN && errno != EINTR &&
+	    !(flow->shut_wr && errno == EPIPE))
 		flow->broken = errno;
 }
 

@@ -39,6 +39,9 @@ void pump_down(struct flow *flow);
  */
 void pump_ask_window(struct flow *flow);
 
+/* 1 if what the host sends would stay unread, and its reset behind it. */
+int pump_is_full(const struct flow *flow);
+
 /* Sets flow.broken if the socket has been reset, whatever can be read yet. */
 void pump_probe(struct flow *flow);
 

@@ -103,7 +103,7 @@ on_host_event(evutil_socket_t fd, short what, void *arg)
 	 * It may be a reset, which must not wait for room, and which no read
 	 * will find after the host's end.
 	 */
-	if (flow->starved || flow->host_fin)
+	if (flow->host_fin || pump_is_full(flow))
 		pump_probe(flow);
 	turn_touch(flow);
 }
@@ -269,7 +269,7 @@ tcp_flow_ended(struct flow *flow, enum flow_end end)
 	if (flow->state != FLOW_ESTABLISHED)
 		return; /* flow_up() reads what there is */
 	/* A reset must not wait for room, as on_host_event() has it. */
-	if (end == FLOW_END_RESET && (flow->starved || flow->host_fin))
+	if (end == FLOW_END_RESET && (flow->host_fin || pump_is_full(flow)))
 		flow->broken = ECONNRESET;
 	flow->readable = 1;
 	flow->hung_up = 1;

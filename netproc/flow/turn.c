@@ -191,6 +191,9 @@ flow_still_readable(struct flow *flow)
 {
 	if (flow->pcb != NULL)
 		pump_ask_window(flow);
+	/* Its reset may have come when there was room, and found none. */
+	if (flow->starved)
+		pump_probe(flow);
 	flow_look_again(flow);
 }
 

@@ -223,6 +223,26 @@ def _():
                 missing.discard(told.seq)
 
 
+@tap.case("a reset reaches a guest whose window is closed, and for which "
+          "nothing waits")
+def _():
+    for flags in (PSH, FIN):
+        for waits in (0, 100):
+            with Wire() as wire:
+                hand, server = opened(wire)
+                hand.say(ACK | PSH, b"first")
+                hand.say(ACK | flags, b"second", window=0)
+                tap.ok(hand.hear(lambda p: p.ack == hand.seq), "no answer")
+                tap.equal(traffic.exact(server, 11), b"firstsecond", "data")
+                time.sleep(0.05)
+                server.sendall(bytes(waits))
+                time.sleep(0.05)
+                rig.reset(server)
+                told = hand.hear(lambda p: p.flags & RST)
+                tap.ok(told, "no RST with flags %#x, %d" % (flags, waits))
+                tap.equal(told.seq, hand.ack, "sequence number")
+
+
 def no_way(segment):
     """What a router on the host's side says that has none for it."""
     about = struct.pack("!BBHI", 3, 1, 0, 0) + segment.frame[14:42]
