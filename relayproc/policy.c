@@ -180,15 +180,6 @@ is_gateway(const struct policy *policy, const struct addr_forms *forms)
 		addr_equal(&forms->inner, &policy->gateway6)));
 }
 
-int
-policy_is_gateway(const struct policy *policy, const struct ipc_addr *addr)
-{
-	struct addr_forms forms;
-
-	addr_canonicalise(addr, &forms);
-	return (is_gateway(policy, &forms));
-}
-
 static int
 is_link(const struct policy *policy, const struct addr_forms *forms)
 {

@@ -75,9 +75,6 @@ struct policy {
 void policy_configure(struct policy *policy,
     const struct ipc_config_relayproc *config);
 
-/* 1 if addr, in any form, is the gateway's IPv4 or IPv6 address. */
-int policy_is_gateway(const struct policy *policy, const struct ipc_addr *addr);
-
 /* Copies the record.  0, or -1 with errno ENOSPC. */
 int policy_add_rule(struct policy *policy, const struct ipc_rule *rule);
 int policy_add_service(struct policy *policy,

@@ -272,6 +272,13 @@ is_multicast(const struct ipc_addr *addr)
 	return (in_net(addr, &net4, 4) || in_net(addr, &net6, 8));
 }
 
+static int
+is_gateway(const struct policy *policy, const struct ipc_addr *inner)
+{
+	return (same(inner, &policy->gateway) ||
+	    same(inner, &policy->gateway6));
+}
+
 static enum policy_kind
 judge(const struct policy *policy, unsigned int proto,
     const struct ipc_addr *dst, uint16_t port)
@@ -283,7 +290,7 @@ judge(const struct policy *policy, unsigned int proto,
 	unwrap(dst, &inner, &dial);
 	if (port == 0 && (proto == IPPROTO_TCP || proto == IPPROTO_UDP))
 		return (POLICY_PORT_ZERO);
-	if (same(&inner, &policy->gateway) || same(&inner, &policy->gateway6))
+	if (is_gateway(policy, &inner))
 		return (judge_gateway(policy, proto, port));
 	floor = judge_floor(policy, &inner, &dial);
 	said = judge_rules(policy, floor != POLICY_ALLOWED, proto, port, &inner,
@@ -333,10 +340,10 @@ ask(const struct policy *policy, struct reader *in)
 	FUZZ_CHECK(answer.kind == judge(policy, proto, &dst, port));
 	FUZZ_CHECK(answer.why != NULL && answer.why[0] != '\0');
 	unwrap(&dst, &inner, &dial);
-	if (answer.kind == POLICY_ALLOWED && !policy_is_gateway(policy, &dst))
+	if (answer.kind == POLICY_ALLOWED && !is_gateway(policy, &inner))
 		FUZZ_CHECK(same(&answer.dial, &dial) &&
 		    answer.dial_port == port);
-	if (answer.kind == POLICY_ALLOWED && policy_is_gateway(policy, &dst)) {
+	if (answer.kind == POLICY_ALLOWED && is_gateway(policy, &inner)) {
 		inner = address("127.0.0.1");
 		FUZZ_CHECK(same(&answer.dial, &inner));
 	}
