@@ -18,7 +18,6 @@
 struct channel_slot {
 	struct ipc_hdr hdr;
 	size_t len;
-	int fd; /* owned, or -1 */
 	_Alignas(8) uint8_t payload[SLOT_PAYLOAD];
 };
 
@@ -50,18 +49,11 @@ channel_init(struct channel *ch, int fd, enum role self, enum role peer,
 void
 channel_close(struct channel *ch)
 {
-	struct channel_slot *slot;
-
-	for (; ch->count > 0; ch->count--) {
-		slot = &ch->ring[ch->head];
-		if (slot->fd != -1)
-			close(slot->fd);
-		ch->head = (ch->head + 1) % ch->cap;
-	}
 	free(ch->rbuf);
 	free(ch->ring);
 	ch->rbuf = NULL;
 	ch->ring = NULL;
+	ch->count = 0;
 	if (ch->fd != -1)
 		close(ch->fd);
 	ch->fd = -1;
@@ -122,7 +114,7 @@ is_full(int error)
 
 static int
 ring_put(struct channel *ch, const struct ipc_hdr *hdr, const void *payload,
-    size_t len, int fd)
+    size_t len)
 {
 	struct channel_slot *slot;
 
@@ -133,7 +125,6 @@ ring_put(struct channel *ch, const struct ipc_hdr *hdr, const void *payload,
 	slot = &ch->ring[(ch->head + ch->count) % ch->cap];
 	slot->hdr = *hdr;
 	slot->len = len;
-	slot->fd = fd;
 	memcpy(slot->payload, payload, len);
 	ch->count++;
 	return (0);
@@ -156,9 +147,9 @@ record_send_now(struct channel *ch, const struct ipc_hdr *hdr,
 	return (0);
 }
 
-static int
-send_checked(struct channel *ch, enum ipc_type type, uint32_t flow,
-    uint32_t generation, const void *payload, size_t len, int fd)
+int
+channel_send(struct channel *ch, enum ipc_type type, uint32_t flow,
+    uint32_t generation, const void *payload, size_t len)
 {
 	const struct ipc_hdr hdr = {
 		.type = type,
@@ -175,36 +166,12 @@ send_checked(struct channel *ch, enum ipc_type type, uint32_t flow,
 		return (-1);
 	}
 	if (ch->count > 0)
-		return (ring_put(ch, &hdr, payload, len, fd));
-	if (record_send_now(ch, &hdr, payload, len, fd) == 0) {
-		if (fd != -1)
-			close(fd);
+		return (ring_put(ch, &hdr, payload, len));
+	if (record_send_now(ch, &hdr, payload, len, -1) == 0)
 		return (0);
-	}
 	if (!is_full(errno))
 		return (-1);
-	return (ring_put(ch, &hdr, payload, len, fd));
-}
-
-int
-channel_send(struct channel *ch, enum ipc_type type, uint32_t flow,
-    uint32_t generation, const void *payload, size_t len)
-{
-	return (send_checked(ch, type, flow, generation, payload, len, -1));
-}
-
-int
-channel_send_fd(struct channel *ch, enum ipc_type type, uint32_t flow,
-    uint32_t generation, const void *payload, size_t len, int fd)
-{
-	int error;
-
-	if (send_checked(ch, type, flow, generation, payload, len, fd) == 0)
-		return (0);
-	error = errno;
-	close(fd);
-	errno = error;
-	return (-1);
+	return (ring_put(ch, &hdr, payload, len));
 }
 
 int
@@ -298,11 +265,8 @@ channel_flush(struct channel *ch)
 	while (ch->count > 0) {
 		slot = &ch->ring[ch->head];
 		if (record_send_now(ch, &slot->hdr, slot->payload, slot->len,
-			slot->fd) == -1)
+			-1) == -1)
 			return (is_full(errno) ? 0 : -1);
-		if (slot->fd != -1)
-			close(slot->fd);
-		slot->fd = -1;
 		ch->head = (ch->head + 1) % ch->cap;
 		ch->count--;
 	}

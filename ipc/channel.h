@@ -71,15 +71,11 @@ void channel_close(struct channel *ch);
 int channel_send(struct channel *ch, enum ipc_type type, uint32_t flow,
     uint32_t generation, const void *payload, size_t len);
 
-/* The same, and consumes fd in every case. */
-int channel_send_fd(struct channel *ch, enum ipc_type type, uint32_t flow,
-    uint32_t generation, const void *payload, size_t len, int fd);
-
 /*
- * The same, but fd is borrowed: the peer gets a reference of its own at once,
- * or the call fails: ENOBUFS, there will be room when the socket is writable;
- * ETOOMANYREFS, too many descriptors of this user's are in flight (unix(7)),
- * which no event ends.
+ * The same with a descriptor, which is borrowed and never queued: the peer
+ * gets a reference of its own at once, or the call fails: ENOBUFS, there will
+ * be room when the socket is writable; ETOOMANYREFS, too many descriptors of
+ * this user's are in flight (unix(7)), which no event ends.
  */
 int channel_lend_fd(struct channel *ch, enum ipc_type type, uint32_t flow,
     uint32_t generation, const void *payload, size_t len, int fd);

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -55,14 +56,26 @@ whole_relay_tell(enum ipc_type type, uint32_t slot, uint32_t generation,
 		       len) == 0);
 }
 
+/* A descriptor is not queued: it is said when there is room, or later. */
+static int
+has_room(void)
+{
+	struct pollfd pfd = { .fd = whole.relay.fd, .events = POLLOUT };
+
+	return (whole.relay.count == 0 && poll(&pfd, 1, 0) == 1);
+}
+
 static void
 say_opened(struct whole_open *open, int small, int spliced)
 {
 	const struct whole_open one = *open;
 	struct ipc_flow_opened opened = { 0 };
 	const struct ipc_flow_failed failed = { .verdict = VERDICT_RESOURCES };
-	const int fd = whole_remote_new(one.conn, one.iss, 0, small);
+	int fd;
 
+	if (!has_room())
+		return;
+	fd = whole_remote_new(one.conn, one.iss, 0, small);
 	open_remove(whole.open, &whole.nopen, open);
 	if (fd == -1) {
 		whole_relay_tell(IPC_FLOW_FAILED, one.slot, one.generation,
@@ -70,8 +83,9 @@ say_opened(struct whole_open *open, int small, int spliced)
 		return;
 	}
 	opened.spliced = whole_remote_splice(one.slot, one.generation, spliced);
-	FUZZ_CHECK(channel_send_fd(&whole.relay, IPC_FLOW_OPENED, one.slot,
+	FUZZ_CHECK(channel_lend_fd(&whole.relay, IPC_FLOW_OPENED, one.slot,
 		       one.generation, &opened, sizeof(opened), fd) == 0);
+	close(fd);
 }
 
 static void
@@ -232,7 +246,7 @@ say_inbound(struct whole_bytes *in)
 	int fd;
 
 	/* relayproc knows which of its slots are free. */
-	if (flow->state != FLOW_FREE)
+	if (flow->state != FLOW_FREE || !has_room())
 		return;
 	/* Each a port of its own: so its SYN tells whose it is. */
 	inbound.guest_port = (uint16_t)(1000 + whole.nremotes);
@@ -241,9 +255,10 @@ say_inbound(struct whole_bytes *in)
 		return;
 	inbound.spliced = whole_remote_splice(wire, whole.inbound_generation,
 	    slot >> 7);
-	FUZZ_CHECK(channel_send_fd(&whole.relay, IPC_FLOW_INBOUND, wire,
+	FUZZ_CHECK(channel_lend_fd(&whole.relay, IPC_FLOW_INBOUND, wire,
 		       whole.inbound_generation++, &inbound, sizeof(inbound),
 		       fd) == 0);
+	close(fd);
 }
 
 static void

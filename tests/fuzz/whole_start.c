@@ -359,8 +359,9 @@ whole_attach(struct whole_bytes *journal)
 	whole.in_step = journal == NULL;
 	if (journal != NULL)
 		inherit(whole.np, journal);
-	FUZZ_CHECK(channel_send_fd(&whole.parent, IPC_FRAME, 0, 0, &frame,
+	FUZZ_CHECK(channel_lend_fd(&whole.parent, IPC_FRAME, 0, 0, &frame,
 		       sizeof(frame), fds[0]) == 0);
+	close(fds[0]);
 	whole_settle();
 }
 

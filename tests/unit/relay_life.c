@@ -93,9 +93,11 @@ life_config(struct life *life, enum ipc_type type, const void *payload,
 				     payload, len),
 		    0);
 	else
-		assert_int_equal(channel_send_fd(&life->parent, type, 0, 0,
+		assert_int_equal(channel_lend_fd(&life->parent, type, 0, 0,
 				     payload, len, fd),
 		    0);
+	if (fd != -1)
+		close(fd);
 }
 
 void

@@ -244,8 +244,8 @@ a_netproc_that_sends_a_descriptor_is_a_violation(void **state)
 	const struct ipc_flow_open msg = open_msg();
 
 	life_start(life);
-	assert_int_equal(channel_send_fd(&life->peer, IPC_FLOW_OPEN, 0, 1, &msg,
-			     sizeof(msg), dup(STDERR_FILENO)),
+	assert_int_equal(channel_lend_fd(&life->peer, IPC_FLOW_OPEN, 0, 1, &msg,
+			     sizeof(msg), STDERR_FILENO),
 	    0);
 	life_expect_violation(life, IPC_E_FDS);
 }
