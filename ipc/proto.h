@@ -309,11 +309,9 @@ _Static_assert(sizeof(struct ipc_frame_gone) == 8, "wire size");
 struct ipc_flow_open {
 	struct ipc_addr dst;
 	uint16_t dst_port;
-	uint16_t src_port; /* the guest's */
-	uint16_t mss;	   /* the guest's MSS option, 536 without one */
-	uint16_t pad;	   /* zero */
+	uint16_t mss; /* the guest's MSS option, 536 without one */
 };
-_Static_assert(sizeof(struct ipc_flow_open) == 28, "wire size");
+_Static_assert(sizeof(struct ipc_flow_open) == 24, "wire size");
 
 struct ipc_flow_opened {
 	uint32_t spliced; /* 1: the descriptor is a unix stream's */

@@ -16,7 +16,7 @@ on_flow_open(struct relayproc *rp, const struct ipc_hdr *hdr,
 	struct ipc_flow_open msg;
 
 	memcpy(&msg, payload, sizeof(msg));
-	if (!addr_is_valid(&msg.dst) || msg.dst.family == 0 || msg.pad != 0)
+	if (!addr_is_valid(&msg.dst) || msg.dst.family == 0)
 		return (IPC_E_FIELD);
 	return (outbound_open(rp, hdr->flow, hdr->generation, &msg,
 	    clock_now_ms()));

@@ -52,7 +52,6 @@ flow_open(struct netproc *np, const struct flow_tuple *tuple, uint64_t hash,
 	struct ipc_flow_open open = {
 		.dst = tuple->peer,
 		.dst_port = tuple->peer_port,
-		.src_port = tuple->guest_port,
 		.mss = sf->tcp_mss,
 	};
 	struct flow *flow;

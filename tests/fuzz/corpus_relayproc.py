@@ -28,7 +28,7 @@ def say(kind, which, slot, generation, payload):
 
 def flow_open(slot, generation, dst="203.0.113.7", port=80):
     return say(MADE, OPEN, slot, generation, address(dst) + struct.pack(
-        "<HHHH", port, 40000, 1460, 0))
+        "<HH", port, 1460))
 
 
 def close(slot, generation, reason=0):

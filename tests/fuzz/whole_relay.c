@@ -91,13 +91,15 @@ say_opened(struct whole_open *open, int small, int spliced)
 static void
 heard_open(const struct ipc_msg *msg, int late)
 {
+	const struct flow *flow = flow_by_wire_slot(&whole.np->flows,
+	    msg->hdr.flow);
 	struct ipc_flow_open open;
 	struct whole_open *one = &whole.open[whole.nopen];
 	int c;
 
 	memcpy(&open, msg->payload, sizeof(open));
 	FUZZ_CHECK(addr_is_valid(&open.dst) && open.dst.family != 0);
-	FUZZ_CHECK(open.dst_port != 0 && open.pad == 0);
+	FUZZ_CHECK(open.dst_port != 0);
 	if (whole.nopen == WHOLE_PENDING)
 		return;
 	one->slot = msg->hdr.flow;
@@ -105,7 +107,7 @@ heard_open(const struct ipc_msg *msg, int late)
 	one->conn = -1;
 	/* What goes to the resolver is changed on its way. */
 	for (c = 0; c < WHOLE_OUT && !late && open.dst_port != 53; c++) {
-		if (whole.conns[c].guest_port == open.src_port &&
+		if (whole.conns[c].guest_port == flow->tuple.guest_port &&
 		    whole.conns[c].peer_port == open.dst_port &&
 		    addr_equal(&whole.conns[c].peer, &open.dst)) {
 			one->conn = c;

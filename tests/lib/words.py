@@ -73,7 +73,7 @@ def address(text):
 
 
 def flow_open(dst, port, slot, generation=1, mss=1460):
-    payload = address(dst) + struct.pack("<HHHH", port, 40000, mss, 0)
+    payload = address(dst) + struct.pack("<HH", port, mss)
     return BY_NAME["FLOW_OPEN"].record(payload, b"", slot, generation)
 
 

@@ -275,7 +275,6 @@ life_open(struct life *life, uint32_t slot, const char *dst, uint16_t port)
 {
 	struct ipc_flow_open msg = {
 		.dst_port = port,
-		.src_port = 40000,
 		.mss = 1460,
 	};
 

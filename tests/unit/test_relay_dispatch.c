@@ -135,16 +135,6 @@ bits_behind_an_ipv4_address_are_a_violation(void **state)
 }
 
 static void
-nonzero_padding_is_a_violation(void **state)
-{
-	struct ipc_flow_open msg = open_msg();
-
-	life_start(*state);
-	msg.pad = 1;
-	expect_open_violates(*state, &msg, 0, IPC_E_FIELD);
-}
-
-static void
 a_slot_beyond_the_quota_is_a_violation(void **state)
 {
 	const struct ipc_flow_open msg = open_msg();
@@ -403,7 +393,6 @@ main(void)
 		TEST(a_destination_without_a_family_is_a_violation),
 		TEST(a_destination_of_an_unknown_family_is_a_violation),
 		TEST(bits_behind_an_ipv4_address_are_a_violation),
-		TEST(nonzero_padding_is_a_violation),
 		TEST(a_slot_beyond_the_quota_is_a_violation),
 		TEST(an_open_of_an_inbound_slot_is_a_violation),
 		TEST(an_open_of_a_slot_in_use_is_a_violation),
