@@ -104,12 +104,11 @@ is_short_of_memory(int error)
 	return (error == ENOBUFS || error == ENOMEM);
 }
 
-/* A unix socket says ENOBUFS or ETOOMANYREFS too when it has to wait. */
+/* It takes no record now; there is room for one later. */
 static int
 is_full(int error)
 {
-	return (error == EAGAIN || error == ETOOMANYREFS ||
-	    is_short_of_memory(error));
+	return (error == EAGAIN || is_short_of_memory(error));
 }
 
 static int
@@ -194,7 +193,7 @@ channel_lend_fd(struct channel *ch, enum ipc_type type, uint32_t flow,
 	}
 	if (record_send_now(ch, &hdr, payload, len, fd) == 0)
 		return (0);
-	if (errno == EAGAIN || errno == ENOMEM)
+	if (is_full(errno))
 		errno = ENOBUFS;
 	return (-1);
 }

@@ -13,56 +13,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <event2/event.h>
 
-#include "ipc/channel_event.h"
-
-#define RING 8
-
-struct pair {
-	struct channel relay, net; /* relayproc's end and netproc's */
-};
-
-static int
-setup(void **state)
-{
-	static struct pair pair;
-	int fds[2];
-
-	signal(SIGPIPE, SIG_IGN);
-	assert_return_code(socketpair(AF_UNIX,
-			       SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
-			       fds),
-	    errno);
-	assert_return_code(channel_init(&pair.relay, fds[0], ROLE_RELAYPROC,
-			       ROLE_NETPROC, IPC_DGRAM_MAX, RING),
-	    errno);
-	assert_return_code(channel_init(&pair.net, fds[1], ROLE_NETPROC,
-			       ROLE_RELAYPROC, IPC_DGRAM_MAX, RING),
-	    errno);
-	pair.relay.phase = IPC_RUN;
-	pair.net.phase = IPC_RUN;
-	*state = &pair;
-	return (0);
-}
-
-static int
-teardown(void **state)
-{
-	struct pair *pair = *state;
-
-	channel_close(&pair->relay);
-	channel_close(&pair->net);
-	return (0);
-}
-
-static const struct ipc_flow_close done = { .reason = FLOW_CLOSE_DONE };
-
-static int
-say_close(struct channel *ch, uint32_t flow)
-{
-	return (channel_send(ch, IPC_FLOW_CLOSE, flow, 7, &done, sizeof(done)));
-}
+#include "tests/unit/channel_pair.h"
 
 static int
 fd_is_open(int fd)
@@ -310,92 +262,6 @@ any_bytes_are_a_message_or_a_violation(void **state)
 	}
 }
 
-struct heard {
-	unsigned int messages, lost;
-	enum channel_result why;
-	enum ipc_error answer;
-};
-
-static enum ipc_error
-hear(struct channel *ch, struct ipc_msg *msg, void *arg)
-{
-	struct heard *heard = arg;
-
-	(void)ch;
-	(void)msg;
-	heard->messages++;
-	return (heard->answer);
-}
-
-static void
-lose(struct channel *ch, enum channel_result why, void *arg)
-{
-	struct heard *heard = arg;
-
-	(void)ch;
-	heard->lost++;
-	heard->why = why;
-}
-
-static void
-the_loop_hands_out_messages_and_stops_at_a_violation(void **state)
-{
-	struct pair *pair = *state;
-	struct event_base *base = event_base_new();
-	struct heard heard = { .answer = IPC_OK };
-	struct channel_event ce;
-
-	assert_int_equal(channel_event_start(&ce, base, &pair->relay, hear,
-			     lose, &heard),
-	    0);
-	say_close(&pair->net, 1);
-	say_close(&pair->net, 2);
-	event_base_loop(base, EVLOOP_NONBLOCK);
-	assert_int_equal(heard.messages, 2);
-	channel_event_pause(&ce);
-	say_close(&pair->net, 3);
-	event_base_loop(base, EVLOOP_NONBLOCK);
-	assert_int_equal(heard.messages, 2);
-	channel_event_resume(&ce);
-	heard.answer = IPC_E_STATE;
-	event_base_loop(base, EVLOOP_NONBLOCK);
-	assert_int_equal(heard.messages, 3);
-	assert_int_equal(heard.lost, 1);
-	assert_int_equal(heard.why, CHANNEL_VIOLATION);
-	assert_int_equal(pair->relay.error, IPC_E_STATE);
-	say_close(&pair->net, 4);
-	event_base_loop(base, EVLOOP_NONBLOCK);
-	assert_int_equal(heard.messages, 3);
-	channel_event_stop(&ce);
-	event_base_free(base);
-}
-
-static void
-the_loop_sends_what_waited(void **state)
-{
-	struct pair *pair = *state;
-	struct event_base *base = event_base_new();
-	struct heard heard = { .answer = IPC_OK };
-	struct channel_event ce;
-	struct ipc_msg msg;
-	unsigned int said = 0, got = 0;
-
-	assert_int_equal(channel_event_start(&ce, base, &pair->net, hear, lose,
-			     &heard),
-	    0);
-	while (say_close(&pair->net, said) == 0)
-		said++;
-	channel_event_kick(&ce);
-	while (got < said) {
-		while (channel_recv(&pair->relay, &msg) == CHANNEL_MESSAGE)
-			assert_int_equal(msg.hdr.flow, got++);
-		event_base_loop(base, EVLOOP_NONBLOCK);
-	}
-	assert_int_equal(pair->net.count, 0);
-	channel_event_stop(&ce);
-	event_base_free(base);
-}
-
 int
 main(void)
 {
@@ -412,8 +278,6 @@ main(void)
 		T(an_oversized_record_is_a_violation),
 		T(an_empty_record_looks_like_the_end),
 		T(any_bytes_are_a_message_or_a_violation),
-		T(the_loop_hands_out_messages_and_stops_at_a_violation),
-		T(the_loop_sends_what_waited),
 	};
 
 	return (cmocka_run_group_tests_name("channel", tests, NULL, NULL));
