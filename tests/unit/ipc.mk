@@ -26,5 +26,7 @@ tests_unit_test_channel_faults_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=writev \
 	-Wl,--wrap=sendmsg -Wl,--wrap=recvmsg
 tests_unit_test_channel_faults_LDADD = ipc/libipc.a $(CMOCKA_LIBS)
 tests_unit_test_clock_LDADD = ipc/libipc.a $(CMOCKA_LIBS)
+tests_unit_test_log_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_gettime \
+	-Wl,--wrap=write
 tests_unit_test_log_LDADD = ipc/libipc.a $(LIBBSD_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_proto_LDADD = ipc/libipc.a $(LIBBSD_LIBS) $(CMOCKA_LIBS)

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -50,10 +51,29 @@ a_stop_of_minutes_takes_no_time(void **state)
 	assert_int_equal(clock_without_stops(raw + 900100), now + 600);
 }
 
+static void
+nanoseconds_and_milliseconds_are_of_one_clock(void **state)
+{
+	struct timespec ts;
+	uint64_t before, now, after;
+
+	/* The first case of all: nothing has been taken out yet. */
+	(void)state;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	before = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+	now = clock_now_ns();
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	after = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+	assert_in_range(now, before, after);
+	now = clock_now_ms();
+	assert_in_range(now, before / 1000000u, clock_now_ns() / 1000000u);
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nanoseconds_and_milliseconds_are_of_one_clock),
 		cmocka_unit_test(
 		    without_a_wakeup_that_is_due_any_time_may_pass),
 		cmocka_unit_test(a_wakeup_may_be_a_little_late),

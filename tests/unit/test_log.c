@@ -1,4 +1,5 @@
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -17,6 +21,33 @@
 #include "ipc/log.h"
 
 static char captured[8192];
+
+/* The linker puts these here. */
+static time_t fake_now = -1; /* -1: the kernel's */
+static size_t write_most;    /* bytes that one write takes, 0: any number */
+
+int __real_clock_gettime(clockid_t id, struct timespec *ts);
+int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
+ssize_t __real_write(int fd, const void *bytes, size_t len);
+ssize_t __wrap_write(int fd, const void *bytes, size_t len);
+
+int
+__wrap_clock_gettime(clockid_t id, struct timespec *ts)
+{
+	if (fake_now == -1 || id != CLOCK_REALTIME)
+		return (__real_clock_gettime(id, ts));
+	ts->tv_sec = fake_now;
+	ts->tv_nsec = 0;
+	return (0);
+}
+
+ssize_t
+__wrap_write(int fd, const void *bytes, size_t len)
+{
+	if (fd == STDERR_FILENO && write_most != 0 && len > write_most)
+		len = write_most;
+	return (__real_write(fd, bytes, len));
+}
 
 /* Runs log_line() with stderr going into captured. */
 static void
@@ -55,6 +86,62 @@ a_line_begins_with_the_time_and_the_process(void **state)
 	regfree(&re);
 	capture(LOG_LEVEL_WARN, "look");
 	assert_non_null(strstr(captured, ": warning: look\n"));
+}
+
+static void
+is_stamped(time_t when)
+{
+	char want[64];
+	struct tm tm;
+
+	assert_non_null(gmtime_r(&when, &tm));
+	strftime(want, sizeof(want), "[%Y-%m-%dT%H:%M:%SZ]: netproc: x\n", &tm);
+	fake_now = when;
+	capture(LOG_LEVEL_INFO, "x");
+	fake_now = -1;
+	assert_string_equal(captured, want);
+}
+
+/* Each day of 2024 to 2028, and the ends of February of each century's. */
+static void
+the_time_is_that_of_the_calendar(void **state)
+{
+	static const time_t days[] = { 0, 951782399, 951782400, 951868799,
+		951868800, 978307199, 978307200, 4107542399, 4107542400,
+		13574563200, 13574649600, 32503679999 };
+	time_t when;
+	size_t i;
+
+	(void)state;
+	log_init("test", LOG_LEVEL_INFO);
+	for (i = 0; i < sizeof(days) / sizeof(days[0]); i++)
+		is_stamped(days[i]);
+	for (when = 1704067199; when < 1861920000; when += 86400) {
+		is_stamped(when);
+		is_stamped(when + 1);
+		is_stamped(when + 1 + 45296);
+	}
+	/* Whole eras of 400 years, with all that a year's number hangs on. */
+	for (when = 0; when < 25 * 1000000000LL; when += 86400LL * 1447)
+		is_stamped(when);
+}
+
+static void
+a_line_that_is_taken_piece_by_piece_is_whole(void **state)
+{
+	(void)state;
+	log_init("test", LOG_LEVEL_INFO);
+	fake_now = 0;
+	write_most = 7;
+	capture(LOG_LEVEL_INFO, "in pieces");
+	write_most = 0;
+	assert_string_equal(captured,
+	    "[1970-01-01T00:00:00Z]: netproc: in pieces\n");
+	/* And the next is as if it had been one. */
+	capture(LOG_LEVEL_INFO, "whole");
+	fake_now = -1;
+	assert_string_equal(captured,
+	    "[1970-01-01T00:00:00Z]: netproc: whole\n");
 }
 
 static void
@@ -165,6 +252,102 @@ a_line_beyond_the_level_is_not_written(void **state)
 	log_init("test", LOG_LEVEL_INFO);
 	capture(LOG_LEVEL_DEBUG, "quiet");
 	assert_string_equal(captured, "");
+	log_init("test", LOG_LEVEL_DEBUG);
+	capture(LOG_LEVEL_DEBUG, "heard");
+	assert_non_null(strstr(captured, ": heard\n"));
+}
+
+static struct {
+	enum log_level level;
+	char text[2 * LOG_LINE_MAX];
+	unsigned int lines;
+} kept;
+
+static void
+keep(enum log_level level, const char *text, void *arg)
+{
+	assert_ptr_equal(arg, &kept);
+	kept.level = level;
+	kept.lines++;
+	strlcpy(kept.text, text, sizeof(kept.text));
+	errno = EIO;
+}
+
+static void
+is_kept(enum log_level level, const char *text, unsigned int lines)
+{
+	assert_int_equal(kept.lines, lines);
+	assert_int_equal(kept.level, level);
+	assert_string_equal(kept.text, text);
+	assert_int_equal(errno, ENOENT);
+}
+
+static void
+each_level_goes_to_the_sink_and_leaves_errno(void **state)
+{
+	char text[2 * LOG_LINE_MAX];
+
+	(void)state;
+	memset(&kept, 0, sizeof(kept));
+	log_init("test", LOG_LEVEL_DEBUG);
+	log_set_sink(keep, &kept);
+	errno = ENOENT;
+	log_error("%d", 1);
+	is_kept(LOG_LEVEL_ERROR, "1", 1);
+	log_warn("%d", 2);
+	is_kept(LOG_LEVEL_WARN, "2", 2);
+	log_info("%d", 3);
+	is_kept(LOG_LEVEL_INFO, "3", 3);
+	log_debug("%d", 4);
+	is_kept(LOG_LEVEL_DEBUG, "4", 4);
+	log_init("test", LOG_LEVEL_WARN);
+	log_info("%d", 5);
+	is_kept(LOG_LEVEL_DEBUG, "4", 4);
+	memset(text, 'a', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	log_warn("%s", text);
+	text[LOG_LINE_MAX - 1] = '\0';
+	is_kept(LOG_LEVEL_WARN, text, 5);
+	log_set_sink(NULL, NULL);
+}
+
+/* What a process that ends so has written; its status. */
+static int
+last_words(int with_errno)
+{
+	int fds[2], status;
+	ssize_t n;
+	pid_t pid;
+
+	assert_return_code(pipe(fds), errno);
+	pid = fork();
+	assert_return_code(pid, errno);
+	if (pid == 0) {
+		dup2(fds[1], STDERR_FILENO);
+		log_init("test", LOG_LEVEL_ERROR);
+		errno = ENOENT;
+		if (with_errno)
+			fatal("no %s", "way");
+		fatalx("no %s", "way");
+	}
+	close(fds[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	n = read(fds[0], captured, sizeof(captured) - 1);
+	assert_true(n >= 0);
+	captured[n] = '\0';
+	close(fds[0]);
+	return (WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+}
+
+static void
+the_impossible_ends_the_process_with_its_reason(void **state)
+{
+	(void)state;
+	assert_int_equal(last_words(0), EX_SOFTWARE);
+	assert_non_null(strstr(captured, "]: test: no way\n"));
+	assert_int_equal(last_words(1), EX_SOFTWARE);
+	assert_non_null(strstr(captured,
+	    "]: test: no way: No such file or directory\n"));
 }
 
 static void
@@ -184,17 +367,32 @@ a_burst_is_cut_and_the_next_line_says_by_how_much(void **state)
 	assert_int_equal(suppressed, 5);
 	assert_true(log_limit_ok(&limit, 2000, &suppressed));
 	assert_int_equal(suppressed, 0);
+	/* A clock that begins at 0 refills nothing before its time. */
+	limit = (struct log_limit){ .lines_per_s = 1 };
+	assert_true(log_limit_ok(&limit, 0, &suppressed));
+	assert_false(log_limit_ok(&limit, 1, &suppressed));
+	assert_false(log_limit_ok(&limit, 999, &suppressed));
+	assert_true(log_limit_ok(&limit, 1001, &suppressed));
 }
 
 static void
 a_level_has_one_name(void **state)
 {
 	enum log_level level;
+	unsigned int i;
 
 	(void)state;
-	assert_int_equal(log_level_parse("debug", &level), 0);
-	assert_int_equal(level, LOG_LEVEL_DEBUG);
+	for (i = 0; i < LOG_LEVEL_N; i++) {
+		assert_int_equal(log_level_parse(log_level_name((enum log_level)
+							 i),
+				     &level),
+		    0);
+		assert_int_equal(level, i);
+	}
+	assert_string_equal(log_level_name(LOG_LEVEL_DEBUG), "debug");
+	errno = 0;
 	assert_int_equal(log_level_parse("DEBUG", &level), -1);
+	assert_int_equal(errno, EINVAL);
 	assert_int_equal(log_level_parse("", &level), -1);
 }
 
@@ -203,6 +401,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_line_begins_with_the_time_and_the_process),
+		cmocka_unit_test(the_time_is_that_of_the_calendar),
+		cmocka_unit_test(a_line_that_is_taken_piece_by_piece_is_whole),
 		cmocka_unit_test(
 		    bytes_of_a_guest_forge_no_line_and_drive_no_terminal),
 		cmocka_unit_test(
@@ -211,6 +411,9 @@ main(void)
 		    lines_that_a_full_disk_cuts_are_counted_and_end),
 		cmocka_unit_test(an_overlong_text_is_cut_to_one_line),
 		cmocka_unit_test(a_line_beyond_the_level_is_not_written),
+		cmocka_unit_test(each_level_goes_to_the_sink_and_leaves_errno),
+		cmocka_unit_test(
+		    the_impossible_ends_the_process_with_its_reason),
 		cmocka_unit_test(
 		    a_burst_is_cut_and_the_next_line_says_by_how_much),
 		cmocka_unit_test(a_level_has_one_name),

@@ -9,13 +9,14 @@
 #include "ipc/proto.h"
 
 static const struct row {
+	const char *name;
 	uint32_t type, from, to, phases;
 	size_t size, tail;
 	unsigned int fds;
 } rows[] = {
 #define X(name, from, to, payload, tail, fds, phases) \
-	{ IPC_##name, (from), (to), (phases), sizeof(struct ipc_##payload), \
-		(tail), (fds) },
+	{ #name, IPC_##name, (from), (to), (phases), \
+		sizeof(struct ipc_##payload), (tail), (fds) },
 	IPC_MESSAGES(X)
 #undef X
 };
@@ -199,6 +200,77 @@ every_error_has_a_text_of_its_own(void **state)
 	assert_string_equal(ipc_strerror(IPC_NERRORS), "?");
 }
 
+static void
+fnv1a(uint64_t *hash, const void *bytes, size_t len)
+{
+	const uint8_t *p = bytes;
+
+	while (len-- > 0) {
+		*hash ^= *p++;
+		*hash *= UINT64_C(1099511628211);
+	}
+}
+
+/* Each word of each row, as bytes; type 0 is a row with nothing but a name. */
+static void
+the_hash_is_over_each_word_of_the_table(void **state)
+{
+	uint64_t hash = UINT64_C(14695981039346656037), row[6] = { 0 };
+	size_t i;
+
+	(void)state;
+	fnv1a(&hash, "NONE", 4);
+	fnv1a(&hash, row, sizeof(row));
+	for (i = 0; i < NROWS; i++) {
+		row[0] = rows[i].from;
+		row[1] = rows[i].to;
+		row[2] = rows[i].phases;
+		row[3] = rows[i].size;
+		row[4] = rows[i].tail;
+		row[5] = rows[i].fds;
+		fnv1a(&hash, rows[i].name, strlen(rows[i].name));
+		fnv1a(&hash, row, sizeof(row));
+	}
+	assert_int_equal(ipc_proto_hash(), hash);
+}
+
+static void
+what_is_asked_of_a_row_is_what_it_says(void **state)
+{
+	static const uint32_t none[] = { IPC_NONE, IPC_NTYPES, UINT32_MAX };
+	const char *name;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NROWS; i++) {
+		name = rows[i].name;
+		assert_string_equal(ipc_name(rows[i].type), name);
+		assert_int_equal(ipc_payload_size(rows[i].type), rows[i].size);
+		assert_int_equal(ipc_tail_max(rows[i].type), rows[i].tail);
+		assert_int_equal(ipc_nfds(rows[i].type), rows[i].fds);
+		assert_int_equal(ipc_is_dgram(rows[i].type),
+		    strncmp(name, "DNS_", 4) == 0 ||
+			strncmp(name, "ASSOC_", 6) == 0);
+	}
+	for (i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+		assert_string_equal(ipc_name(none[i]), "?");
+		assert_int_equal(ipc_payload_size(none[i]), 0);
+		assert_int_equal(ipc_tail_max(none[i]), 0);
+		assert_int_equal(ipc_nfds(none[i]), 0);
+		assert_int_equal(ipc_is_dgram(none[i]), 0);
+	}
+}
+
+static void
+every_role_has_its_name(void **state)
+{
+	(void)state;
+	assert_string_equal(role_name(ROLE_PARENT), "parent");
+	assert_string_equal(role_name(ROLE_NETPROC), "netproc");
+	assert_string_equal(role_name(ROLE_RELAYPROC), "relayproc");
+	assert_string_equal(role_name(ROLE_NROLES), "?");
+}
+
 int
 main(void)
 {
@@ -212,6 +284,9 @@ main(void)
 		cmocka_unit_test(a_reserved_header_field_must_be_zero),
 		cmocka_unit_test(netproc_can_send_no_descriptor),
 		cmocka_unit_test(every_error_has_a_text_of_its_own),
+		cmocka_unit_test(the_hash_is_over_each_word_of_the_table),
+		cmocka_unit_test(what_is_asked_of_a_row_is_what_it_says),
+		cmocka_unit_test(every_role_has_its_name),
 	};
 
 	return (cmocka_run_group_tests_name("proto", tests, NULL, NULL));
