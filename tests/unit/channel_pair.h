@@ -54,12 +54,13 @@ teardown(void **state)
 	return (0);
 }
 
-static const struct ipc_flow_close done = { .reason = FLOW_CLOSE_DONE };
+static const struct ipc_flow_close reset = { .reason = FLOW_CLOSE_RESET };
 
 static int
 say_close(struct channel *ch, uint32_t flow)
 {
-	return (channel_send(ch, IPC_FLOW_CLOSE, flow, 7, &done, sizeof(done)));
+	return (channel_send(ch, IPC_FLOW_CLOSE, flow, 7, &reset,
+	    sizeof(reset)));
 }
 
 #endif

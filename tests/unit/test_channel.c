@@ -26,7 +26,6 @@ static void
 a_message_arrives_as_it_was_said(void **state)
 {
 	struct pair *pair = *state;
-	struct ipc_flow_close reset = { .reason = FLOW_CLOSE_RESET };
 	struct ipc_msg msg;
 
 	assert_int_equal(channel_send(&pair->net, IPC_FLOW_CLOSE, 5, 9, &reset,

@@ -107,6 +107,7 @@ a_message_that_the_kernel_has_no_room_for_waits(void **state)
 		assert_int_equal(channel_recv(&pair->relay, &msg),
 		    CHANNEL_MESSAGE);
 		assert_int_equal(msg.hdr.flow, i);
+		assert_memory_equal(msg.payload, &reset, sizeof(reset));
 	}
 	assert_int_equal(pair->net.nsent, NFULL);
 	assert_int_equal(pair->relay.nreceived, NFULL);
