@@ -133,79 +133,65 @@ def _():
     tap.ok(not os.path.exists(car.path), "the socket is still there")
 
 
-# Many ports to open, so that the moment before the children are made lasts.
+# Many ports to open: so many calls are made before the children are there.
 SLOW = ["-p", "127.0.0.1:20000-20255:20000-20255"]
+EARLY = WORLD.path("early.sock")
 
 
 def begun():
-    """A start whose socket has its name."""
+    """A start that is stopped before it has done anything."""
     program = sidecar.Program(
-        WORLD, [sidecar.SALLYPORT, "--socket", WORLD.path("early.sock"),
-                *SLOW])
-    while not os.path.exists(WORLD.path("early.sock")):
-        tap.equal(program.process.poll(), None, "status")
+        WORLD, ["sh", "-c", "kill -STOP $$; exec \"$@\"", "sh",
+                sidecar.SALLYPORT, "--socket", EARLY, *SLOW])
+    inject.wait_stopped(program.pid)
     return program
 
 
-def ended_before_children():
-    """SIGTERM once the socket has its name; whether no child was there."""
-    program = begun()
-    path = WORLD.path("early.sock")
-    inject.stop(program.pid)
-    pids = sidecar.descendants_of(program.pid)
-    program.process.send_signal(signal.SIGTERM)
-    os.kill(program.pid, signal.SIGCONT)
-    tap.equal(program.wait(), 0, "status")
-    tap.ok(not os.path.exists(path), "the socket is still there")
-    return len(pids) == 1  # the spawner
+def named():
+    """Whether the socket has its name."""
+    return os.path.exists(EARLY)
 
 
 @tap.case("SIGTERM during the start, when the socket has its name and there "
           "are no children yet, ends it with 0 and removes the socket")
 def _():
-    hits = sum(ended_before_children() for _ in range(20))
-    tap.note("%d of 20" % hits)
-    tap.ok(hits > 0, "never before the children were there")
-
-
-def ended_in_setup():
-    """SIGTERM once both children are there; whether they were not ready."""
-    program = begun()
-    while len(sidecar.children_of(program.pid)) < 2:
-        tap.equal(program.process.poll(), None, "status")
-    inject.stop(program.pid)
-    time.sleep(0.02)  # they have their say meanwhile
-    program.process.send_signal(signal.SIGTERM)
-    os.kill(program.pid, signal.SIGCONT)
-    tap.equal(program.wait(), 0, "status")
-    tap.equal([line for line in program.log.all() if "stop in order" in line],
-              [], "complaints")
-    return not program.log.find("ready: ")
+    for calls in range(20):
+        program = begun()
+        with inject.held_once(program.pid, named, calls):
+            tap.equal(len(sidecar.descendants_of(program.pid)), 1,
+                      "processes beside it: the spawner")
+            program.process.send_signal(signal.SIGTERM)
+        tap.equal(program.wait(), 0, "status")
+        tap.ok(not named(), "the socket is still there")
 
 
 @tap.case("SIGTERM while the children are set up ends them in order")
 def _():
-    hits = sum(ended_in_setup() for _ in range(10))
-    tap.note("%d of 10" % hits)
-    tap.ok(hits > 0, "they were always ready")
+    for calls in range(10):
+        program = begun()
+        with inject.held_once(
+                program.pid,
+                lambda: len(sidecar.children_of(program.pid)) == 2, calls):
+            time.sleep(0.02)  # they have their say meanwhile
+            tap.equal(program.log.find("ready: "), [], "lines")
+            program.process.send_signal(signal.SIGTERM)
+        tap.equal(program.wait(), 0, "status")
+        tap.equal([line for line in program.log.all()
+                   if "stop in order" in line or "ready: " in line], [],
+                  "complaints, or a start")
 
 
 @tap.case("a spawner that is stopped before it has made the children ends the "
           "start with a line that names it")
 def _():
-    for _ in range(20):
-        program = begun()
-        spawner = sidecar.descendants_of(program.pid)[0]
+    program = begun()
+    with inject.held_once(program.pid, named):
+        spawner, = sidecar.descendants_of(program.pid)
         inject.stop(spawner)
-        if sidecar.descendants_of(program.pid) == [spawner]:
-            break
-        os.kill(spawner, signal.SIGCONT)
-        program.process.terminate()
-        tap.equal(program.wait(), 0, "status")
     tap.equal(program.wait(15), EX_UNAVAILABLE, "status")
     program.log.wait("the spawner has not answered in 5 s")
     wait_gone([spawner], 0.1)
-    tap.ok(not os.path.exists(WORLD.path("early.sock")), "a socket is left")
+    tap.ok(not named(), "a socket is left")
 
 
 @tap.case("a terminal's signals are not for the children, whose session is "

@@ -102,6 +102,32 @@ def held_at(pid, call, path, cause=None):
         ptrace(DETACH, pid, None, 0)
 
 
+@contextlib.contextmanager
+def held_once(pid, condition, calls=0):
+    """A stopped process goes on until a condition holds, and so many calls
+    more, and is held there for the length of the block: however fast it is.
+    """
+    met = False
+    ptrace(ATTACH, pid)
+    os.kill(pid, signal.SIGCONT)
+    while True:
+        _, status = os.waitpid(pid, WALL)
+        if not os.WIFSTOPPED(status):
+            raise ProcessLookupError("it ended before that")
+        signo = os.WSTOPSIG(status)
+        if signo == signal.SIGTRAP:
+            met = met or condition()
+            calls -= met
+            if calls < 0:
+                break
+        ptrace(SYSCALL, pid, None,
+               0 if signo in (signal.SIGTRAP, signal.SIGSTOP) else signo)
+    try:
+        yield
+    finally:
+        ptrace(DETACH, pid, None, 0)
+
+
 def wait_event(pid):
     """Runs it until it tells of a birth or of an exec; returns which."""
     while True:
@@ -146,6 +172,11 @@ def stopped_at_birth(parent, count, word, cause):
 def stop(pid):
     """Returns when it has stopped."""
     os.kill(pid, signal.SIGSTOP)
+    wait_stopped(pid)
+
+
+def wait_stopped(pid):
+    """Returns when it has, by whomever."""
     while True:
         with open("/proc/%d/stat" % pid) as file:
             if file.read().rsplit(")", 1)[1].split()[0] in "TtZX":
