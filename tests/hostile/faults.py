@@ -136,7 +136,6 @@ class Rig:
         traffic.echo_server(self.echo)
         self.udp = self.world.server.udp("0.0.0.0")
         rig.thread(self._echo_udp)
-        self.sink = self.world.server.listen()
         self.inside = self.guest.listen(port=80)
         traffic.echo_server(self.inside)
         self.open_old()
@@ -166,7 +165,10 @@ class Rig:
 
     def _unread(self):
         """A server that sends what the guest does not read, then resets."""
-        guest, server = traffic.pair(self.guest, rig.SERVER, self.sink)
+        # Of its own: a connect that failed at the guest's end may be in the
+        # queue of another's.
+        with self.world.server.listen() as sink:
+            guest, server = traffic.pair(self.guest, rig.SERVER, sink)
         with guest:
             server.setblocking(False)
             until = time.monotonic() + UNREAD_S * tap.scale()
