@@ -3,6 +3,7 @@
 import select
 import socket
 import struct
+import threading
 import time
 
 import tap
@@ -13,6 +14,8 @@ IP_MTU_DISCOVER, IP_PMTUDISC_DO, IP_RECVERR, IP_MTU = 10, 2, 11, 14
 IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DO, IPV6_MTU, IPV6_RECVERR = 23, 2, 24, 25
 SO_EE_ORIGIN_LOCAL = 1
 UDP_SEGMENT = 103  # <linux/udp.h>
+PIECE, UNDER_WAY = 20, 60  # datagrams of stream()
+LATE_S = 0.5  # who has not come by then is lost
 
 SERVERS = {4: rig.SERVER, 6: rig.SERVER6}
 OPTIONS = {
@@ -82,42 +85,66 @@ def error_of(sock, timeout_s=5):
     raise tap.Failure("an error queue without an error")
 
 
-def paced(sock, count, payload, per_s, to=None):
+class Reader:
+    """Takes numbered datagrams in a thread, until all have come or, after
+    end() was called, none comes for a while."""
+
+    def __init__(self, sock, count, quiet_s=1):
+        self.sock, self.count = sock, count
+        self.got = self.odd = 0  # different ones; twice or out of order
+        self.next = 0  # behind the last that has come
+        self.come = threading.Condition()
+        self._ending = False
+        sock.settimeout(quiet_s * tap.scale())
+        self._thread = rig.thread(self._read)
+
+    def _read(self):
+        seen = bytearray(self.count)
+        while self.got < self.count:
+            try:
+                data = self.sock.recv(65535)
+            except TimeoutError:
+                if self._ending:
+                    return
+                continue
+            number = struct.unpack("!I", data[:4])[0]
+            self.odd += seen[number] or number < self.next - 1
+            self.got += not seen[number]
+            seen[number] = 1
+            with self.come:
+                self.next = number + 1
+                self.come.notify()
+
+    def wait_for(self, number):
+        """Until that has come, or a later one, or is not to come any more."""
+        with self.come:
+            self.come.wait_for(lambda: self.next > number, LATE_S * tap.scale())
+
+    def end(self):
+        self._ending = True
+        self._thread.join(60 * tap.scale())
+
+
+def stream(source, sink, count, payload, per_s, to=None):
     """Sends count numbered datagrams at an even pace: who was held up does
-    not make up for it by a burst."""
+    not make up for it by a burst, and no more are under way than every queue
+    holds while a busy machine lets its reader wait.  Returns (seconds, how
+    many were lost, how many came twice or out of order)."""
     filler = bytes(payload - 4)
+    reader = Reader(sink, count)
     start = due = time.monotonic()
     for number in range(count):
-        if number % 20 == 0:
+        if number % PIECE == 0:
+            reader.wait_for(number - UNDER_WAY)
             wait = due - time.monotonic()
             if wait > 0:
                 time.sleep(wait)
-            due = max(due, time.monotonic()) + 20 / per_s
+            due = max(due, time.monotonic()) + PIECE / per_s
         data = struct.pack("!I", number) + filler
         if to is None:
-            sock.send(data)
+            source.send(data)
         else:
-            sock.sendto(data, to)
-    return time.monotonic() - start
-
-
-def collect(sock, count, quiet_s=1):
-    """Takes numbered datagrams until all came or none came for a while;
-    returns (different ones, twice or out of order)."""
-    seen = bytearray(count)
-    got = odd = 0
-    last = -1
-    # The default holds less than comes while a busy machine lets us wait.
-    sock.setsockopt(socket.SOL_SOCKET, rig.SO_RCVBUFFORCE, 8 << 20)
-    sock.settimeout(quiet_s * tap.scale())
-    while got < count:
-        try:
-            data = sock.recv(65535)
-        except TimeoutError:
-            break
-        number = struct.unpack("!I", data[:4])[0]
-        odd += seen[number] or number < last
-        got += not seen[number]
-        seen[number] = 1
-        last = number
-    return got, odd
+            source.sendto(data, to)
+    took = time.monotonic() - start
+    reader.end()
+    return took, count - reader.got, reader.odd
