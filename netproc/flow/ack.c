@@ -62,6 +62,11 @@ acks_hurry(struct netproc *np)
 {
 	struct flow *flow;
 
+	/* Whose wait has just ended has not had its turn. */
+	TAILQ_FOREACH(flow, &np->touched, touched) {
+		if (flow->ack_owed)
+			ack_turn(flow);
+	}
 	while ((flow = TAILQ_FIRST(&np->acks)) != NULL) {
 		flow->ack_is_late = 1;
 		ack_turn(flow); /* which ends the wait */

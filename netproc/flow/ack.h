@@ -25,7 +25,7 @@ struct tcp_pcb;
 int acks_init(struct netproc *np);
 
 /*
- * Before lwIP's own timer, which would try each that waits, and forget it if
+ * Before lwIP's own timer, which would try each that is owed, and forget it if
  * the link has no room: acknowledges all of them.
  */
 void acks_hurry(struct netproc *np);

@@ -188,6 +188,20 @@ what_waits_when_lwips_timer_comes_does_not_any_more(void **state)
 }
 
 static void
+nor_is_what_is_due_left_to_it_that_has_not_had_its_turn(void **state)
+{
+	(void)state;
+	bytes_come(REQUEST);
+	time_passes(ACK_WAIT_MS);
+	assert_true(flow.is_touched);
+	acks_hurry(&np);
+	assert_true(was_acknowledged());
+	assert_true(flow.ack_refused);
+	assert_false(flow.ack_owed);
+	assert_true(flow.is_touched);
+}
+
+static void
 a_server_that_is_far_is_not_waited_for(void **state)
 {
 	(void)state;
@@ -317,6 +331,7 @@ main(void)
 		TEST(a_flow_that_was_often_answered_is_waited_for_again),
 		TEST(nothing_is_late_before_its_time),
 		TEST(what_waits_when_lwips_timer_comes_does_not_any_more),
+		TEST(nor_is_what_is_due_left_to_it_that_has_not_had_its_turn),
 		TEST(a_server_that_is_far_is_not_waited_for),
 		TEST(a_segment_or_more_does_not_wait),
 		TEST(a_guest_that_may_send_little_is_told_of_its_window),
