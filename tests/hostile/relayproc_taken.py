@@ -3,7 +3,6 @@
 host's own firewall lets it, as SECURITY.md says, and do nothing else."""
 
 import os
-import signal
 import socket
 import struct
 import sys
@@ -15,6 +14,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 import stage as rig_stage  # noqa: E402
 
 import frames  # noqa: E402
+import inject  # noqa: E402
 import puppet  # noqa: E402
 import sidecar  # noqa: E402
 import tap  # noqa: E402
@@ -180,7 +180,7 @@ def lent_is_not_read():
     netproc, heard = STAGE.pid("netproc"), 0
     with guest, server:
         traffic.greet_ends(guest, server)
-        os.kill(netproc, signal.SIGSTOP)  # or it would read first
+        inject.stop(netproc)  # or it would read first
         server.sendall(SECRET)
         time.sleep(0.1)
         with STAGE.hold("relayproc") as held:
@@ -192,7 +192,7 @@ def lent_is_not_read():
                     result, memory = received(held, fd, flags)
                     heard += result == 1
                     tap.ok(not any(memory), "fd %d: %r" % (fd, memory))
-        os.kill(netproc, signal.SIGCONT)
+        inject.go_on(netproc)
     tap.equal(heard, 1, "connections that had something to read")
 
 
