@@ -27,12 +27,8 @@ CONNECT_TIMEOUT_S = 10
 
 
 def failure(address, port, errnos, within_s):
-    start = time.monotonic()
-    tap.raises(errnos, GUEST.connect, address, port)
-    took = time.monotonic() - start
-    tap.note("%.3f s" % took)
-    tap.ok(took < within_s * tap.scale(), "took %.1f s" % took)
-    return took
+    return tap.in_time(within_s, tap.raises, errnos, GUEST.connect, address,
+                       port)
 
 
 @tap.case("a closed port refuses the guest at once")

@@ -170,8 +170,8 @@ def _():
         query = question("second.example.org")
         tap.equal(ask(query), SECOND.usual(query)[0], "answer")
         took = time.monotonic() - start
-        tap.ok(UPSTREAM_LIMIT_S * 0.9 < took < UPSTREAM_LIMIT_S + 1,
-               "took %.2f s" % took)
+        tap.ok(UPSTREAM_LIMIT_S * 0.9 < took
+               < 2 * UPSTREAM_LIMIT_S * tap.scale(), "took %.2f s" % took)
     finally:
         FIRST.mute = False
 
@@ -190,7 +190,8 @@ def _():
         tap.equal(answer[3] & 15, SERVFAIL, "status")
         tap.equal(answer[12:], question("nobody.example.org")[12:]
                   + opt(1232, DNSSEC_OK), "the question, and EDNS")
-        tap.ok(took < 2 * UPSTREAM_LIMIT_S + 1, "took %.2f s" % took)
+        tap.ok(took < 3 * UPSTREAM_LIMIT_S * tap.scale(),
+               "took %.2f s" % took)
     finally:
         FIRST.mute = SECOND.mute = False
 
@@ -209,18 +210,17 @@ def _():
 
 @tap.case("a resolver whose port is closed gives way without waiting")
 def _():
-    world = WORLD
-    car = sidecar.Sidecar(world, "--dns", "%s:9" % rig.SERVER,
-                          "--dns", SECOND.address)
-    vmm = sidecar.Vmm(world, car.path)
-    start = time.monotonic()
     query = question("closed.example.org")
-    tap.equal(ask(query), SECOND.usual(query)[0], "answer")
-    took = time.monotonic() - start
-    tap.note("%.3f s" % took)
-    tap.ok(took < UPSTREAM_LIMIT_S + 1, "took %.2f s" % took)
-    vmm.kill()
-    car.terminate()
+
+    def first_query():
+        car = sidecar.Sidecar(WORLD, "--dns", "%s:9" % rig.SERVER,
+                              "--dns", SECOND.address)
+        vmm = sidecar.Vmm(WORLD, car.path)
+        tap.equal(ask(query), SECOND.usual(query)[0], "answer")
+        vmm.kill()
+        car.terminate()
+
+    tap.in_time(UPSTREAM_LIMIT_S, first_query)
 
 
 def wire_that_asked(car, query, count):
@@ -238,7 +238,7 @@ def _():
     wire = wire_that_asked(car, question("more.example.org"),
                            IN_FLIGHT_MAX + 1)
     try:
-        packet = wire.expect(lambda p: p.proto == frames.UDP, 1)
+        packet = wire.expect(lambda p: p.proto == frames.UDP)
         tap.ok(packet, "silence")
         tap.equal((packet.dport, packet.data[3] & 15),
                   (1000 + IN_FLIGHT_MAX, SERVFAIL), "port, rcode")
@@ -262,7 +262,7 @@ def _():
     try:
         wire.alive()
         wire.send(frames.datagram(query, 999, 53, dst=rig.GATEWAY))
-        packet = wire.expect(lambda p: p.proto == frames.UDP, 1)
+        packet = wire.expect(lambda p: p.proto == frames.UDP)
         tap.equal(packet and (packet.dport, packet.data),
                   (999, FIRST.usual(query)[0]), "answer")
         late = wire.expect(lambda p: p.proto == frames.UDP,
