@@ -33,7 +33,7 @@ WIRE = frames.Wire(CAR.path)
 def opened():
     hand = segments.Hand(WIRE, PORT)
     _, server = hand.open(LISTENER)
-    server.settimeout(5)
+    server.settimeout(10 * tap.scale())
     return hand, server
 
 
@@ -154,7 +154,7 @@ def ahead_of_their_turn(options, *writes):
     start, told = hand.seq, []
     pieces = [bytes([97 + i]) * 1000 for i in range(11)]
     with server:
-        server.settimeout(5)
+        server.settimeout(10 * tap.scale())
         late = [frames.segment(hand.sport, PORT, flags=ACK, data=piece,
                                seq=start + 1000 * i, ack=hand.ack,
                                window=65535)

@@ -99,7 +99,7 @@ def _():
         guest.setblocking(False)
         tap.raises([errno.EAGAIN], traffic.fill, guest)
         rig.reset(guest)
-        server.settimeout(10)
+        server.settimeout(10 * tap.scale())
         tap.raises([errno.ECONNRESET], traffic.drain, server)
 
 
@@ -110,7 +110,7 @@ def _():
         server.setblocking(False)
         tap.raises([errno.EAGAIN], traffic.fill, server)
         rig.reset(server)
-        guest.settimeout(10)
+        guest.settimeout(10 * tap.scale())
         tap.raises([errno.ECONNRESET], traffic.drain, guest)
 
 
@@ -122,7 +122,7 @@ def _():
         server.sendall(b"never read")
         tap.equal(guest.recv(1), b"n", "the first byte")
         guest.close()
-        server.settimeout(10)
+        server.settimeout(10 * tap.scale())
         tap.raises([errno.ECONNRESET], traffic.drain, server)
 
 

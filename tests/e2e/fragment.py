@@ -246,7 +246,7 @@ def _():
         for frame in frames.fragments(body, frames.TCP, rig.GUEST, rig.SERVER,
                                       800):
             WIRE.send(frame)
-        server.settimeout(5)
+        server.settimeout(10 * tap.scale())
         tap.equal(traffic.exact(server, 2000), bytes(range(200)) * 10, "data")
         WIRE.send(frames.segment(40101, 7002, flags=frames.RST, seq=2006))
         server.close()

@@ -95,9 +95,9 @@ def _():
         client.sendall(b"hello")
         time.sleep(2)  # the pause is what is tested
         vmm.process.send_signal(signal.SIGCONT)
-        inside.settimeout(10)
+        inside.settimeout(10 * tap.scale())
         server, _ = inside.accept()
-        server.settimeout(10)
+        server.settimeout(10 * tap.scale())
         tap.equal(server.recv(5), b"hello", "data")
         client.close()
         server.close()
@@ -117,7 +117,7 @@ def _():
                              p.kind == frames.ETH_ARP, 0.3)
         tap.equal(packet and packet.frame.hex(), None, "an answer")
         hand.say(frames.ACK | frames.PSH, b"alive")
-        server.settimeout(5)
+        server.settimeout(10 * tap.scale())
         tap.equal(server.recv(5), b"alive", "data of the first")
         hand.reset()
         server.close()
@@ -146,7 +146,7 @@ def _():
         idle = segments.Hand(wire, PORT)
         _, idle_server = idle.open(LISTENER)
     for sock in (server, idle_server):
-        sock.settimeout(5)
+        sock.settimeout(10 * tap.scale())
         tap.raises([errno.ECONNRESET], sock.recv, 1)
         sock.close()
     with by_hand() as wire:  # as a snapshot that is restored
@@ -169,7 +169,7 @@ def _():
         traffic.greet_ends(guest, server)
     server.close()
     with kernel(), guest:
-        guest.settimeout(5)
+        guest.settimeout(10 * tap.scale())
         start = time.monotonic()
         tap.raises([errno.ECONNRESET, errno.EPIPE], traffic.fill, guest)
         took = time.monotonic() - start
@@ -199,7 +199,7 @@ def _():
         hand = segments.Hand(wire, PORT)
         _, server = hand.open(LISTENER)
         wire.send(dhcp(1))
-        server.settimeout(5)
+        server.settimeout(10 * tap.scale())
         tap.raises([errno.ECONNRESET], server.recv, 1)
         server.close()
 

@@ -209,14 +209,15 @@ def _():
     if shutil.which("ping") is None:
         tap.skip("no ping: install iputils-ping")
     for address in (rig.SERVER, rig.SERVER6, rig.GATEWAY, rig.GATEWAY6):
-        done = GUEST.run(["ping", "-n", "-c", "5", "-i", "0.05", "-W", "2",
+        done = GUEST.run(["ping", "-n", "-c", "5", "-i", "0.05", "-W", "10",
                           address])
         tap.equal(done.returncode, 0, "ping: " + done.stdout + done.stderr)
         tap.ok(" 0% packet loss" in done.stdout, done.stdout)
     if shutil.which("fping") is None:
         tap.skip("no fping: install fping")
-    done = GUEST.run(["fping", "-q", "-c", "20", "-p", "20", rig.SERVER,
-                      rig.SERVER2, rig.GATEWAY])
+    # It waits for an answer as long as until the next question, if not told.
+    done = GUEST.run(["fping", "-q", "-c", "20", "-p", "20", "-t", "5000",
+                      rig.SERVER, rig.SERVER2, rig.GATEWAY])
     tap.equal(done.stderr.count("xmt/rcv/%loss = 20/20/0%"), 3, done.stderr)
 
 

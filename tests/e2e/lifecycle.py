@@ -84,7 +84,7 @@ def _():
 def _():
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(WORLD.path("notify"))
-        sock.settimeout(10)
+        sock.settimeout(10 * tap.scale())
         car = sidecar.Sidecar(WORLD, env=dict(
             os.environ, NOTIFY_SOCKET=WORLD.path("notify")))
         tap.ok(b"READY=1" in sock.recv(4096).split(b"\n"), "other words")

@@ -62,11 +62,11 @@ def _():
     setup = sidecar.setup("--max-udp", "1")
     server = setup.world.server.socket(socket.SOCK_DGRAM)
     server.bind((rig.SERVER, 0))
-    server.settimeout(5 * tap.scale())
+    server.settimeout(10 * tap.scale())
     guests = []
     for n in range(ICMP_SLOTS + 1 + 5):
         guest = setup.world.guest.socket(socket.SOCK_DGRAM)
-        guest.settimeout(5 * tap.scale())
+        guest.settimeout(10 * tap.scale())
         guest.sendto(b"%d" % n, server.getsockname())
         server.sendto(*server.recvfrom(64))
         tap.equal(guest.recv(64), b"%d" % n, "the answer")

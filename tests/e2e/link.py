@@ -258,7 +258,7 @@ def _():
     traffic.greet_ends(client, accepted)
     vmm.kill()
     for sock in (server, client):
-        sock.settimeout(5)
+        sock.settimeout(10 * tap.scale())
         try:
             data = sock.recv(1)
             tap.ok(False, "an orderly end, or data: %r" % data)
@@ -321,7 +321,7 @@ def _():
 
         old = handshake(1000)
         new = handshake(900000)
-        old.settimeout(5)
+        old.settimeout(10 * tap.scale())
         try:
             tap.ok(False, "the old one ends with %r" % old.recv(1))
         except ConnectionResetError:

@@ -128,7 +128,7 @@ def _():
                     80, syn.sport, syn.ip_dst, syn.ip_src, seq=1,
                     ack=syn.seq + 1, flags=frames.SYN | frames.ACK))
             wire.send(unreachable(syn))
-            client.settimeout(2 * tap.scale())
+            client.settimeout(10 * tap.scale())
             if answers:
                 wire.send(frames.segment(
                     80, syn.sport, syn.ip_dst, syn.ip_src, seq=2,

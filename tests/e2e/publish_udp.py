@@ -84,7 +84,7 @@ def _():
         link = socket.if_nametoindex("s0")
     for address in (link_local(HOST, "h0"), rig.HOST6):
         with SERVER.socket(socket.SOCK_DGRAM, socket.AF_INET6) as sock:
-            sock.settimeout(5 * tap.scale())
+            sock.settimeout(10 * tap.scale())
             sock.bind((link_local(SERVER, "s0"), 0, 0, link))
             sock.sendto(b"ping", (address, ANYWHERE6, 0, link))
             tap.equal(sock.recvfrom(100)[0], b"ping", "by " + address)
@@ -177,8 +177,8 @@ def _():
             one.sendall(b"1")
             other.sendall(b"2")
         for one, other in pairs:
-            one.settimeout(10)
-            other.settimeout(10)
+            one.settimeout(10 * tap.scale())
+            other.settimeout(10 * tap.scale())
             tap.equal((one.recv(1), other.recv(1)), (b"2", b"1"), "bytes")
             one.close()
             other.close()
@@ -222,7 +222,7 @@ def _():
         for word in ("-p", "%s:%d:%d/udp" % (rig.HOST, port, INSIDE))))
     vmm = attach(car)
     with SERVER.udp(rig.SERVER) as sock:
-        sock.settimeout(5)
+        sock.settimeout(10 * tap.scale())
         for _ in range(2):
             sock.sendto(b"first", (rig.HOST, ports[0]))
             tap.equal(sock.recvfrom(100), (b"first", (rig.HOST, ports[0])),
@@ -231,9 +231,9 @@ def _():
             sock.sendto(b"second", (rig.HOST, ports[1]))
             sock.settimeout(0.3)
             tap.raises([None], sock.recv, 100)
-            sock.settimeout(5)
+            sock.settimeout(10 * tap.scale())
     with SERVER.udp(rig.SERVER) as sock:
-        sock.settimeout(5)
+        sock.settimeout(10 * tap.scale())
         sock.sendto(b"another", (rig.HOST, ports[1]))
         tap.equal(sock.recvfrom(100), (b"another", (rig.HOST, ports[1])),
                   "another client by the second port")

@@ -124,7 +124,7 @@ def _():
     before = len(CAR.log.find("vmm gone"))
     vmm = sidecar.Vmm(WORLD, CAR.path)
     sock = WORLD.guest.socket(socket.SOCK_STREAM)
-    sock.settimeout(5 * tap.scale())
+    sock.settimeout(10 * tap.scale())
     tap.raises([errno.ECONNREFUSED], sock.connect, (rig.SERVER, 0))
     sock.close()
     vmm.kill()

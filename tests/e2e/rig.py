@@ -74,7 +74,7 @@ def _():
             sock.sendall(b"x")
             tap.raises([None], sock.recv, 1)
             guest.resume()
-            sock.settimeout(10)
+            sock.settimeout(10 * tap.scale())
             tap.equal(sock.recv(1), b"x", "echo after the stall")
     world.close()
     far.close()

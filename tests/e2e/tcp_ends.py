@@ -47,7 +47,7 @@ class Wire:
 def opened(wire, options=segments.mss(1460)):
     hand = segments.Hand(wire, PORT)
     _, server = hand.open(LISTENER, options)
-    server.settimeout(5 * tap.scale())
+    server.settimeout(10 * tap.scale())
     return hand, server
 
 
@@ -311,7 +311,7 @@ def _():
                 guest_ends(hand)
             again = segments.Hand(wire, port, hand.sport, isn=1 << 30)
             again.open()
-            server.settimeout(5 * tap.scale())
+            server.settimeout(10 * tap.scale())
             tap.equal(len(traffic.exact(server, sent)), sent, "bytes")
             tap.equal(server.recv(1), b"", "what comes after them")
             server.close()
@@ -370,7 +370,7 @@ def _():
         hand.seq, hand.ack = 100001, reply.seq + 1
         hand.say(ACK | PSH, b"x")
         with LISTENER.accept()[0] as server:
-            server.settimeout(5 * tap.scale())
+            server.settimeout(10 * tap.scale())
             tap.equal(server.recv(1), b"x", "byte")
 
 

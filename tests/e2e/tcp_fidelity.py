@@ -102,7 +102,7 @@ def _():
         tap.ok(reply.ack in (hand.seq, hand.seq - 5), "acknowledgment")
         hand.seq = reply.ack
         hand.say(ACK | PSH, b"early"[reply.ack - 100001:])
-        server.settimeout(5)
+        server.settimeout(10 * tap.scale())
         tap.equal(traffic.exact(server, 5), b"early", "data")
         hand.reset()
         server.close()
@@ -121,7 +121,7 @@ def _():
         tap.ok(not reply.flags & RST, "RST")
         hand.ack = theirs.seq + 1
         hand.say()
-        server.settimeout(5)
+        server.settimeout(10 * tap.scale())
         tap.equal(server.recv(1), b"", "the server's end")
         server.close()
         quiet(hand)
@@ -138,7 +138,7 @@ def _():
         hand.ack = syn.seq + 1
         hand.seq -= 1
         hand.say(SYN | ACK, options=segments.mss(1460))
-        client.settimeout(5)
+        client.settimeout(10 * tap.scale())
         try:
             client.sendall(b"hello")
             data, _ = hand.read(5)
@@ -229,7 +229,7 @@ def _():
         tap.ok(answer, "the probe is not answered")
         tap.equal((answer.ack - hand.seq in (0, 1)), True, "acknowledgment")
         taken = answer.ack - hand.seq
-        server.settimeout(5)
+        server.settimeout(10 * tap.scale())
         got = len(traffic.exact(server, sent + taken))
         tap.equal(got, sent + taken, "bytes at the server")
         update = hand.hear(lambda p: p.window > 0)
@@ -250,7 +250,7 @@ def _():
             hand.say(ACK, data[start:end], seq=base + start)
         hand.seq += 3000
         tap.ok(hand.hear(lambda p: p.ack == hand.seq), "not acknowledged")
-        server.settimeout(5)
+        server.settimeout(10 * tap.scale())
         tap.ok(traffic.exact(server, 3000) == data, "other bytes")
         hand.reset()
         server.close()
@@ -271,7 +271,7 @@ def _():
         hand.say(RST, seq=hand.seq + (1 << 30))
         hand.say(RST, seq=hand.seq - 1000)
         hand.say(ACK | PSH, b"alive")
-        server.settimeout(5)
+        server.settimeout(10 * tap.scale())
         tap.equal(traffic.exact(server, 5), b"alive", "data after them")
         hand.reset()
         tap.raises([errno.ECONNRESET], server.recv, 1)
@@ -343,10 +343,10 @@ def _():
         _, old_server = old.open(LISTENER)
         new = segments.Hand(wire, PORT, old.sport, isn=0x7fffff00)
         _, server = new.open(LISTENER)
-        old_server.settimeout(5)
+        old_server.settimeout(10 * tap.scale())
         tap.raises([errno.ECONNRESET], old_server.recv, 1)
         new.say(ACK | PSH, b"hello")
-        server.settimeout(5)
+        server.settimeout(10 * tap.scale())
         tap.equal(traffic.exact(server, 5), b"hello", "data")
         server.sendall(b"again")
         tap.equal(new.read(5)[0], b"again", "answer")
@@ -450,7 +450,7 @@ def _():
                                     (b"after", 0)):
                     source.send(word, flags)
                 source.shutdown(socket.SHUT_WR)
-                sink.settimeout(5)
+                sink.settimeout(10 * tap.scale())
                 data = b""
                 while part := sink.recv(100):
                     data += part
@@ -475,12 +475,12 @@ def _():
         socks = connect_many()
         servers = [LISTENER.accept()[0] for _ in socks]
         for sock in socks:
-            sock.settimeout(10)
+            sock.settimeout(10 * tap.scale())
             while sock.connect_ex((rig.SERVER, PORT)) != errno.EISCONN:
                 select.select([], [sock], [], 1)
             sock.sendall(b"x")
         for server in servers:
-            server.settimeout(10)
+            server.settimeout(10 * tap.scale())
             tap.equal(server.recv(1), b"x", "byte")
         tap.note("%.2f s" % (time.monotonic() - start))
         for sock in socks + servers:

@@ -236,7 +236,7 @@ def reusable():
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     sock.bind((rig.SERVER, CLIENT_PORT))
-    sock.settimeout(5 * tap.scale())
+    sock.settimeout(10 * tap.scale())
     return sock
 
 

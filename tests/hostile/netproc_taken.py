@@ -413,7 +413,7 @@ def _():
         held.send(words.FD_PARENT, said)
         car.log.wait("vmm gone")
         # It is held still: nobody but the parent can have done it.
-        wire.sock.settimeout(5 * tap.scale())
+        wire.sock.settimeout(10 * tap.scale())
         while wire.sock.recv(65536):
             pass
         held.end()

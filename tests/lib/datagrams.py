@@ -49,7 +49,7 @@ def connected(namespace, address, port, errors=False, whole=False):
     family = rig.family_of(address)
     level, recverr, discover, _ = OPTIONS[family]
     sock = namespace.socket(socket.SOCK_DGRAM, family)
-    sock.settimeout(5 * tap.scale())
+    sock.settimeout(10 * tap.scale())
     if errors:
         sock.setsockopt(level, recverr, 1)
     if whole:
@@ -63,7 +63,7 @@ def path_mtu(sock):
     return sock.getsockopt(level, mtu)
 
 
-def error_of(sock, timeout_s=5):
+def error_of(sock, timeout_s=10):
     """Waits for the error of a socket with errors=True; returns (errno, ICMP
     type, code, mtu, address of who says so)."""
     poll = select.poll()

@@ -209,7 +209,7 @@ class Wire:
 
     def __init__(self, path=None, sock=None):
         self.sock = sock or sidecar.unix_connect(path)
-        self.sock.settimeout(5 * tap.scale())
+        self.sock.settimeout(10 * tap.scale())
         self._rest = b""
 
     def close(self):
@@ -220,7 +220,7 @@ class Wire:
         for start in range(0, len(data), piece or len(data)):
             self.sock.sendall(data[start:start + (piece or len(data))])
 
-    def receive(self, timeout_s=5):
+    def receive(self, timeout_s=10):
         """The next frame; None at the end or when none came in time."""
         deadline = time.monotonic() + timeout_s * tap.scale()
         while True:
@@ -242,7 +242,7 @@ class Wire:
                 return None
             self._rest += data
 
-    def expect(self, wanted, timeout_s=5):
+    def expect(self, wanted, timeout_s=10):
         """The first packet for which wanted(packet) holds, or None."""
         deadline = time.monotonic() + timeout_s * tap.scale()
         while time.monotonic() < deadline:
@@ -254,7 +254,7 @@ class Wire:
                 return packet
         return None
 
-    def ended(self, timeout_s=5):
+    def ended(self, timeout_s=10):
         """Whether the sidecar hung up within so long."""
         deadline = time.monotonic() + timeout_s * tap.scale()
         while time.monotonic() < deadline:
@@ -268,7 +268,7 @@ class Wire:
                 return True
         return False
 
-    def resolve(self, target=rig.GATEWAY, timeout_s=5, piece=None, **fields):
+    def resolve(self, target=rig.GATEWAY, timeout_s=10, piece=None, **fields):
         """ARP: the MAC that answers for target, or None."""
         self.send(arp(target, **fields), piece)
         reply = self.expect(

@@ -125,12 +125,12 @@ def is_kind(kind):
     return lambda p: p.proto == frames.ICMP6 and p.type == kind
 
 
-def expect_ra(wire, timeout_s=5):
+def expect_ra(wire, timeout_s=10):
     packet = wire.expect(is_kind(RA), timeout_s)
     return packet and Advertisement(packet)
 
 
-def resolve(wire, target, timeout_s=5, **how):
+def resolve(wire, target, timeout_s=10, **how):
     """The MAC that answers for target, or None."""
     wire.send(solicitation(target, **how))
     packet = wire.expect(lambda p: is_kind(NA)(p) and
@@ -161,7 +161,7 @@ class Dhcp6:
         self.wire = wire
         self.xid = 0x424200
 
-    def exchange(self, kind, *extra, timeout_s=5):
+    def exchange(self, kind, *extra, timeout_s=10):
         """Sends; returns (type, {code: bytes}) of the answer, or None."""
         self.xid += 1
         message = struct.pack("!I", kind << 24 | self.xid) \

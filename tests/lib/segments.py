@@ -56,7 +56,7 @@ class Hand:
         if seq is None:
             self.seq += len(data) + bool(flags & (frames.SYN | frames.FIN))
 
-    def hear(self, wanted=lambda p: True, timeout_s=5):
+    def hear(self, wanted=lambda p: True, timeout_s=10):
         """The connection's next segment for which that holds, or None."""
         mine = is_segment(self.sport, self.dport)
         return self.wire.expect(lambda p: mine(p) and wanted(p), timeout_s)
@@ -72,7 +72,7 @@ class Hand:
         self.say()
         return reply, listener and listener.accept()[0]
 
-    def read(self, count, acknowledge=True, timeout_s=5):
+    def read(self, count, acknowledge=True, timeout_s=10):
         """So many bytes in order, acknowledged as they come; returns (data,
         whether FIN came with them)."""
         data, fin = b"", False

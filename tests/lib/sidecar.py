@@ -312,6 +312,6 @@ def gone(pid):
 
 def unix_connect(path):
     sock = socket.socket(socket.AF_UNIX)
-    sock.settimeout(5 * tap.scale())
+    sock.settimeout(10 * tap.scale())
     sock.connect(path)
     return sock

@@ -218,7 +218,7 @@ class Namespace:
         sock.settimeout(30)
         return sock
 
-    def udp(self, address="0.0.0.0", port=0, timeout_s=5):
+    def udp(self, address="0.0.0.0", port=0, timeout_s=10):
         """A bound UDP socket with room for a burst."""
         sock = self.socket(socket.SOCK_DGRAM, family_of(address))
         sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
@@ -239,7 +239,7 @@ class Namespace:
             sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW,
                                  socket.htons(3))
             sock.bind((device, 0))
-        sock.settimeout(5)
+        sock.settimeout(10 * tap.scale())
         return sock
 
 
