@@ -19,6 +19,7 @@ import world as rig  # noqa: E402
 
 sidecar.need()
 FOREIGN_MAC = "02:00:00:00:be:ef"
+ATTACHED_PER_S = 200  # VMMs whose coming is logged, and as many at once
 WORLD = rig.World()
 CAR = sidecar.Sidecar(WORLD, "-p", "8080:80", "--connect-rate", "10000")
 SERVER = WORLD.server.listen()
@@ -232,16 +233,20 @@ def _():
 @tap.case("one that does so without end does not fill the log")
 def _():
     car = sidecar.Sidecar(WORLD)
-    end = time.monotonic() + 1
-    while time.monotonic() < end:
+    start, came = time.monotonic(), 0
+    while (took := time.monotonic() - start) < 1:
         with socket.socket(socket.AF_UNIX) as vmm:
             vmm.connect(car.path)
+        came += 1
     time.sleep(1)
     wire = frames.Wire(car.path)
     wire.alive()
-    car.log.wait("came without a line")
     lines = car.log.find("vmm ")
-    tap.ok(len(lines) < 1000, "%d lines" % len(lines))
+    tap.note("%d came in %.1f s, %d lines" % (came, took, len(lines)))
+    # A slow machine does not come so often that some have no line.
+    if came > 2 * ATTACHED_PER_S * max(1, took):
+        car.log.wait("came without a line")
+    tap.ok(len(lines) < 1000 * max(1, took), "%d lines" % len(lines))
     tap.ok("attached" in lines[-1], lines[-1])
     wire.close()
     car.terminate()
