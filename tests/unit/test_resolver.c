@@ -16,6 +16,8 @@
 #include "ipc/clock.h"
 #include "tests/unit/relay_life.h"
 
+#define FOR_EVER_MS 60000 /* longer than life_expect() waits */
+
 /* The servers are sockets on loopback; what they say need not be DNS. */
 
 /* The server takes a query, which has to be this; from is who asked. */
@@ -248,18 +250,16 @@ a_server_that_refuses_costs_no_wait(void **state)
 	struct life *life = *state;
 	struct sockaddr_in from;
 	uint16_t port;
-	uint64_t start_ms;
 	int server = life_udp(&port);
 
+	life->config.dns_timeout_ms = FOR_EVER_MS;
 	life_resolver(life, "127.0.0.1", dead_port());
 	life_resolver(life, "127.0.0.1", port);
 	life_start(life);
-	start_ms = clock_now_ms();
 	life_ask(life, 0, 1, "q");
 	server_expect(life, server, "q", &from);
 	server_answer(server, "a", &from);
 	expect_answer(life, 0, 1, "a");
-	assert_true(clock_now_ms() - start_ms < 1000);
 	close(server);
 }
 
@@ -392,15 +392,13 @@ static void
 when_all_servers_refuse_the_query_fails_at_once(void **state)
 {
 	struct life *life = *state;
-	uint64_t start_ms;
 
+	life->config.dns_timeout_ms = FOR_EVER_MS;
 	life_resolver(life, "127.0.0.1", dead_port());
 	life_resolver(life, "127.0.0.1", dead_port());
 	life_start(life);
-	start_ms = clock_now_ms();
 	life_ask(life, 0, 1, "q");
 	expect_failed(life, 0, 1);
-	assert_true(clock_now_ms() - start_ms < 1000);
 }
 
 static void
