@@ -56,6 +56,8 @@ struct peer {
 	uint32_t missed;    /* isolation stages that do not hold */
 	uint32_t asked;	    /* questions of the watchdog's without an answer */
 	unsigned int ticks; /* of the watchdog's, since the last */
+	unsigned int idle;  /* the last of them: it has done nothing */
+	uint64_t used_ns;   /* of a processor, in all of them */
 	int stopped;	    /* by a signal, when it was looked at last */
 };
 

@@ -23,7 +23,9 @@ ask(struct peer *peer, uint32_t number)
 		peer_refused(peer, "a question");
 		return (-1);
 	}
-	peer->ticks = 0;
+	peer->ticks = peer->idle = 0;
+	peer->used_ns = 0;
+	(void)cpu_alarm_took_ns(&peer->alarm); /* from now on */
 	peer->asked++;
 	channel_event_kick(&peer->channel_event);
 	return (0);
@@ -94,17 +96,32 @@ was_stopped(struct peer *peer)
 	}
 }
 
+/* The machine gives it little time: neither does it spin, nor wait. */
+static int
+is_starved(const struct peer *peer)
+{
+	return (peer->idle < WATCHDOG_TICKS &&
+	    peer->used_ns < WATCHDOG_CPU_NS &&
+	    peer->ticks < WATCHDOG_TICKS_MOST);
+}
+
 /* 1 if it has answered, or is given more time; 0 if it was lost. */
 static int
 look(struct peer *peer)
 {
+	uint64_t took_ns;
+
 	if (peer->asked == 0)
 		return (1);
-	if (was_stopped(peer))
-		peer->ticks = 0;
-	else
-		peer->ticks++;
-	if (peer->ticks < WATCHDOG_TICKS)
+	if (was_stopped(peer)) {
+		peer->ticks = peer->idle = 0;
+		return (1);
+	}
+	took_ns = cpu_alarm_took_ns(&peer->alarm);
+	peer->used_ns += took_ns;
+	peer->idle = took_ns > 0 ? 0 : peer->idle + 1;
+	peer->ticks++;
+	if (peer->ticks < WATCHDOG_TICKS || is_starved(peer))
 		return (1);
 	peer_lost(peer, "hangs: no answer in 2 s");
 	return (0);

@@ -24,9 +24,11 @@ struct peer;
  *	  | the frame socket is readable, or that second: PING to both
  *	  v
  *	ASKED	every WATCHDOG_TICK_MS is looked whether both have answered;
- *	  |	who has not after WATCHDOG_TICKS is lost.  Time in which one is
- *	  |	stopped (SIGSTOP) does not count, and a freeze of all of us
- *	  |	counts as one tick.
+ *	  |	who has not after WATCHDOG_TICKS is lost, if it has done nothing
+ *	  |	in so many, or has used WATCHDOG_CPU_NS of a processor.  Who got
+ *	  |	less, as the machine is busy with others, has until
+ *	  |	WATCHDOG_TICKS_MOST.  Time in which one is stopped (SIGSTOP)
+ *	  |	does not count, and a freeze of all of us counts as one tick.
  *	  v both PONGs
  *	RESTING	for WATCHDOG_REST_MS, so that a busy guest costs two
  *	  |	questions a second; then both are asked once more, about what
@@ -40,6 +42,9 @@ struct peer;
 #define WATCHDOG_TICK_MS 500
 #define WATCHDOG_TICKS	 4
 #define WATCHDOG_REST_MS 1000
+
+#define WATCHDOG_CPU_NS	    UINT64_C(100000000)
+#define WATCHDOG_TICKS_MOST 40
 
 enum watchdog_state {
 	WATCHDOG_OFF,

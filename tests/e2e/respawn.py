@@ -20,6 +20,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
 
 import inject  # noqa: E402
+import puppet  # noqa: E402
 import sidecar  # noqa: E402
 import tap  # noqa: E402
 import traffic  # noqa: E402
@@ -223,6 +224,43 @@ def _():
     tap.equal(SCENE.car.children(), before, "processes")
     guest.close()
     server.close()
+
+
+def held(seconds, working):
+    """netproc is held, and does nothing, or a little now and then.  Whether it
+    is there yet after that."""
+    pid = SCENE.car.children()["netproc"]
+    guest, server = SCENE.pair()
+    try:
+        with puppet.Puppet(pid) as netproc:
+            guest.send(b"x")  # somebody asks
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                if working:
+                    netproc.send(FD_PARENT, b"")  # which is nothing
+                time.sleep(0.05)
+    except (puppet.Killed, ProcessLookupError):
+        pass
+    lives = not sidecar.gone(pid)
+    if lives:
+        server.settimeout(10 * tap.scale())
+        tap.equal(server.recv(1), b"x", "what the guest sent")
+    guest.close()
+    server.close()
+    return lives
+
+
+@tap.case("nor does one hang to which the machine gives little time, but one "
+          "that does nothing")
+def _():
+    need_inject()
+    before = SCENE.car.children()
+    tap.ok(held(5, True), "it was lost")
+    SCENE.works()
+    tap.equal(SCENE.car.children(), before, "processes")
+    tap.ok(not held(5, False), "it was not lost")
+    SCENE.wait_replaced("netproc", "hangs")
+    SCENE.works()
 
 
 def idle_are_reset(scene, count):
