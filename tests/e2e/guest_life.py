@@ -58,7 +58,8 @@ def by_hand():
     return Session(lambda: frames.Wire(CAR.path))
 
 
-@tap.case("a VMM that is paused in the middle of everything loses nothing")
+@tap.case("a VMM that is paused in the middle of everything loses nothing",
+          limit_s=120)
 def _():
     with kernel() as vmm, GUEST.listen(port=80) as inside:
         pairs = [traffic.pair(GUEST, rig.SERVER, LISTENER) for _ in range(3)]
@@ -77,7 +78,7 @@ def _():
         time.sleep(PAUSE_S)  # the pause is what is tested
         vmm.process.send_signal(signal.SIGCONT)
         for writer, reader in zip(writers, readers):
-            tap.equal(reader.join(40 * tap.scale()),
+            tap.equal(reader.join(90 * tap.scale()),
                       (60 * MIB, writer.join(1)), "bytes and SHA-256")
         traffic.greet_ends(*idle)
         traffic.greet_ends(*published)
