@@ -368,7 +368,7 @@ def stream(size, upwards, address):
 
 
 @tap.case("%d datagrams each way are neither lost nor turned about" % COUNT,
-          120)
+          300)
 def _():
     for address, size in ((rig.SERVER, 1400), (rig.SERVER, 64),
                           (rig.SERVER6, 1400)):
