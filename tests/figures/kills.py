@@ -161,8 +161,7 @@ class Campaign:
             load.send_signal(signal.SIGSTOP)
         time.sleep(0.5)
         pids = {"parent": self.car.pid, **self.car.children()}
-        spawner = set(self.car.descendants()) - set(pids.values())
-        pids["spawner"] = spawner.pop()
+        pids["spawner"] = self.car.spawner()
         held = {name: sum(not os.readlink("/proc/%d/fd/%s" % (pid, fd))
                           .startswith("socket:[") or name == "parent"
                           for fd in os.listdir("/proc/%d/fd" % pid))
