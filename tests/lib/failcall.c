@@ -118,7 +118,7 @@ at_stop(int status)
 	} else {
 		at_exit_of_call(&regs);
 	}
-	ptrace(request, target.pid, 0, pass);
+	ptrace((enum __ptrace_request)request, target.pid, 0, pass);
 }
 
 static void

@@ -472,7 +472,7 @@ lock_plain_user_with_new_privileges(const void *arg)
 	seccomp_attr_set(ctx, SCMP_FLTATR_CTL_NNP, 0);
 	assert_int_equal(seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM),
 			     SCMP_SYS(prctl), 1,
-			     SCMP_A0(SCMP_CMP_EQ, PR_SET_NO_NEW_PRIVS)),
+			     SCMP_A0(SCMP_CMP_EQ, PR_SET_NO_NEW_PRIVS, 0)),
 	    0);
 	assert_int_equal(seccomp_load(ctx), 0);
 	seccomp_release(ctx);
