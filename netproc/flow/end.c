@@ -50,7 +50,8 @@ end_flow(struct flow *flow, enum flow_close_reason reason)
 		flow->fd = -1;
 	}
 	flow->nturn = 0;
-	flow->broken = 0; /* or room on the link would touch it again */
+	/* Or room on the link would touch it again, and the tick probe it. */
+	flow->broken = flow->readable = flow->starved = 0;
 	block_queue_clear(&np->blocks, &flow->up, 0, 0);
 	block_queue_clear(&np->blocks, &flow->down, np->writer.nqueued,
 	    np->writer.nsent);

@@ -341,6 +341,22 @@ a_flow_that_was_reset_is_not_touched_by_room_on_the_link(void **state)
 	close(relay);
 }
 
+/* It has no descriptor any more. */
+static void
+a_flow_that_has_ended_is_not_probed_by_a_tick(void **state)
+{
+	const int relay = relay_begin();
+
+	(void)state;
+	flow->readable = 1;
+	flow->starved = 1;
+	end_flow(flow, FLOW_CLOSE_RESET);
+	turn_tick(&np);
+	assert_int_equal(flow->broken, 0);
+	channel_close(&np.relay);
+	close(relay);
+}
+
 static void
 an_inbound_flow_that_ends_gives_its_slot_back(void **state)
 {
@@ -399,6 +415,7 @@ main(void)
 		TEST(a_turn_wakes_its_bucket),
 		TEST(a_reset_takes_nothing_back_of_an_end_before_it),
 		TEST(a_reset_behind_an_end_comes_when_that_was_passed_on),
+		TEST(a_flow_that_has_ended_is_not_probed_by_a_tick),
 		TEST(an_inbound_flow_that_ends_gives_its_slot_back),
 		TEST(a_flow_that_has_ended_does_not_end_again_with_all),
 		TEST(a_flow_that_was_reset_is_not_touched_by_room_on_the_link),
