@@ -37,7 +37,8 @@ def descriptors():
 def _():
     world = SETUP.world
     SETUP.car.wait_attached()
-    before = descriptors()
+    # And what relayproc asks the kernel by, from the first connection on.
+    before = descriptors() + 1
     started = threading.Event()
 
     def work(number):

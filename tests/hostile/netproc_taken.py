@@ -57,7 +57,7 @@ def _():
     lies = [
         ("a family that is none", peer,
          good[:16] + b"\x07" + good[17:]),
-        ("padding that is not zero", peer, good[:-2] + b"\1\0"),
+        ("padding that is not zero", peer, good[:17] + b"\1" + good[18:]),
         ("bytes behind an IPv4 address", peer,
          good[:16] + struct.pack("<B3x4s12s", 4, b"\1\2\3\4", b"\1" * 12) +
          good[36:]),
