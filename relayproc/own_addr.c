@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 
+#include <errno.h>
 #include <unistd.h>
 
 #include "ipc/addr.h"
@@ -40,6 +41,17 @@ source_is(int fd, const struct ipc_addr *addr)
 	    addr_equal(&source, addr));
 }
 
+/*
+ * What connect(2) says of an address to which there is no way, whoever asks;
+ * any other failure says nothing of the address.
+ */
+static int
+is_unreachable(int error)
+{
+	return (error == ENETUNREACH || error == EHOSTUNREACH ||
+	    error == EACCES || error == EINVAL);
+}
+
 int
 own_addr_is(const struct ipc_addr *addr, void *arg)
 {
@@ -57,9 +69,8 @@ own_addr_is(const struct ipc_addr *addr, void *arg)
 	if (own->fd == -1)
 		return (1);
 	len = addr_to_sockaddr(addr, DISCARD_PORT, &ss);
-	/* An address without a route is nobody's, and is not reached. */
 	if (connect(own->fd, (struct sockaddr *)&ss, len) == -1)
-		return (0);
+		return (!is_unreachable(errno));
 	is = source_is(own->fd, addr);
 	/* Or the next route would be looked for with this source. */
 	(void)connect(own->fd, (const struct sockaddr *)&nobody,

@@ -140,6 +140,33 @@ def _():
             WORLD.host.ip("route del local %s dev lo" % local)
 
 
+def local_ports(first, last):
+    WORLD.host.run(["sh", "-c", "echo %d %d >"
+                    "/proc/sys/net/ipv4/ip_local_port_range" % (first, last)],
+                   check=True)
+
+
+@tap.case("so is each where the host cannot say whose it is")
+def _():
+    one = "198.51.100.80"
+    WORLD.host.ip("route add local %s/32 dev lo" % one)
+    ports = range(40000, 40064)
+    local_ports(ports[0], ports[-1])
+    try:
+        with Behind() as guest:
+            # Whose address it is, is asked from a port; TCP has its own.
+            taken = [WORLD.host.udp(port=port) for port in ports]
+            guest.denied(one)
+            guest.denied(rig.SERVER)
+            for sock in taken:
+                sock.close()
+            guest.denied(one)
+            guest.reached(rig.SERVER)
+    finally:
+        local_ports(32768, 60999)
+        WORLD.host.ip("route del local %s/32 dev lo" % one)
+
+
 @tap.case("an address that the host gets later is refused as well")
 def _():
     later = "198.51.100.9"
