@@ -1,6 +1,7 @@
 #include <sys/wait.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <event2/event.h>
@@ -109,6 +110,7 @@ is_starved(const struct peer *peer)
 static int
 look(struct peer *peer)
 {
+	char cause[64];
 	uint64_t took_ns;
 
 	if (peer->asked == 0)
@@ -123,7 +125,9 @@ look(struct peer *peer)
 	peer->ticks++;
 	if (peer->ticks < WATCHDOG_TICKS || is_starved(peer))
 		return (1);
-	peer_lost(peer, "hangs: no answer in 2 s");
+	snprintf(cause, sizeof(cause), "hangs: no answer in %u s",
+	    peer->ticks * WATCHDOG_TICK_MS / 1000);
+	peer_lost(peer, cause);
 	return (0);
 }
 _Static_assert(WATCHDOG_TICK_MS *WATCHDOG_TICKS == 2000, "said above");
