@@ -206,6 +206,18 @@ def _():
         program.wait()
 
 
+def of_both_pairs(program, path):
+    """Has the children replaced; yields (role, fences) of each, and of each
+    that came in its place."""
+    program.log.wait("evidence: sha256")
+    os.kill(sidecar.children_of(program.pid)["netproc"], signal.SIGKILL)
+    program.log.wait("replaced in")
+    for line in lines(path):
+        said = json.loads(line)
+        for role in CHILDREN:
+            yield role, fences(said[role])
+
+
 @tap.case("best-effort starts an ordinary user's where there is no user "
           "namespace, and what a service manager sends to all ends it in order")
 def _():
@@ -216,17 +228,10 @@ def _():
         "exec unshare -U --map-user=1000 --map-group=1000 \"$@\"", "sh",
         sidecar.SALLYPORT, "--isolation", "best-effort", "--socket", control,
         "--evidence", path])
-    program.log.wait("evidence: sha256")
-    os.kill(sidecar.children_of(program.pid)["netproc"], signal.SIGKILL)
-    program.log.wait("replaced in")
-    for line in lines(path):
-        said = json.loads(line)
-        for role in CHILDREN:
-            seen = fences(said[role])
-            tap.equal((seen["USERNS"], seen["SECCOMP"]), ("missing", "seen"),
-                      role)
-            # A sanitizer's run-time leaves its memory for others to see.
-            tap.ok(sidecar.sanitized() or seen["CLOSE_FDS"] == "missing", role)
+    for role, seen in of_both_pairs(program, path):
+        tap.equal((seen["USERNS"], seen["SECCOMP"]), ("missing", "seen"), role)
+        # A sanitizer's run-time leaves its memory for others to see.
+        tap.ok(sidecar.sanitized() or seen["CLOSE_FDS"] == "missing", role)
     for pid in (*sidecar.descendants_of(program.pid), program.pid):
         os.kill(pid, signal.SIGTERM)
     tap.equal(program.wait(), 0, "status")
@@ -248,15 +253,9 @@ def _():
     tap.ok("give --user NAME" in done.stderr, done.stderr)
     program = sidecar.Program(WORLD, [*argv, "--isolation", "best-effort"],
                               **who)
-    program.log.wait("evidence: sha256")
-    os.kill(sidecar.children_of(program.pid)["netproc"], signal.SIGKILL)
-    program.log.wait("replaced in")
-    for line in lines(path):
-        said = json.loads(line)
-        for role in CHILDREN:
-            seen = fences(said[role])
-            tap.equal((seen["USERNS"], seen["UID"], seen["SECCOMP"]),
-                      ("missing", "missing", "seen"), role)
+    for role, seen in of_both_pairs(program, path):
+        tap.equal((seen["USERNS"], seen["UID"], seen["SECCOMP"]),
+                  ("missing", "missing", "seen"), role)
     os.kill(program.pid, signal.SIGTERM)
     tap.equal(program.wait(), 0, "status")
 
