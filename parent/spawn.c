@@ -300,7 +300,7 @@ own_uid(enum role role)
 	return (UID_BASE + 2 * (uid_t)getpid() + (role == ROLE_RELAYPROC));
 }
 
-/* 0 if a map of /proc/self, which is there, has no such id. */
+/* 1 if a map of /proc/self has the id, or cannot be read. */
 static int
 is_mapped(const char *path, uint32_t id)
 {
