@@ -82,9 +82,11 @@ static const struct filter_rule rules[] = {
 	{ CALL(getsockopt), { ANY, INT(IPPROTO_TCP), INT(TCP_INFO) },
 	    "how a connect went, how many bytes a connection has carried, "
 	    "and whether it stands" },
+	{ CALL(getsockopt), { ANY, INT(IPPROTO_IPV6), INT(IPV6_MTU) },
+	    "whether an IPv6 address is the host's own" },
 	{ CALL(getsockname), { ANY },
 	    "a connect that met itself is found and refused; whether an "
-	    "address is the host's own" },
+	    "IPv4 address is the host's own" },
 
 	/* sockets: how they are set up */
 	{ CALL(setsockopt), { ANY, INT(IPPROTO_TCP), INT(TCP_NODELAY) },

@@ -4,6 +4,7 @@
 import errno
 import os
 import shutil
+import socket
 import sys
 import time
 
@@ -23,6 +24,7 @@ MIB = 1 << 20
 REJECTED = [errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.EACCES]
 MTU = 1480
 ANSWER_LIMIT_S = 0.1
+IPV6_JOIN_ANYCAST = 27  # Linux
 SOLICITED_S = 0.15  # so long after the last advertisement nothing is put off
 SLAAC = rig.PREFIX6 + "53:4dff:fe00:2"
 ANYCAST = "2001:db8:1::"  # of the routers of the host's link
@@ -524,6 +526,41 @@ def _():
             sock.sendto(b"x", (ANYCAST, port))
         tap.equal(service.recv(100), b"x", "what the host sends itself")
     HOST.sysctl("ipv6/conf/all/forwarding", 0)
+
+
+def join_anycast(sock, address):
+    with HOST:
+        link = socket.if_nametoindex("h0")
+    sock.setsockopt(socket.IPPROTO_IPV6, IPV6_JOIN_ANYCAST,
+                    socket.inet_pton(socket.AF_INET6, address)
+                    + link.to_bytes(4, sys.byteorder))
+
+
+@tap.case("an address that is the host's by a route alone is refused, and one "
+          "that a program of its has joined")
+def _():
+    by_loopback, by_link = "2001:db8:77::/64", "2001:db8:78::/64"
+    joined = "2001:db8:1::77"
+    HOST.ip("route add local %s dev lo" % by_loopback)
+    HOST.ip("route add local %s dev h0" % by_link)
+    with Guest(), HOST.listen("::", 7000), \
+            HOST.udp("::", 7000, timeout_s=0.2) as service, \
+            HOST.udp("::") as program:
+        for address in ("2001:db8:77::5", "2001:db8:78::5", joined):
+            tap.note(address)
+            if address == joined:
+                join_anycast(program, joined)
+            denied(address)
+            with datagrams.connected(GUEST, address, 7000,
+                                     errors=True) as sock:
+                sock.send(b"x")
+                tap.equal(datagrams.error_of(sock)[0], errno.EACCES, "errno")
+            tap.raises([None], service.recv, 100)
+        with HOST.udp("::") as sock:
+            sock.sendto(b"x", (joined, 7000))
+        tap.equal(service.recv(100), b"x", "what the host sends itself")
+    HOST.ip("route del local %s dev lo" % by_loopback)
+    HOST.ip("route del local %s dev h0" % by_link)
 
 
 @tap.case("forms that only a hostile guest sends are denied as well")
