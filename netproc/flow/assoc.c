@@ -27,7 +27,8 @@ assocs_init(struct assoc_table *table, uint32_t nout, uint32_t nin)
 		return (-1);
 	}
 	TAILQ_INIT(&table->free);
-	TAILQ_INIT(&table->active);
+	for (i = 0; i < ASSOC_NKINDS; i++)
+		TAILQ_INIT(&table->active[i]);
 	for (i = 0; i < nout + nin; i++) {
 		assoc = &table->assocs[i];
 		assoc->slot = i;
@@ -74,8 +75,9 @@ begin(struct assoc_table *table, struct assoc *assoc,
 	assoc->hash = hash;
 	assoc->deadline_ms = 0;
 	assoc->used_ms = 0;
+	assoc->kind = assoc->inbound ? ASSOC_INBOUND : ASSOC_UNANSWERED;
 	LIST_INSERT_HEAD(bucket_of(table, hash), assoc, by_key);
-	TAILQ_INSERT_TAIL(&table->active, assoc, entry);
+	TAILQ_INSERT_HEAD(&table->active[assoc->kind], assoc, entry);
 	table->nactive++;
 	table->nactive_in += (uint32_t)assoc->inbound;
 }
@@ -96,16 +98,23 @@ assocs_alloc(struct assoc_table *table, const struct assoc_key *id,
 struct assoc *
 assocs_oldest(const struct assoc_table *table, uint64_t now_ms)
 {
+	static const enum assoc_kind kinds[] = {
+		ASSOC_UNANSWERED,
+		ASSOC_DNS,
+		ASSOC_ANSWERED,
+	};
 	struct assoc *assoc, *oldest = NULL;
+	size_t i;
 
-	TAILQ_FOREACH(assoc, &table->active, entry) {
-		if (assoc->inbound)
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		assoc = TAILQ_FIRST(&table->active[kinds[i]]);
+		if (assoc == NULL)
 			continue;
-		if (oldest == NULL)
-			oldest = assoc;
 		if (!assoc->answered &&
 		    now_ms - assoc->used_ms >= ASSOC_ONE_SHOT_MS)
 			return (assoc);
+		if (oldest == NULL || assoc->used_ms < oldest->used_ms)
+			oldest = assoc;
 	}
 	return (oldest);
 }
@@ -146,27 +155,41 @@ assocs_by_wire_slot(struct assoc_table *table, uint32_t wire)
 	return (index < table->nout ? &table->assocs[index] : NULL);
 }
 
+static enum assoc_kind
+kind_of(const struct assoc *assoc, int dns)
+{
+	if (assoc->inbound)
+		return (ASSOC_INBOUND);
+	if (assoc->answered)
+		return (ASSOC_ANSWERED);
+	return (dns ? ASSOC_DNS : ASSOC_UNANSWERED);
+}
+
 void
 assocs_use(struct assoc_table *table, struct assoc *assoc, int answer, int dns,
     uint64_t now_ms)
 {
-	uint64_t idle_ms = ASSOC_IDLE_MS;
+	static const uint64_t idle_ms[ASSOC_NKINDS] = {
+		[ASSOC_DNS] = ASSOC_DNS_MS,
+		[ASSOC_UNANSWERED] = ASSOC_UNANSWERED_MS,
+		[ASSOC_ANSWERED] = ASSOC_IDLE_MS,
+		[ASSOC_INBOUND] = ASSOC_IDLE_MS,
+	};
 
 	if (answer)
 		assoc->answered = 1;
-	if (!assoc->answered && !assoc->inbound)
-		idle_ms = dns ? ASSOC_DNS_MS : ASSOC_UNANSWERED_MS;
+	TAILQ_REMOVE(&table->active[assoc->kind], assoc, entry);
+	assoc->kind = kind_of(assoc, dns);
 	assoc->used_ms = now_ms;
-	assoc->deadline_ms = now_ms + idle_ms;
-	TAILQ_REMOVE(&table->active, assoc, entry);
-	TAILQ_INSERT_TAIL(&table->active, assoc, entry);
+	assoc->deadline_ms = now_ms + idle_ms[assoc->kind];
+	TAILQ_INSERT_TAIL(&table->active[assoc->kind], assoc, entry);
 }
 
 void
 assocs_release(struct assoc_table *table, struct assoc *assoc)
 {
 	LIST_REMOVE(assoc, by_key);
-	TAILQ_REMOVE(&table->active, assoc, entry);
+	TAILQ_REMOVE(&table->active[assoc->kind], assoc, entry);
 	table->nactive--;
 	table->nactive_in -= (uint32_t)assoc->inbound;
 	assoc->used = 0;
@@ -178,10 +201,24 @@ struct assoc *
 assocs_expired(const struct assoc_table *table, uint64_t now_ms)
 {
 	struct assoc *assoc;
+	size_t i;
 
-	TAILQ_FOREACH(assoc, &table->active, entry) {
-		if (assoc->deadline_ms <= now_ms)
+	for (i = 0; i < ASSOC_NKINDS; i++) {
+		assoc = TAILQ_FIRST(&table->active[i]);
+		if (assoc != NULL && assoc->deadline_ms <= now_ms)
 			return (assoc);
+	}
+	return (NULL);
+}
+
+struct assoc *
+assocs_any(const struct assoc_table *table)
+{
+	size_t i;
+
+	for (i = 0; i < ASSOC_NKINDS; i++) {
+		if (!TAILQ_EMPTY(&table->active[i]))
+			return (TAILQ_FIRST(&table->active[i]));
 	}
 	return (NULL);
 }

@@ -30,6 +30,15 @@
 #define ASSOC_ONE_SHOT_MS   (30 * 1000)
 #define ASSOC_DNS_MS	    (10 * 1000)
 
+/* Those of one kind have one timer: the first to be used is the first to end. */
+enum assoc_kind {
+	ASSOC_DNS, /* the guest's; a query that nobody has answered */
+	ASSOC_UNANSWERED,
+	ASSOC_ANSWERED,
+	ASSOC_INBOUND,
+	ASSOC_NKINDS
+};
+
 /* What the guest calls it; all of it for an inbound one, without peer else. */
 struct assoc_key {
 	struct ipc_addr guest;
@@ -45,6 +54,7 @@ struct assoc {
 	uint32_t generation;
 	int used, inbound;
 	int answered;
+	enum assoc_kind kind;
 	int link_local; /* the guest has last called the gateway by that */
 	struct assoc_key key;
 	uint64_t hash;
@@ -52,7 +62,7 @@ struct assoc {
 	struct ipc_addr client; /* inbound: as relayproc knows it */
 	uint16_t client_port;
 	LIST_ENTRY(assoc) by_key;
-	TAILQ_ENTRY(assoc) entry; /* free, or active: idle longest first */
+	TAILQ_ENTRY(assoc) entry; /* free, or active */
 };
 
 LIST_HEAD(assoc_bucket, assoc);
@@ -62,8 +72,8 @@ struct assoc_table {
 	struct assoc *assocs; /* outbound slots, then inbound slots */
 	uint32_t nout, nin;
 	uint32_t nactive, nactive_in;
-	struct assoc_list free; /* outbound only */
-	struct assoc_list active;
+	struct assoc_list free;			/* outbound only */
+	struct assoc_list active[ASSOC_NKINDS]; /* idle longest first */
 	struct assoc_bucket *buckets;
 	uint32_t nbuckets; /* a power of 2 */
 };
@@ -84,7 +94,10 @@ struct assoc *assocs_lookup(const struct assoc_table *table,
 struct assoc *assocs_alloc(struct assoc_table *table,
     const struct assoc_key *id, uint64_t hash);
 
-/* The outbound association that gives way to another, or NULL. */
+/*
+ * The outbound association that gives way to another, or NULL.  A guest may ask
+ * with each datagram: the table is not searched.
+ */
 struct assoc *assocs_oldest(const struct assoc_table *table, uint64_t now_ms);
 
 /*
@@ -108,5 +121,8 @@ void assocs_release(struct assoc_table *table, struct assoc *assoc);
 
 /* An association whose deadline has come, or NULL. */
 struct assoc *assocs_expired(const struct assoc_table *table, uint64_t now_ms);
+
+/* One in use, or NULL. */
+struct assoc *assocs_any(const struct assoc_table *table);
 
 #endif

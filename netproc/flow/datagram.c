@@ -374,6 +374,6 @@ datagram_forget_all(struct netproc *np)
 	struct assoc *assoc;
 
 	np->batch.assoc = NULL;
-	while ((assoc = TAILQ_FIRST(&np->assocs.active)) != NULL)
+	while ((assoc = assocs_any(&np->assocs)) != NULL)
 		assoc_end(np, assoc);
 }

@@ -30,7 +30,7 @@ teardown(void **state)
 	struct assoc *assoc;
 
 	(void)state;
-	while ((assoc = TAILQ_FIRST(&table.active)) != NULL)
+	while ((assoc = assocs_any(&table)) != NULL)
 		assocs_release(&table, assoc);
 	if (table.nactive != 0 || table.nactive_in != 0)
 		return (-1); /* there would be ticks for nobody */
@@ -115,6 +115,7 @@ the_one_that_was_idle_longest_gives_way(void **state)
 	assert_ptr_equal(assocs_oldest(&table, 20), assocs[1]);
 	assocs_release(&table, assocs[1]);
 	assert_ptr_equal(alloc(100), assocs[1]);
+	assocs_use(&table, assocs[1], 0, 0, 20);
 	assert_ptr_equal(assocs_oldest(&table, 20), assocs[2]);
 }
 
@@ -129,6 +130,38 @@ one_that_nobody_answered_gives_way_before_one_that_is_older(void **state)
 	assert_ptr_equal(assocs_oldest(&table, 2000 + ASSOC_ONE_SHOT_MS - 1),
 	    answered);
 	assert_ptr_equal(assocs_oldest(&table, 2000 + ASSOC_ONE_SHOT_MS), once);
+}
+
+static void
+a_query_gives_way_in_its_turn_and_not_before_one_that_is_older(void **state)
+{
+	struct assoc *answered = alloc(1), *dns = alloc(2), *once = alloc(3);
+
+	(void)state;
+	assocs_use(&table, answered, 1, 0, 1000);
+	assocs_use(&table, dns, 0, 1, 2000);
+	assocs_use(&table, once, 0, 0, 3000);
+	assert_ptr_equal(assocs_oldest(&table, 4000), answered);
+	assocs_use(&table, answered, 0, 0, 4000);
+	assert_ptr_equal(assocs_oldest(&table, 4000), dns);
+	/* Asked again, for something else. */
+	assocs_use(&table, dns, 0, 0, 5000);
+	assert_ptr_equal(assocs_oldest(&table, 5000), once);
+	assert_null(assocs_expired(&table, 5000 + ASSOC_DNS_MS));
+}
+
+static void
+one_that_was_never_used_ends_first(void **state)
+{
+	struct assoc *used = alloc(1), *fresh = alloc(2);
+
+	(void)state;
+	assocs_use(&table, used, 0, 0, 1000);
+	assert_ptr_equal(assocs_oldest(&table, 1000), fresh);
+	assert_ptr_equal(assocs_expired(&table, 1000), fresh);
+	assocs_release(&table, fresh);
+	assert_null(assocs_expired(&table, 1000));
+	assert_ptr_equal(assocs_any(&table), used);
 }
 
 static void
@@ -176,6 +209,8 @@ main(void)
 		T(an_unanswered_one_ends_sooner_than_one_that_was_answered),
 		T(the_one_that_was_idle_longest_gives_way),
 		T(one_that_nobody_answered_gives_way_before_one_that_is_older),
+		T(a_query_gives_way_in_its_turn_and_not_before_one_that_is_older),
+		T(one_that_was_never_used_ends_first),
 		T(a_slot_comes_back_in_another_generation),
 		T(relayproc_names_inbound_slots_and_replaces_old_generations),
 	};
