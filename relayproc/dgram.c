@@ -260,7 +260,7 @@ msgs_send(const struct dgram_sock *sock, struct mmsghdr *msgs, unsigned int n)
 	int done;
 
 	do {
-		done = sendmmsg(sock->fd, msgs, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+		done = sendmmsg(sock->fd, msgs, n, DGRAM_SEND_FLAGS);
 	} while (done == -1 && errno == EINTR);
 	return (done);
 }

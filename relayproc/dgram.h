@@ -90,6 +90,13 @@ void dgram_batch_free(struct dgram_batch *batch);
 #define DGRAM_RECV_FLAGS (MSG_DONTWAIT | MSG_TRUNC)
 
 /*
+ * The only ones that it lets one be sent with; a TCP socket that the
+ * kernel knows to be connected (tcp_connect_settle()) takes no byte with
+ * MSG_FASTOPEN, which datagrams know nothing of.
+ */
+#define DGRAM_SEND_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_FASTOPEN)
+
+/*
  * Reads what waits.  Returns the number of messages, 0 if nothing waits, or
  * -1 with errno: an ICMP error that is in the queue.
  */

@@ -52,6 +52,8 @@
  *	CONNECTING	10 s		VERDICT_TIMEOUT; of a flow to name
  *					servers each but the last has 2 s
  *	DRAINING	120 s		reset; renewed by each byte
+ *	LENT		1 s		outbound, the socket itself: nothing
+ *					but netproc writes to it from then on
  *	others		none		netproc has the timers of a flow
  *
  * Limits: config.max_flows slots outbound, config.max_inbound inbound, all
@@ -137,6 +139,7 @@ flow_table_init(struct flow_table *table, uint32_t max_flows,
 	for (i = 0; i < FLOW_NSTATES; i++)
 		TAILQ_INIT(&table->list[i]);
 	TAILQ_INIT(&table->inbound_free);
+	TAILQ_INIT(&table->unsettled);
 	table->outbound = calloc(max_flows, sizeof(*table->outbound));
 	table->inbound = calloc(max_inbound, sizeof(*table->inbound));
 	if ((table->outbound == NULL && max_flows > 0) ||

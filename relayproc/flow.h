@@ -50,6 +50,8 @@ struct flow {
 	uint16_t mss;	      /* of the guest, bytes */
 	uint64_t deadline_ms; /* of WAITING and CONNECTING */
 	uint64_t give_up_ms;  /* the last deadline of CONNECTING */
+	TAILQ_ENTRY(flow) by_settle;
+	uint64_t settle_ms; /* outbound, LENT: when it settles; 0: it has */
 };
 
 TAILQ_HEAD(flow_list, flow);
@@ -60,6 +62,7 @@ struct flow_table {
 	struct flow_list list[FLOW_NSTATES]; /* oldest first, or by deadline */
 	uint32_t count[FLOW_NSTATES];
 	struct flow_list inbound_free; /* used before */
+	struct flow_list unsettled;    /* oldest first (lend.c) */
 	uint32_t nfresh; /* inbound, those from here on never were */
 	struct relayproc *owner;
 };

@@ -20,6 +20,9 @@
 
 #define LEND_RETRY_MS 10
 
+/* How old a lent flow is when it settles (tcp_connect_settle()). */
+#define LEND_SETTLE_MS 1000
+
 /* How long FLOW_CLOSED may wait, and for what share of the slots. */
 #define LEND_CLOSED_MS	  5
 #define LEND_CLOSED_SHARE 8
@@ -100,17 +103,52 @@ closed_note(struct relayproc *rp, const struct flow *flow, uint64_t now_ms)
 		closed_tell(rp);
 }
 
+static uint64_t
+closed_deadline_ms(const struct relayproc *rp)
+{
+	return (rp->nclosed > 0 ? rp->closed_ms : UINT64_MAX);
+}
+
+/* What was accepted, or is not lent, has nothing to settle. */
+static void
+settle_later(struct relayproc *rp, struct flow *flow, uint64_t now_ms)
+{
+	if (flow_is_inbound(flow) || flow->splice != NULL)
+		return;
+	flow->settle_ms = now_ms + LEND_SETTLE_MS;
+	TAILQ_INSERT_TAIL(&rp->flows.unsettled, flow, by_settle);
+}
+
+static void
+settle_forget(struct relayproc *rp, struct flow *flow)
+{
+	if (flow->settle_ms != 0)
+		TAILQ_REMOVE(&rp->flows.unsettled, flow, by_settle);
+	flow->settle_ms = 0;
+}
+
 uint64_t
 lend_deadline_ms(const struct relayproc *rp)
 {
-	return (rp->nclosed > 0 ? rp->closed_ms : UINT64_MAX);
+	const struct flow *flow = TAILQ_FIRST(&rp->flows.unsettled);
+	const uint64_t closed_ms = closed_deadline_ms(rp);
+
+	return (flow != NULL && flow->settle_ms < closed_ms ? flow->settle_ms :
+							      closed_ms);
 }
 
 void
 lend_expire(struct relayproc *rp, uint64_t now_ms)
 {
-	if (lend_deadline_ms(rp) <= now_ms)
+	struct flow *flow;
+
+	if (closed_deadline_ms(rp) <= now_ms)
 		closed_tell(rp);
+	while ((flow = TAILQ_FIRST(&rp->flows.unsettled)) != NULL &&
+	    flow->settle_ms <= now_ms) {
+		settle_forget(rp, flow);
+		tcp_connect_settle(flow->fd, &flow->peer, flow->peer_port);
+	}
 }
 
 void
@@ -130,6 +168,7 @@ lend_pump(struct relayproc *rp)
 			rp->counters.accepted++;
 		else
 			rp->counters.opened++;
+		settle_later(rp, flow, clock_now_ms());
 		splice_start(rp, flow);
 	}
 	closed_tell(rp);
@@ -214,6 +253,7 @@ lend_close(struct relayproc *rp, struct flow *flow,
 	if (splice_is_broken(flow))
 		reason = FLOW_CLOSE_RESET;
 	splice_drop(rp, flow);
+	settle_forget(rp, flow);
 	if (reason == FLOW_CLOSE_DONE)
 		socket_finish(rp, flow, lent);
 	else
@@ -248,6 +288,7 @@ reset_list(struct relayproc *rp, enum flow_state state)
 
 	while ((flow = TAILQ_FIRST(&rp->flows.list[state])) != NULL) {
 		splice_drop(rp, flow);
+		settle_forget(rp, flow);
 		socket_reset(rp, flow);
 		lend_socket_drop(rp, flow);
 		flow_move(&rp->flows, flow, FLOW_FREE, 0);

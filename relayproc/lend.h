@@ -17,7 +17,10 @@ void lend_pump(struct relayproc *rp);
 void lend_close(struct relayproc *rp, struct flow *flow,
     enum flow_close_reason reason);
 
-/* Once a round: FLOW_CLOSED that nothing has taken along.  When it is due. */
+/*
+ * Once a round: FLOW_CLOSED that nothing has taken along, and connections that
+ * have stood for a while (tcp_connect_settle()).  When one is due.
+ */
 void lend_expire(struct relayproc *rp, uint64_t now_ms);
 uint64_t lend_deadline_ms(const struct relayproc *rp);
 

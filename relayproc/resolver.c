@@ -198,7 +198,7 @@ datagram_send(int fd, const uint8_t *data, size_t len)
 		.msg_hdr = { .msg_iov = &iov, .msg_iovlen = 1 },
 	};
 
-	return (sendmmsg(fd, &msg, 1, MSG_DONTWAIT | MSG_NOSIGNAL));
+	return (sendmmsg(fd, &msg, 1, DGRAM_SEND_FLAGS));
 }
 
 static ssize_t

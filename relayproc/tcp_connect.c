@@ -209,6 +209,19 @@ tcp_connect_result(int fd, const struct ipc_addr *dst, uint16_t port)
 }
 
 void
+tcp_connect_settle(int fd, const struct ipc_addr *dst, uint16_t port)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = addr_to_sockaddr(dst, port, &ss);
+	struct tcp_info info;
+
+	/* Nothing can be sent any more, and what came is still to be read. */
+	if (info_read(fd, &info) == -1 || info.tcpi_state == STATE_CLOSE)
+		return;
+	(void)connect(fd, (struct sockaddr *)&ss, len);
+}
+
+void
 tcp_finish(int fd)
 {
 	/* Fails only where there is no connection left to end. */

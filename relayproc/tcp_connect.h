@@ -24,6 +24,14 @@ int tcp_connect_start(const struct ipc_addr *dst, uint16_t port, uint16_t mss,
 int tcp_connect_result(int fd, const struct ipc_addr *dst, uint16_t port);
 
 /*
+ * Has the kernel know that the connection to dst stands: until connect(2) has
+ * said so, one send with MSG_FASTOPEN would still go into it, which the filter
+ * lets through (dgram.h).  Not at once: a reset that comes in this moment costs
+ * what came before it, and servers that reset at once do it then.
+ */
+void tcp_connect_settle(int fd, const struct ipc_addr *dst, uint16_t port);
+
+/*
  * 1 if the connection was reset, or given up, and nobody has been told: the
  * error is told once, here or where a call meets it.
  */

@@ -16,8 +16,11 @@
  * dynamic descriptor are a DNS answer's and those of datagrams.  A filter does
  * not see what kind a socket is, and relayproc has the lent ones too: so these
  * bear MSG_TRUNC, with which TCP throws away what it would copy (tcp(7)), and
- * a datagram comes as it would without.  No file, no AF_UNIX, AF_NETLINK or
- * AF_PACKET socket, no process.  Where flows are
+ * a datagram comes as it would without.  The only send bears MSG_FASTOPEN,
+ * with which TCP takes nothing for a connection that stands: one byte with a
+ * request for a time stamp would be enough to have the kernel show, in the
+ * queue of errors, what netproc has written before and behind it.  No file, no
+ * AF_UNIX, AF_NETLINK or AF_PACKET socket, no process.  Where flows are
  * spliced, the rows of policy_splice.c come on top.
  */
 
@@ -118,8 +121,10 @@ static const struct filter_rule rules[] = {
 
 	/* datagrams, many a call */
 	{ CALL(sendmmsg),
-	    { DYNAMIC, ANY, ANY, INT(MSG_DONTWAIT | MSG_NOSIGNAL) },
-	    "the guest's datagrams, and DNS queries" },
+	    { DYNAMIC, ANY, ANY,
+		INT(MSG_DONTWAIT | MSG_NOSIGNAL | MSG_FASTOPEN) },
+	    "the guest's datagrams, and DNS queries; into a TCP connection "
+	    "it would put no byte" },
 	{ CALL(recvmmsg),
 	    { DYNAMIC, ANY, ANY, INT(MSG_DONTWAIT | MSG_TRUNC), LONG(0) },
 	    "their answers; of a TCP socket it would yield no byte" },

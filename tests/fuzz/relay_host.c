@@ -33,6 +33,9 @@ static struct {
 /* The stream that was told to wait for its connect last. */
 static int connecting = -1;
 
+/* Streams that were to be connected, and may be again to where they are. */
+static uint8_t begun[HOST_FAR_FD];
+
 int __wrap_socket(int family, int type, int proto);
 int __wrap_connect(int fd, const struct sockaddr *sa, socklen_t len);
 int __wrap_accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags);
@@ -144,6 +147,8 @@ relay_host_socket(int type)
 	*end = fcntl(fds[1], F_DUPFD_CLOEXEC, HOST_FAR_FD);
 	FUZZ_CHECK(*end != -1);
 	close(fds[1]);
+	FUZZ_CHECK(fds[0] < HOST_FAR_FD);
+	begun[fds[0]] = 0;
 	connecting = -1;
 	return (fds[0]);
 }
@@ -179,11 +184,14 @@ __wrap_connect(int fd, const struct sockaddr *sa, socklen_t len)
 	(void)len;
 	if (sa->sa_family == AF_UNSPEC)
 		return (0);
+	if (__real_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) == 0 &&
+	    type == SOCK_STREAM) {
+		if (begun[fd])
+			return (0);
+		begun[fd] = 1;
+	}
 	FUZZ_CHECK(is_allowed(sa));
-	if ((relay_host.choices & HOST_IN_PROGRESS) == 0 ||
-	    __real_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) ==
-		-1 ||
-	    type != SOCK_STREAM)
+	if ((relay_host.choices & HOST_IN_PROGRESS) == 0 || type != SOCK_STREAM)
 		return (0);
 	return (connect_later(fd));
 }

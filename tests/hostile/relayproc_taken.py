@@ -207,6 +207,66 @@ def _():
     STAGE.works()
 
 
+SENDMMSG = 307
+MSG_FASTOPEN = 0x20000000
+SO_TIMESTAMPING, STAMP_WHEN_ACKED = 37, 1 << 9
+
+
+def sent(held, fd, flags):
+    """What sendmmsg(2) returns for one byte, of which the kernel is to tell
+    when it was acknowledged: it would show the segment that it went with."""
+    control = struct.pack("<QiiI4x", 20, socket.SOL_SOCKET, SO_TIMESTAMPING,
+                          STAMP_WHEN_ACKED)
+    message = held.place(struct.pack("<QQQQQQQQ", 0, 0, held.vector(b"x"), 1,
+                                     held.place(control, 512), len(control),
+                                     0, 0), 256)
+    return held.call(SENDMMSG, fd, message, 1, flags)
+
+
+def fd_count(pid):
+    return len(os.listdir("/proc/%d/fd" % pid))
+
+
+def settle(pid):
+    """Until relayproc has looked again at what has stood for a second: what
+    is opened then takes it two rounds, and must be gone again."""
+    before = fd_count(pid)
+    time.sleep(1.1)
+    STAGE.works()
+    STAGE.works()
+    deadline = time.monotonic() + 10 * tap.scale()
+    while fd_count(pid) != before:
+        tap.ok(time.monotonic() < deadline, "its descriptors stay")
+        time.sleep(0.01)
+
+
+def lent_is_not_written(flags):
+    with STAGE.hold("relayproc") as held:
+        held.end()
+    STAGE.wait_replaced("relayproc", "SIGKILL", "before")
+    guest, server = STAGE.pair()  # the only flow of this relayproc
+    results = []
+    with guest, server:
+        traffic.greet_ends(guest, server)
+        settle(STAGE.pid("relayproc"))
+        with STAGE.hold("relayproc") as held:
+            for fd in sorted(map(int, os.listdir("/proc/%d/fd" % held.pid))):
+                if fd >= words.FD_FIRST_DYNAMIC:
+                    results.append(sent(held, fd, flags))
+        tap.ok(results and max(results) < 0, "what each returned: %r" % results)
+        traffic.greet_ends(guest, server)
+
+
+@tap.case("nor can it write into one, and so have shown what goes with it")
+def _():
+    flags = MSG_DONTWAIT | socket.MSG_NOSIGNAL
+    if sidecar.RELAY != "splice":  # into what is spliced it could write
+        lent_is_not_written(flags | MSG_FASTOPEN)
+    STAGE.calls("relayproc", "sends without MSG_FASTOPEN", SENDMMSG,
+                words.FD_FIRST_DYNAMIC, rig_stage.HERE, 1, flags)
+    STAGE.works()
+
+
 @tap.case("its own channels, handed to netproc as a flow, give netproc "
           "nothing it had not", limit_s=90)
 def _():
