@@ -12,6 +12,8 @@
 #include "ipc/clock.h"
 #include "parent/parent.h"
 
+#define REFUSED_PER_S 10 /* log lines */
+
 /* sendmsg(2) and recvmsg(2) with the flags that the parent's filter knows. */
 static void
 answer(int fd, const char *text)
@@ -141,6 +143,16 @@ on_accept_again(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
+log_refused(struct control *control, const struct ucred *peer)
+{
+	uint64_t suppressed;
+
+	if (log_limit_ok(&control->refused_limit, clock_now_ms(), &suppressed))
+		log_warn("refused pid %d uid %u on the control socket",
+		    (int)peer->pid, (unsigned int)peer->uid);
+}
+
+static void
 on_client(evutil_socket_t fd, short what, void *arg)
 {
 	static const struct timeval idle = { .tv_sec = CONTROL_IDLE_S };
@@ -162,8 +174,7 @@ on_client(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	if (peer.uid != 0 && peer.uid != control->parent->uid) {
-		log_warn("refused pid %d uid %u on the control socket",
-		    (int)peer.pid, (unsigned int)peer.uid);
+		log_refused(control, &peer);
 		client_drop(client);
 		return;
 	}
@@ -180,6 +191,7 @@ control_init(struct control *control, const struct parent *parent)
 
 	memset(control, 0, sizeof(*control));
 	control->parent = parent;
+	control->refused_limit.lines_per_s = REFUSED_PER_S;
 	control->listener.fd = -1;
 	control->listener.dir_fd = -1;
 	for (i = 0; i < CONTROL_CLIENTS_MAX; i++) {

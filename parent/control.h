@@ -1,6 +1,7 @@
 #ifndef PARENT_CONTROL_H
 #define PARENT_CONTROL_H
 
+#include "ipc/log.h"
 #include "parent/configuration.h"
 #include "parent/unix_listen.h"
 
@@ -34,6 +35,7 @@ struct control {
 	struct unix_listener listener;
 	struct event *ev;
 	struct control_client clients[CONTROL_CLIENTS_MAX];
+	struct log_limit refused_limit; /* lines about who was refused */
 };
 
 /* Nothing open. */

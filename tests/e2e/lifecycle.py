@@ -718,6 +718,37 @@ def _():
     car.terminate()
 
 
+def ask_as_nobody(path, times):
+    """Connects so often, in a process of its own; its exit status."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setuid(pwd.getpwnam("nobody").pw_uid)
+            for _ in range(times):
+                with socket.socket(socket.AF_UNIX,
+                                   socket.SOCK_SEQPACKET) as one:
+                    one.connect(path)
+        except OSError:
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@tap.case("a user who is not heard does not fill the log by asking again")
+def _():
+    path = WORLD.path("control")
+    car = sidecar.Sidecar(WORLD, "--control", path)
+    os.chmod(path, 0o666)
+    os.chmod(WORLD.dir, 0o711)
+    start = time.monotonic()
+    tap.equal(ask_as_nobody(path, 2000), 0, "status")
+    os.chmod(WORLD.dir, 0o700)
+    car.terminate()
+    lines = len(car.log.find("on the control socket"))
+    most = 10 * (time.monotonic() - start + 2)
+    tap.ok(0 < lines < most, "%d lines, not %d" % (lines, most))
+
+
 @tap.case("sallyportctl says to the user who started it that sallyport has "
           "ended, not that he is not heard")
 def _():
