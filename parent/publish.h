@@ -23,7 +23,11 @@ struct publish_set {
 int publish_open(const struct config *config, struct publish_set *set,
     struct config_error *error);
 
-/* Closes our references. */
+/*
+ * Closes our references.  Not once a relayproc has had them: one that was taken
+ * over may have connected one, and have it linger (SO_LINGER), and close(2)
+ * then waits for a host of its choice.  The exit of a process does not.
+ */
 void publish_close(struct publish_set *set);
 
 #endif

@@ -440,4 +440,29 @@ def _():
     sidecar.idle_for(0.5, STAGE.pids())
 
 
+def linger_published(held):
+    """Connects the published TCP port to a host that then falls silent: who
+    closes the socket last is to wait for it."""
+    other = STAGE.world.server.listen()
+    elsewhere = struct.pack(">2sH4s8x", struct.pack("<H", socket.AF_INET),
+                            rig.port_of(other), socket.inet_aton(rig.SERVER))
+    linger = struct.pack("ii", 1, 3600)
+    aim_published(held, NOWHERE, elsewhere)
+    for fd in sorted(map(int, os.listdir("/proc/%d/fd" % held.pid))):
+        if fd >= words.FD_FIRST_DYNAMIC:
+            held.call(SETSOCKOPT, fd, socket.SOL_SOCKET, socket.SO_LINGER,
+                      held.place(linger), len(linger))
+    return other.accept()[0]
+
+
+@tap.case("nor does it hold up the end by one that is to wait for a host")
+def _():
+    STAGE.works()
+    with STAGE.hold("relayproc") as held:
+        connected = linger_published(held)
+    STAGE.world.server.run(["ip", "link", "set", "s0", "down"])
+    tap.equal(STAGE.car.terminate()[0], 0, "status")
+    connected.close()
+
+
 tap.run(sidecar.tell(STAGE.car))
