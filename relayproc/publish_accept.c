@@ -97,8 +97,8 @@ options_restore(int fd)
 /*
  * A relayproc before this one had the same socket, and may have been taken
  * over and have set it up badly, disconnected it, or connected it elsewhere.
- * Its port it kept; nobody but us can listen on it again, and we not after the
- * lock.
+ * Its port it kept, unless somebody of this host has listened there meanwhile
+ * (SECURITY.md).  We can listen again as well, but not after the lock.
  */
 static void
 listener_restore(int fd, uint16_t host_port)
