@@ -52,7 +52,7 @@
  *	CONNECTING	10 s		VERDICT_TIMEOUT; of a flow to name
  *					servers each but the last has 2 s
  *	DRAINING	120 s		reset; renewed by each byte
- *	LENT		1 s		outbound, the socket itself: nothing
+ *	LENT		1 to 2 s	outbound, the socket itself: nothing
  *					but netproc writes to it from then on
  *	others		none		netproc has the timers of a flow
  *

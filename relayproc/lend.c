@@ -20,7 +20,10 @@
 
 #define LEND_RETRY_MS 10
 
-/* How old a lent flow is when it settles (tcp_connect_settle()). */
+/*
+ * A lent flow settles (tcp_connect_settle()) with all others of the same
+ * second, when it is one to two seconds old: one wake-up for all.
+ */
 #define LEND_SETTLE_MS 1000
 
 /* How long FLOW_CLOSED may wait, and for what share of the slots. */
@@ -115,7 +118,7 @@ settle_later(struct relayproc *rp, struct flow *flow, uint64_t now_ms)
 {
 	if (flow_is_inbound(flow) || flow->splice != NULL)
 		return;
-	flow->settle_ms = now_ms + LEND_SETTLE_MS;
+	flow->settle_ms = (now_ms / LEND_SETTLE_MS + 2) * LEND_SETTLE_MS;
 	TAILQ_INSERT_TAIL(&rp->flows.unsettled, flow, by_settle);
 }
 

@@ -228,10 +228,10 @@ def fd_count(pid):
 
 
 def settle(pid):
-    """Until relayproc has looked again at what has stood for a second: what
+    """Until relayproc has looked again at what has stood for two seconds: what
     is opened then takes it two rounds, and must be gone again."""
     before = fd_count(pid)
-    time.sleep(1.1)
+    time.sleep(2.1)
     STAGE.works()
     STAGE.works()
     deadline = time.monotonic() + 10 * tap.scale()
