@@ -307,6 +307,10 @@ port_0_is_refused(void **state)
 	assert_int_equal(answer.kind, POLICY_PORT_ZERO);
 	assert_int_equal(answer.verdict, VERDICT_REFUSED);
 	assert_string_equal(answer.why, "port 0");
+	policy_check(*state, IPPROTO_UDP, &a, 0, &answer);
+	assert_int_equal(answer.kind, POLICY_PORT_ZERO);
+	policy_check(*state, IPPROTO_ICMP, &a, 0, &answer);
+	assert_int_equal(answer.kind, POLICY_ALLOWED);
 }
 
 static void
@@ -314,6 +318,7 @@ the_hosts_own_addresses_are_on_the_floor_while_it_has_them(void **state)
 {
 	struct policy *policy = *state;
 	struct ipc_addr own = addr("93.184.216.34"), own6 = addr("2a00::1");
+	struct ipc_addr translator = addr("64:ff9b::93.184.216.35");
 
 	rule(policy, RULE_ALLOW, "0.0.0.0/0");
 	assert_int_equal(policy_host_addr(policy, &own, 1), 0);
@@ -327,6 +332,10 @@ the_hosts_own_addresses_are_on_the_floor_while_it_has_them(void **state)
 	assert_int_equal(policy_host_addr(policy, &own, 0), 0);
 	expect_everywhere(policy, "93.184.216.34", POLICY_ALLOWED);
 	expect(policy, "2a00::1", POLICY_HOST_ADDR);
+	/* where the host translates, it may have one that wraps another's */
+	assert_int_equal(policy_host_addr(policy, &translator, 1), 0);
+	expect(policy, "64:ff9b::93.184.216.35", POLICY_HOST_ADDR);
+	expect(policy, "93.184.216.35", POLICY_ALLOWED);
 }
 
 static void
