@@ -140,16 +140,18 @@ a_connect_that_has_waited_is_judged_anew_before_it_is_made(void **state)
 	struct life *life = *state;
 	struct ipc_host_addr later = { .present = 1 };
 	uint32_t generation;
-	uint16_t port;
-	int fd, fill[4], i;
+	uint16_t port, open_port;
+	int fd, listener, fill[4], i;
 
 	life->config.max_pending = 1;
 	start_with_loopback(life);
 	fd = life_blackhole(&port, fill, 4);
+	listener = life_listen(&open_port, 1);
 	generation = life_open(life, 0, "127.0.0.1", port);
 	life_open(life, 1, "203.0.113.77", 80);
+	life_open(life, 2, "127.0.0.1", open_port);
 	life_turn(life);
-	assert_int_equal(life->rp->flows.count[FLOW_WAITING], 1);
+	assert_int_equal(life->rp->flows.count[FLOW_WAITING], 2);
 	addr_parse("203.0.113.77", &later.addr);
 	assert_int_equal(channel_send(&life->parent, IPC_HOST_ADDR, 0, 0,
 			     &later, sizeof(later)),
@@ -160,6 +162,9 @@ a_connect_that_has_waited_is_judged_anew_before_it_is_made(void **state)
 	life_expect_failed(life, 1, VERDICT_DENIED);
 	/* It never had a socket that an event could tell of. */
 	assert_false(event_initialized(&life->rp->flows.outbound[1].ev));
+	/* What is allowed still is made all the same. */
+	close(life_expect_opened(life, 2));
+	close(listener);
 	for (i = 0; i < 4; i++)
 		close(fill[i]);
 	close(fd);

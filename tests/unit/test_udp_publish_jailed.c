@@ -212,6 +212,49 @@ dns_over_tcp_turns_to_the_next_server(void **state)
 	jailed_stop(life);
 }
 
+/* To which there is no way is said by connect(2) itself. */
+static void
+dns_over_tcp_passes_over_all_that_cannot_be_reached(void **state)
+{
+	struct life *life = *state;
+	uint16_t port, dead_port;
+	int listener;
+
+	need_namespace();
+	listener = life_listen(&port, 4);
+	close(life_listen(&dead_port, 1));
+	life_resolver(life, "127.0.0.1", dead_port);
+	life_resolver(life, "203.0.113.9", port);
+	life_resolver(life, "127.0.0.1", port);
+	jailed_start(life, NOFILE);
+	life_open(life, 0, "100.96.0.1", 53);
+	close(life_expect_opened(life, 0));
+	close(life_accept(life, listener));
+	close(listener);
+	jailed_stop(life);
+}
+
+static void
+dns_over_tcp_waits_for_the_next_server_too(void **state)
+{
+	struct life *life = *state;
+	uint16_t port, dead_port;
+	int listener, fill[3], i;
+
+	life->config.connect_timeout_ms = 50;
+	close(life_listen(&dead_port, 1));
+	listener = life_blackhole(&port, fill, 3);
+	life_resolver(life, "127.0.0.1", dead_port);
+	life_resolver(life, "127.0.0.1", port);
+	jailed_start(life, NOFILE);
+	life_open(life, 0, "100.96.0.1", 53);
+	life_expect_failed(life, 0, VERDICT_TIMEOUT);
+	for (i = 0; i < 3; i++)
+		close(fill[i]);
+	close(listener);
+	jailed_stop(life);
+}
+
 static void
 resolvers_are_replaced_while_it_runs(void **state)
 {
@@ -252,6 +295,7 @@ static const struct hostile {
 	{ 0, 5, { "127.0.0.1", 9, IPPROTO_ICMP, 0, 0 }, 8, 8, IPC_E_FIELD },
 	{ 0, 5, { "127.0.0.1", 0, IPPROTO_ICMP, 0, 0 }, 8, 0, IPC_E_FIELD },
 	{ 0, 5, { "127.0.0.1", 0, IPPROTO_ICMP, 0, 0 }, 7, 8, IPC_E_FIELD },
+	{ 0, 5, { "127.0.0.1", 0, IPPROTO_ICMP, 0, 8 }, 8, 8, IPC_E_FIELD },
 	{ 0, 5, { "127.0.0.1", 0, IPPROTO_ICMPV6, 0, 0 }, 8, 128, IPC_E_FIELD },
 	{ 8, 5, { "127.0.0.1", 9, 0, 0, 0 }, 8, 0, IPC_E_QUOTA },
 	{ 1, 4, { "127.0.0.1", 9, 0, 0, 0 }, 8, 0, IPC_E_STATE },
@@ -283,6 +327,33 @@ a_hostile_record_ends_netproc(void **state)
 	jailed_stop(*state);
 }
 
+/* Of no family, of an unknown one, and longer than its family's. */
+static void
+an_address_that_is_none_ends_netproc(void **state)
+{
+	static const struct ipc_addr none[] = {
+		{ .family = 0 },
+		{ .family = 0, .bytes = { 127, 0, 0, 1 } },
+		{ .family = 5, .bytes = { 127, 0, 0, 1 } },
+		{ .family = 4, .bytes = { 127, 0, 0, 1, 1 } },
+	};
+	struct ipc_assoc_data data = { .peer_port = 9, .proto = IPPROTO_UDP };
+	size_t i;
+
+	for (i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+		data.peer = none[i];
+		jailed_start(*state, NOFILE);
+		channel_send_tail(&((struct life *)*state)->dgram,
+		    IPC_ASSOC_SEND, 0, 1, &data, sizeof(data), "x", 1);
+		life_expect_violation(*state, IPC_E_FIELD);
+		jailed_stop(*state);
+		jailed_teardown(state);
+		assert_int_equal(jailed_setup(state), 0);
+	}
+	jailed_start(*state, NOFILE);
+	jailed_stop(*state);
+}
+
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, jailed_setup, jailed_teardown)
 
@@ -297,8 +368,11 @@ main(void)
 		TEST(the_client_silent_for_longest_makes_room),
 		TEST(a_host_service_is_reached_by_both_gateways),
 		TEST(dns_over_tcp_turns_to_the_next_server),
+		TEST(dns_over_tcp_passes_over_all_that_cannot_be_reached),
+		TEST(dns_over_tcp_waits_for_the_next_server_too),
 		TEST(resolvers_are_replaced_while_it_runs),
 		TEST(a_hostile_record_ends_netproc),
+		TEST(an_address_that_is_none_ends_netproc),
 	};
 
 	namespace_enter();
