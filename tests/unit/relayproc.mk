@@ -10,6 +10,7 @@ relayproc_tests = \
 	tests/unit/test_relay_lend \
 	tests/unit/test_relay_splice \
 	tests/unit/test_assoc \
+	tests/unit/test_udp_assoc \
 	tests/unit/test_udp_assoc_jailed \
 	tests/unit/test_udp_publish_jailed \
 	tests/unit/test_relay_dispatch \
@@ -63,6 +64,10 @@ tests_unit_test_relay_flow_jailed_LDADD = $(relayproc_jailed_libs)
 
 tests_unit_test_assoc_SOURCES = tests/unit/test_assoc.c
 tests_unit_test_assoc_LDADD = $(relayproc_test_libs)
+
+tests_unit_test_udp_assoc_SOURCES = tests/unit/test_udp_assoc.c \
+	$(relay_life) $(relay_jail) $(relay_dgram)
+tests_unit_test_udp_assoc_LDADD = $(relayproc_jailed_libs)
 
 tests_unit_test_udp_assoc_jailed_SOURCES = \
 	tests/unit/test_udp_assoc_jailed.c $(relay_life) $(relay_jail) \

@@ -412,145 +412,8 @@ closed_associations_start_anew(void **state)
 	jailed_stop(life);
 }
 
-/* In this process, as are those below: they look at what relayproc holds. */
-static void
-who_is_denied_since_is_not_heard(void **state)
-{
-	struct life *life = *state;
-	struct server server = server_open("127.0.0.1", 0);
-	const struct target to = { "127.0.0.1", server.port, 0, 0, 0 };
-	struct ipc_assoc_data data;
-	uint8_t buf[8];
-
-	start_with_loopback(life);
-	assoc_send(life, 0, 1, &to, "x", 1);
-	server_gets(life, &server, buf, sizeof(buf));
-	assoc_send(life, 0, 1, &to, "x", 1);
-	server_gets(life, &server, buf, sizeof(buf));
-	assert_int_equal(life->rp->assocs.slots[0].peers.n, 1);
-	server_says(&server, "y", 1);
-	expect_recv(life, &data, buf, sizeof(buf));
-	life->rp->policy.rules[0].action = RULE_DENY;
-	life->rp->policy.generation++;
-	server_says(&server, "z", 1);
-	life_expect_silence(life, &life->dgram, 20);
-	assert_int_equal(life->rp->counters.dgrams_filtered, 1);
-	close(server.fd);
-}
-
-static void
-a_stranger_keeps_no_association_alive(void **state)
-{
-	struct life *life = *state;
-	struct server server = server_open("127.0.0.1", 0), stranger;
-	const struct target to = { "127.0.0.1", server.port, 0, 0, 0 };
-	uint8_t buf[8];
-
-	start_with_loopback(life);
-	assoc_send(life, 0, 1, &to, "x", 1);
-	server_gets(life, &server, buf, sizeof(buf));
-	stranger = server_open("127.0.0.1", 0);
-	stranger.from = server.from;
-	assoc_send(life, 1, 1, &to, "x", 1);
-	server_gets(life, &server, buf, sizeof(buf));
-	server_says(&stranger, "boo", 3);
-	life_expect_silence(life, &life->dgram, 20);
-	assert_int_equal(life->rp->counters.dgrams_filtered, 1);
-	assert_int_equal(TAILQ_FIRST(&life->rp->assocs.used)->slot, 0);
-	close(server.fd);
-	close(stranger.fd);
-}
-
-static void
-an_open_filter_hears_none_whom_the_policy_denies(void **state)
-{
-	struct life *life = *state;
-	struct server server = server_open("127.0.0.1", 0), stranger;
-	const struct target to = { "127.0.0.1", server.port, 0, 0, 0 };
-	uint8_t buf[8];
-
-	life->config.udp_filter_open = 1;
-	life_rule(life, RULE_DENY, "127.0.0.9");
-	start_with_loopback(life);
-	assoc_send(life, 0, 1, &to, "x", 1);
-	server_gets(life, &server, buf, sizeof(buf));
-	stranger = server_open("127.0.0.9", 0);
-	stranger.from = server.from;
-	server_says(&stranger, "boo", 3);
-	life_expect_silence(life, &life->dgram, 20);
-	assert_int_equal(life->rp->counters.dgrams_filtered, 1);
-	close(server.fd);
-	close(stranger.fd);
-}
-
-/* A guest that asks many ports has some forgotten before the errors come. */
-static void
-an_error_about_a_peer_that_was_forgotten_is_dropped(void **state)
-{
-	struct life *life = *state;
-	struct server server = server_open("127.0.0.1", 0);
-	const struct target to = { "127.0.0.1", server.port, 0, 0, 0 };
-	struct sockaddr_in sin = {
-		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-		.sin_port = htons(server.port),
-	};
-	struct assoc *assoc;
-	uint8_t buf[8];
-
-	start_with_loopback(life);
-	assoc_send(life, 0, 1, &to, "x", 1);
-	server_gets(life, &server, buf, sizeof(buf));
-	close(server.fd);
-	assoc = &life->rp->assocs.slots[0];
-	assoc_peer_set_clear(&life->rp->assocs.peers, &assoc->peers);
-	assert_int_equal(sendto(assoc->source.sock.fd, "x", 1, 0,
-			     (struct sockaddr *)&sin, sizeof(sin)),
-	    1);
-	life_expect_silence(life, &life->dgram, 20);
-	assert_int_equal(life->rp->counters.dgram_errors, 0);
-}
-
-#define FLOOD	  140
-#define FLOOD_LEN 1400
-
-/* So that no round of its loop is missed. */
-static void
-what_netproc_has_no_room_for_waits_in_the_kernel(void **state)
-{
-	struct life *life = *state;
-	struct server server = server_open("127.0.0.1", 0);
-	const struct target to = { "127.0.0.1", server.port, 0, 0, 0 };
-	static uint8_t bytes[FLOOD * FLOOD_LEN];
-	struct ipc_assoc_data data;
-	size_t got = 0;
-	int i;
-
-	start_with_loopback(life);
-	assoc_send(life, 0, 1, &to, "x", 1);
-	server_gets(life, &server, bytes, sizeof(bytes));
-	memset(bytes, 0, sizeof(bytes));
-	for (i = 0; i < FLOOD; i++) {
-		bytes[0] = (uint8_t)i;
-		server_says(&server, bytes, FLOOD_LEN);
-		life_turn(life);
-	}
-	assert_true(life->rp->records.next < life->rp->records.n);
-	assert_true(life->rp->counters.dgrams_in < FLOOD);
-	while (got < sizeof(bytes))
-		got += expect_recv(life, &data, bytes + got,
-		    sizeof(bytes) - got);
-	for (i = 0; i < FLOOD; i++)
-		assert_int_equal(bytes[i * FLOOD_LEN], i);
-	assert_int_equal(life->rp->counters.dgrams_in, FLOOD);
-	assert_int_equal(life->rp->counters.dgrams_lost, 0);
-	close(server.fd);
-}
-
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, jailed_setup, jailed_teardown)
-#define TEST_HERE(name) \
-	cmocka_unit_test_setup_teardown(name, life_setup, life_teardown)
 
 int
 main(void)
@@ -573,11 +436,6 @@ main(void)
 		TEST(an_error_about_an_echo_says_which_it_was),
 		TEST(a_host_without_pings_is_said_once),
 		TEST(closed_associations_start_anew),
-		TEST_HERE(who_is_denied_since_is_not_heard),
-		TEST_HERE(a_stranger_keeps_no_association_alive),
-		TEST_HERE(an_open_filter_hears_none_whom_the_policy_denies),
-		TEST_HERE(an_error_about_a_peer_that_was_forgotten_is_dropped),
-		TEST_HERE(what_netproc_has_no_room_for_waits_in_the_kernel),
 	};
 
 	namespace_enter();
