@@ -103,6 +103,29 @@ ends_of_many_of_the_slots_are_told_at_once(void **state)
 	}
 }
 
+/* However many slots there are, no more ends than these are kept. */
+static void
+as_many_ends_as_are_kept_are_told_at_once(void **state)
+{
+	struct life *life = *state;
+	const struct relayproc *rp = life->rp;
+	uint32_t i, generation[LEND_CLOSED_MAX];
+
+	life->config.max_flows = 2 * SHARE * LEND_CLOSED_MAX;
+	life_start(life);
+	for (i = 0; i < LEND_CLOSED_MAX; i++) {
+		generation[i] = life_open(life, i, "10.0.0.1", 80);
+		life_expect_failed(life, i, VERDICT_DENIED);
+	}
+	for (i = 0; i < LEND_CLOSED_MAX; i++)
+		life_close(life, i, generation[i], FLOW_CLOSE_RESET);
+	while (rp->flows.count[FLOW_FAILED] > 0)
+		life_turn(life);
+	assert_int_equal(rp->nclosed, 0);
+	for (i = 0; i < LEND_CLOSED_MAX; i++)
+		expect_next(life, IPC_FLOW_CLOSED, i);
+}
+
 /* With few slots each is missed. */
 static void
 with_few_slots_an_end_is_told_at_once(void **state)
@@ -181,6 +204,7 @@ main(void)
 		TEST(a_near_refusal_is_told_in_the_round_of_the_request),
 		TEST(an_end_is_told_behind_the_next_flow),
 		TEST(ends_of_many_of_the_slots_are_told_at_once),
+		TEST(as_many_ends_as_are_kept_are_told_at_once),
 		TEST(with_few_slots_an_end_is_told_at_once),
 		TEST(an_end_is_told_soon_though_nothing_else_happens),
 		TEST(
