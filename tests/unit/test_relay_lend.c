@@ -113,13 +113,12 @@ what_a_connection_carried_is_counted(void **state)
 	assert_int_equal(server_reads(life, pair.server), 4);
 	assert_int_equal(write(pair.server, "pong!", 5), 5);
 	assert_int_equal(server_reads(life, pair.lent), 5);
-	shutdown(pair.server, SHUT_WR);
-	assert_int_equal(server_reads(life, pair.lent), 0);
-	close(pair.lent);
+	pair_end(life, &pair);
 	life_close(life, 0, pair.generation, FLOW_CLOSE_DONE);
 	life_expect_closed(life, 0);
 	assert_int_equal(counters->tcp_bytes_out, 4);
 	assert_int_equal(counters->tcp_bytes_in, 5);
+	assert_int_equal(counters->closed_early, 0);
 	pair_free(&pair);
 	/* Reset: also what nobody read. */
 	pair = pair_open(life, 1);
@@ -137,9 +136,8 @@ what_a_connection_carried_is_counted(void **state)
 
 /* netproc does not hear of it, and says all the same that it has ended. */
 static void
-what_came_before_a_connection_was_lent_is_counted(void **state)
+is_counted_before_it_is_lent(struct life *life)
 {
-	struct life *life = *state;
 	const int size = 0; /* the least that there is */
 	const struct relayproc *rp = life->rp;
 	int listener, servers[64];
@@ -167,6 +165,21 @@ what_came_before_a_connection_was_lent_is_counted(void **state)
 	while (n > 0)
 		close(servers[--n]);
 	close(listener);
+}
+
+static void
+what_came_before_a_connection_was_lent_is_counted(void **state)
+{
+	is_counted_before_it_is_lent(*state);
+}
+
+static void
+what_came_before_a_stream_was_lent_is_counted(void **state)
+{
+	struct life *life = *state;
+
+	life->config.splice = 1;
+	is_counted_before_it_is_lent(life);
 }
 
 static void
@@ -251,6 +264,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    what_came_before_a_connection_was_lent_is_counted,
 		    life_setup, life_teardown),
+		cmocka_unit_test_setup_teardown(
+		    what_came_before_a_stream_was_lent_is_counted, life_setup,
+		    life_teardown),
 	};
 
 	return (cmocka_run_group_tests_name("relay_lend", tests, NULL, NULL));

@@ -297,6 +297,25 @@ a_splice_that_memory_was_short_for_resets_the_flow(void **state)
 	}
 }
 
+/* The host must not take what is missing for what was never sent. */
+static void
+a_flow_that_lost_bytes_is_reset_though_netproc_calls_it_done(void **state)
+{
+	struct life *life = *state;
+	struct pair pair = pair_open(life, 0);
+
+	life_turn(life);
+	fail_with = ENOBUFS;
+	fail_after = 1;
+	assert_int_equal(write(pair.lent, "x", 1), 1);
+	expect_end(life, FLOW_END_RESET);
+	close(pair.lent);
+	life_close(life, 0, pair.generation, FLOW_CLOSE_DONE);
+	life_expect_closed(life, 0);
+	assert_int_equal(server_reads(life, pair.server), -ECONNRESET);
+	pair_free(&pair);
+}
+
 static void
 the_streams_end_is_a_fin_only_by_netprocs_word(void **state)
 {
@@ -545,6 +564,8 @@ main(void)
 		SPLICED(a_reset_is_said_at_once_though_nobody_reads),
 		SPLICED(a_reset_is_said_to_who_sends),
 		SPLICED(a_splice_that_memory_was_short_for_resets_the_flow),
+		SPLICED(
+		    a_flow_that_lost_bytes_is_reset_though_netproc_calls_it_done),
 		SPLICED(the_streams_end_is_a_fin_only_by_netprocs_word),
 		SPLICED(what_the_guest_sent_arrives_after_the_close),
 		SPLICED(what_nobody_takes_after_the_close_is_reset_in_the_end),
