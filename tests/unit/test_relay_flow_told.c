@@ -193,6 +193,31 @@ a_connect_that_has_waited_is_judged_anew_before_it_is_made(void **state)
 	close(fd);
 }
 
+static void
+a_connect_is_judged_anew_when_it_is_answered(void **state)
+{
+	struct life *life = *state;
+	struct flow *flow;
+	uint16_t port;
+	int fd, fill[4], i;
+
+	start_with_loopback(life);
+	fd = life_blackhole(&port, fill, 4);
+	life_open(life, 0, "127.0.0.1", port);
+	flow = &life->rp->flows.outbound[0];
+	while (flow->state != FLOW_CONNECTING)
+		life_turn(life);
+	life->rp->policy.rules[0].action = RULE_DENY;
+	life->rp->policy.generation++;
+	event_active(&flow->ev, EV_WRITE, 0);
+	life_expect_failed(life, 0, VERDICT_DENIED);
+	assert_int_equal(flow->fd, -1);
+	assert_int_equal(life->rp->budget.pending, 0);
+	for (i = 0; i < 4; i++)
+		close(fill[i]);
+	close(fd);
+}
+
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, life_setup, life_teardown)
 
@@ -209,6 +234,7 @@ main(void)
 		TEST(an_end_is_told_soon_though_nothing_else_happens),
 		TEST(
 		    a_connect_that_has_waited_is_judged_anew_before_it_is_made),
+		TEST(a_connect_is_judged_anew_when_it_is_answered),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

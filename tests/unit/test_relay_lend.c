@@ -182,6 +182,34 @@ what_came_before_a_stream_was_lent_is_counted(void **state)
 	is_counted_before_it_is_lent(life);
 }
 
+/* Never is the socket lent instead. */
+static void
+a_flow_that_gets_no_stream_is_refused(void **state)
+{
+	struct life *life = *state;
+	struct rlimit old, limit;
+	int listener, spare;
+	uint16_t port;
+
+	life->config.splice = 1;
+	start_with_loopback(life);
+	listener = life_listen(&port, 1);
+	/* What asks for the host's own addresses keeps its descriptor. */
+	life_open(life, 0, "10.0.0.1", 80);
+	life_expect_failed(life, 0, VERDICT_DENIED);
+	spare = dup(listener);
+	close(spare);
+	getrlimit(RLIMIT_NOFILE, &old);
+	limit = old;
+	limit.rlim_cur = (rlim_t)spare + 1;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	life_open(life, 1, "127.0.0.1", port);
+	life_expect_failed(life, 1, VERDICT_RESOURCES);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	close(life_accept(life, listener));
+	close(listener);
+}
+
 static void
 an_end_that_is_only_said_is_a_reset(void **state)
 {
@@ -255,6 +283,9 @@ main(void)
 		    life_teardown),
 		cmocka_unit_test_setup_teardown(
 		    time_in_which_nothing_is_due_is_no_stop, life_setup,
+		    life_teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_flow_that_gets_no_stream_is_refused, life_setup,
 		    life_teardown),
 		cmocka_unit_test(
 		    lending_past_the_quota_in_flight_is_tried_again),
