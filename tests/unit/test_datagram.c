@@ -149,6 +149,80 @@ an_answer_that_waits_goes_before_its_association_gives_way(void **state)
 	channel_msg_done(&msg);
 }
 
+static void
+guest_sends(size_t len, uint8_t df, uint16_t port)
+{
+	static const uint8_t bytes[UINT16_MAX];
+	const struct shield_frame sf = {
+		.version = 4,
+		.src_ip = GUEST,
+		.dst_ip = 0x0a000009,
+		.sport = 1000,
+		.dport = port,
+		.payload_len = len,
+		.df = df,
+	};
+
+	datagram_udp(&netproc, bytes, &sf);
+}
+
+static void
+expect_record(struct life *life, size_t segment_len, size_t len)
+{
+	struct ipc_assoc_data data;
+	struct ipc_msg msg;
+
+	assert_int_equal(channel_recv(&life->relay, &msg), CHANNEL_MESSAGE);
+	assert_int_equal(msg.hdr.type, IPC_ASSOC_SEND);
+	memcpy(&data, msg.payload, sizeof(data));
+	assert_int_equal(data.segment_len, segment_len);
+	assert_int_equal(msg.tail_len, len);
+	channel_msg_done(&msg);
+}
+
+static void
+a_record_holds_what_one_send_can(void **state)
+{
+	static const struct {
+		size_t first, second;
+		uint16_t port;
+		uint8_t df;
+	} apart[] = {
+		{ 100, 101, 9, 0 },
+		{ 100, 100, 10, 0 },
+		{ 100, 100, 9, 1 },
+		{ 100, 0, 9, 0 },
+		{ 40000, 40000, 9, 0 },
+	};
+	struct life *life = *state;
+	struct ipc_msg msg;
+	size_t i;
+
+	datagram_forget_all(&netproc);
+	while (channel_recv(&life->relay, &msg) == CHANNEL_MESSAGE)
+		channel_msg_done(&msg);
+	for (i = 0; i < ASSOC_SEGMENTS_MAX + 1; i++)
+		guest_sends(1, 0, 9);
+	expect_record(life, 1, ASSOC_SEGMENTS_MAX);
+	datagram_flush(&netproc);
+	expect_record(life, 1, 1);
+	/* A shorter one is the last. */
+	guest_sends(100, 0, 9);
+	guest_sends(99, 0, 9);
+	guest_sends(99, 0, 9);
+	expect_record(life, 100, 199);
+	datagram_flush(&netproc);
+	expect_record(life, 99, 99);
+	for (i = 0; i < sizeof(apart) / sizeof(apart[0]); i++) {
+		guest_sends(apart[i].first, 0, 9);
+		guest_sends(apart[i].second, apart[i].df, apart[i].port);
+		datagram_flush(&netproc);
+		expect_record(life, apart[i].first, apart[i].first);
+		expect_record(life, apart[i].second, apart[i].second);
+	}
+	assert_int_equal(channel_recv(&life->relay, &msg), CHANNEL_EMPTY);
+}
+
 /* relayproc says what became of the guest's echo to 10.0.0.9. */
 static enum ipc_error
 echo_failed(uint16_t seq, uint16_t len)
@@ -206,6 +280,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    an_answer_that_waits_goes_before_its_association_gives_way),
+		cmocka_unit_test(a_record_holds_what_one_send_can),
 		cmocka_unit_test(
 		    an_error_about_an_echo_names_its_sequence_number_and_its_length),
 	};
