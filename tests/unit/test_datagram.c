@@ -17,6 +17,7 @@
 
 #define GUEST	   0x64600002u
 #define GATEWAY	   0x64600001u
+#define PEER	   0x0a000009u
 #define GUEST_PORT 53
 #define FIRST_IN   FLOW_INBOUND_BIT /* the first slot of relayproc's */
 
@@ -150,13 +151,13 @@ an_answer_that_waits_goes_before_its_association_gives_way(void **state)
 }
 
 static void
-guest_sends(size_t len, uint8_t df, uint16_t port)
+guest_sends(size_t len, uint8_t df, uint32_t dst_ip, uint16_t port)
 {
 	static const uint8_t bytes[UINT16_MAX];
 	const struct shield_frame sf = {
 		.version = 4,
 		.src_ip = GUEST,
-		.dst_ip = 0x0a000009,
+		.dst_ip = dst_ip,
 		.sport = 1000,
 		.dport = port,
 		.payload_len = len,
@@ -185,14 +186,16 @@ a_record_holds_what_one_send_can(void **state)
 {
 	static const struct {
 		size_t first, second;
+		uint32_t dst_ip;
 		uint16_t port;
 		uint8_t df;
 	} apart[] = {
-		{ 100, 101, 9, 0 },
-		{ 100, 100, 10, 0 },
-		{ 100, 100, 9, 1 },
-		{ 100, 0, 9, 0 },
-		{ 40000, 40000, 9, 0 },
+		{ 100, 101, PEER, 9, 0 },
+		{ 100, 100, PEER + 1, 9, 0 },
+		{ 100, 100, PEER, 10, 0 },
+		{ 100, 100, PEER, 9, 1 },
+		{ 100, 0, PEER, 9, 0 },
+		{ 40000, 40000, PEER, 9, 0 },
 	};
 	struct life *life = *state;
 	struct ipc_msg msg;
@@ -201,26 +204,76 @@ a_record_holds_what_one_send_can(void **state)
 	datagram_forget_all(&netproc);
 	while (channel_recv(&life->relay, &msg) == CHANNEL_MESSAGE)
 		channel_msg_done(&msg);
-	for (i = 0; i < ASSOC_SEGMENTS_MAX + 1; i++)
-		guest_sends(1, 0, 9);
-	expect_record(life, 1, ASSOC_SEGMENTS_MAX);
-	datagram_flush(&netproc);
-	expect_record(life, 1, 1);
-	/* A shorter one is the last. */
-	guest_sends(100, 0, 9);
-	guest_sends(99, 0, 9);
-	guest_sends(99, 0, 9);
-	expect_record(life, 100, 199);
-	datagram_flush(&netproc);
-	expect_record(life, 99, 99);
 	for (i = 0; i < sizeof(apart) / sizeof(apart[0]); i++) {
-		guest_sends(apart[i].first, 0, 9);
-		guest_sends(apart[i].second, apart[i].df, apart[i].port);
+		guest_sends(apart[i].first, 0, PEER, 9);
+		guest_sends(apart[i].second, apart[i].df, apart[i].dst_ip,
+		    apart[i].port);
 		datagram_flush(&netproc);
 		expect_record(life, apart[i].first, apart[i].first);
 		expect_record(life, apart[i].second, apart[i].second);
 	}
+	for (i = 0; i < ASSOC_SEGMENTS_MAX + 1; i++)
+		guest_sends(1, 0, PEER, 9);
+	expect_record(life, 1, ASSOC_SEGMENTS_MAX);
+	datagram_flush(&netproc);
+	expect_record(life, 1, 1);
+	/* A shorter one is the last. */
+	guest_sends(100, 0, PEER, 9);
+	guest_sends(99, 0, PEER, 9);
+	guest_sends(99, 0, PEER, 9);
+	expect_record(life, 100, 199);
+	datagram_flush(&netproc);
+	expect_record(life, 99, 99);
 	assert_int_equal(channel_recv(&life->relay, &msg), CHANNEL_EMPTY);
+}
+
+static void
+expect_word(struct life *life, enum ipc_type type, const struct ipc_hdr *of)
+{
+	struct ipc_msg msg;
+
+	assert_int_equal(channel_recv(&life->relay, &msg), CHANNEL_MESSAGE);
+	assert_string_equal(ipc_name(msg.hdr.type), ipc_name(type));
+	assert_int_equal(msg.hdr.flow, of->flow);
+	assert_int_equal(msg.hdr.generation, of->generation);
+	channel_msg_done(&msg);
+}
+
+/* setup() has made room for two. */
+static void
+a_third_association_takes_the_place_of_the_longest_idle(void **state)
+{
+	static const uint8_t byte[1];
+	struct shield_frame sf = {
+		.version = 4,
+		.src_ip = GUEST,
+		.dst_ip = PEER,
+		.dport = 9,
+		.payload_len = sizeof(byte),
+	};
+	struct life *life = *state;
+	struct ipc_hdr of[2];
+	struct ipc_msg msg;
+	int i;
+
+	datagram_forget_all(&netproc);
+	while (channel_recv(&life->relay, &msg) == CHANNEL_MESSAGE)
+		channel_msg_done(&msg);
+	for (i = 0; i < 3; i++) {
+		netproc.now_ms += 1000;
+		sf.sport = (uint16_t)(1000 + i);
+		datagram_udp(&netproc, byte, &sf);
+		datagram_flush(&netproc);
+		if (i == 2)
+			break;
+		assert_int_equal(channel_recv(&life->relay, &msg),
+		    CHANNEL_MESSAGE);
+		of[i] = msg.hdr;
+		channel_msg_done(&msg);
+	}
+	expect_word(life, IPC_ASSOC_CLOSE, &of[0]);
+	of[0].generation++;
+	expect_word(life, IPC_ASSOC_SEND, &of[0]);
 }
 
 /* relayproc says what became of the guest's echo to 10.0.0.9. */
@@ -281,6 +334,8 @@ main(void)
 		cmocka_unit_test(
 		    an_answer_that_waits_goes_before_its_association_gives_way),
 		cmocka_unit_test(a_record_holds_what_one_send_can),
+		cmocka_unit_test(
+		    a_third_association_takes_the_place_of_the_longest_idle),
 		cmocka_unit_test(
 		    an_error_about_an_echo_names_its_sequence_number_and_its_length),
 	};

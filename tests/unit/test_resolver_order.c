@@ -1,4 +1,7 @@
-/* Which name server is asked first when the first was silent for a while. */
+/*
+ * Which name server is asked first when the first was silent for a while, and
+ * what is left of servers and of queries that were replaced.
+ */
 
 #include <sys/socket.h>
 
@@ -157,6 +160,80 @@ behind_a_silent_server_one_that_refuses_is_the_first(void **state)
 		close(server[i]);
 }
 
+static void
+servers_that_were_replaced_are_asked_no_more(void **state)
+{
+	struct life *life = *state;
+	struct ipc_resolver new = { .first = 1 };
+	const struct resolver *resolver = &life->rp->resolver;
+	int old[2], server, i;
+	struct sockaddr_in from;
+	uint16_t port;
+
+	life->config.dns_timeout_ms = 50;
+	for (i = 0; i < 2; i++) {
+		old[i] = life_udp(&port);
+		life_resolver(life, "127.0.0.1", port);
+	}
+	server = life_udp(&new.port);
+	addr_parse("127.0.0.1", &new.addr);
+	life_start(life);
+	life_ask_bytes(life, 0, 1, QUERY, LEN);
+	is_asked(life, old[1], &from);
+	says(old[1], ANSWERS, &from);
+	is_done(life, 1);
+	assert_int_equal(resolver->preferred, 1);
+	assert_int_equal(channel_send(&life->parent, IPC_CONFIG_RESOLVER, 0, 0,
+			     &new, sizeof(new)),
+	    0);
+	for (i = 0; i < 100 && resolver->servers[0].port != new.port; i++)
+		life_turn(life);
+	assert_int_equal(resolver->nservers, 1);
+	assert_int_equal(resolver->preferred, 0);
+	life_ask_bytes(life, 0, 2, QUERY, LEN);
+	is_asked(life, server, &from);
+	for (i = 0; i < 2; i++)
+		close(old[i]);
+	close(server);
+}
+
+#define FLOOD 8
+
+/* It would be taken for that of the query that is in the slot now. */
+static void
+an_answer_that_waits_for_room_goes_with_its_query(void **state)
+{
+	static const uint8_t big[IPC_DNS_TAIL_MAX];
+	struct life *life = *state;
+	const struct dns_query *held;
+	struct sockaddr_in from;
+	struct ipc_msg msg;
+	uint16_t port;
+	uint32_t i;
+	int server = life_udp(&port);
+
+	life_resolver(life, "127.0.0.1", port);
+	life_start(life);
+	for (i = 0; i < FLOOD; i++) {
+		life_ask_bytes(life, i, 1, QUERY, LEN);
+		is_asked(life, server, &from);
+		(void)sendto(server, big, sizeof(big), 0,
+		    (struct sockaddr *)&from, sizeof(from));
+		life_turn(life);
+	}
+	held = life->rp->resolver.held;
+	assert_non_null(held);
+	life_ask_bytes(life, held->slot, 2, QUERY, LEN);
+	for (i = 0; i < 100 && held->generation != 2; i++)
+		life_turn(life);
+	assert_ptr_not_equal(life->rp->resolver.held, held);
+	for (i = 0; i < FLOOD - 1; i++) {
+		life_expect(life, &life->dgram, IPC_DNS_ANSWER, &msg);
+		assert_int_not_equal(msg.hdr.flow, held->slot);
+	}
+	close(server);
+}
+
 int
 main(void)
 {
@@ -166,6 +243,12 @@ main(void)
 		    life_teardown),
 		cmocka_unit_test_setup_teardown(
 		    a_first_server_that_refuses_is_back_all_the_same,
+		    life_setup, life_teardown),
+		cmocka_unit_test_setup_teardown(
+		    servers_that_were_replaced_are_asked_no_more, life_setup,
+		    life_teardown),
+		cmocka_unit_test_setup_teardown(
+		    an_answer_that_waits_for_room_goes_with_its_query,
 		    life_setup, life_teardown),
 		cmocka_unit_test_setup_teardown(
 		    behind_a_silent_server_one_that_refuses_is_the_first,
