@@ -220,12 +220,22 @@ clients_are_found_forgotten_and_replaced(void **state)
 {
 	struct assoc_table *table = *state;
 	struct udp_listener *listener = (struct udp_listener *)(void *)table;
+	struct udp_listener *second = (struct udp_listener *)(void *)state;
 	const struct ipc_addr addr = addr_from_ip4(7);
 	struct assoc_client *a, *b, *c, *named;
+	struct ipc_addr other;
 	struct ipc_hdr hdr;
+	uint16_t i;
 
 	a = assoc_client_get(table, listener, &addr, 1, 0);
 	b = assoc_client_get(table, listener, &addr, 2, 1);
+	/* By another port of ours the same client is another one. */
+	assert_null(assoc_client_find(table, second, &addr, 1));
+	for (i = 100; i < 164; i++) {
+		other = addr_from_ip4(i);
+		assert_null(assoc_client_find(table, listener, &other, 1));
+		assert_null(assoc_client_find(table, listener, &addr, i));
+	}
 	assert_ptr_equal(assoc_client_get(table, listener, &addr, 1, 2), a);
 	hdr = (struct ipc_hdr){ .flow = b->slot, .generation = b->generation };
 	c = assoc_client_get(table, listener, &addr, 3, 3);

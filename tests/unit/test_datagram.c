@@ -276,6 +276,52 @@ a_third_association_takes_the_place_of_the_longest_idle(void **state)
 	expect_word(life, IPC_ASSOC_SEND, &of[0]);
 }
 
+/* The server at PEER says a byte to an association of the guest's. */
+static void
+server_says(const struct ipc_hdr *of)
+{
+	struct ipc_assoc_data data = {
+		.peer = addr_from_ip4(PEER),
+		.peer_port = 9,
+		.proto = IPPROTO_UDP,
+	};
+	struct ipc_msg msg = { .hdr = *of, .fd = -1 };
+	static uint8_t byte[1];
+
+	msg.payload = &data;
+	msg.tail = byte;
+	msg.tail_len = sizeof(byte);
+	assert_int_equal(datagram_received(&netproc, &msg), IPC_OK);
+}
+
+/* Or one port of the guest's would get what was said to another. */
+static void
+what_crossed_a_close_goes_nowhere(void **state)
+{
+	const uint64_t *in = &netproc.counters.n[COUNT_UDP_IN];
+	const uint64_t before = *in;
+	const struct assoc *assoc;
+	struct ipc_hdr of = { .type = IPC_ASSOC_RECV };
+
+	(void)state;
+	datagram_forget_all(&netproc);
+	guest_sends(1, 0, PEER, 9);
+	assoc = assocs_any(&netproc.assocs);
+	of.flow = assocs_wire_slot(&netproc.assocs, assoc);
+	of.generation = assoc->generation;
+	server_says(&of);
+	assert_int_equal(*in, before + 1);
+	datagram_forget_all(&netproc);
+	server_says(&of);
+	guest_sends(1, 0, PEER, 9);
+	assert_ptr_equal(assocs_any(&netproc.assocs), assoc);
+	server_says(&of);
+	assert_int_equal(*in, before + 1);
+	of.generation++;
+	server_says(&of);
+	assert_int_equal(*in, before + 2);
+}
+
 /* relayproc says what became of the guest's echo to 10.0.0.9. */
 static enum ipc_error
 echo_failed(uint16_t seq, uint16_t len)
@@ -336,6 +382,7 @@ main(void)
 		cmocka_unit_test(a_record_holds_what_one_send_can),
 		cmocka_unit_test(
 		    a_third_association_takes_the_place_of_the_longest_idle),
+		cmocka_unit_test(what_crossed_a_close_goes_nowhere),
 		cmocka_unit_test(
 		    an_error_about_an_echo_names_its_sequence_number_and_its_length),
 	};
