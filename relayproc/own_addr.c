@@ -3,9 +3,11 @@
 #include <netinet/in.h>
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "ipc/addr.h"
+#include "relayproc/dgram.h"
 #include "relayproc/own_addr.h"
 
 /* Any port: nothing is sent. */
@@ -17,6 +19,12 @@
  * leads elsewhere (RFC 8200 3, without jumbograms).
  */
 #define LOOPBACK_MTU 65536
+
+/*
+ * With the last two the kernel finds the way of a datagram of no bytes, and
+ * does not send it (udp_sendmsg()).  MSG_PROXY is what it calls MSG_PROBE.
+ */
+#define PROBE_FLAGS (DGRAM_SEND_FLAGS | MSG_CONFIRM | MSG_PROXY)
 
 void
 own_addr_init(struct own_addr *own)
@@ -40,22 +48,36 @@ own_addr_close(struct own_addr *own)
 }
 
 /*
- * What goes to an IPv4 address of the host's own has that address as its
- * source, where nobody has chosen one.
+ * Only from an address of its own does the kernel find a way.  It looks into
+ * its table of local routes, which has all that the interfaces bring with them
+ * (of an address on loopback its whole prefix).  0, or an errno value.
  */
 static int
-source_is(int fd, const struct ipc_addr *addr)
+probe_from(int fd, const struct ipc_addr *addr)
 {
+	struct {
+		_Alignas(struct cmsghdr) struct cmsghdr hdr;
+		struct in_pktinfo info;
+	} control;
 	struct sockaddr_storage ss;
-	struct ipc_addr source;
-	socklen_t len = sizeof(ss);
+	struct mmsghdr msg = {
+		.msg_hdr = {
+		    .msg_name = &ss,
+		    .msg_namelen = addr_to_sockaddr(addr, DISCARD_PORT, &ss),
+		    .msg_control = &control,
+		    .msg_controllen = sizeof(control),
+		},
+	};
 
-	return (getsockname(fd, (struct sockaddr *)&ss, &len) == -1 ||
-	    addr_from_sockaddr((struct sockaddr *)&ss, &source, NULL) == -1 ||
-	    addr_equal(&source, addr));
+	memset(&control, 0, sizeof(control));
+	control.hdr.cmsg_level = IPPROTO_IP;
+	control.hdr.cmsg_type = IP_PKTINFO;
+	control.hdr.cmsg_len = CMSG_LEN(sizeof(control.info));
+	memcpy(&control.info.ipi_spec_dst, addr->bytes, 4);
+	return (sendmmsg(fd, &msg, 1, PROBE_FLAGS) == -1 ? errno : 0);
 }
 
-/* Over IPv6 it has a source as all else, but goes by loopback (ipv6(7)). */
+/* What goes to an IPv6 address of the host's own goes by it (ipv6(7)). */
 static int
 way_is_loopback(int fd)
 {
@@ -67,8 +89,8 @@ way_is_loopback(int fd)
 }
 
 /*
- * What connect(2) says of an address to which there is no way, whoever asks;
- * any other failure says nothing of the address.
+ * What the kernel says of an address from or to which there is no way, whoever
+ * asks; any other failure says nothing of the address.
  */
 static int
 is_unreachable(int error)
@@ -85,7 +107,7 @@ own_addr_is(const struct ipc_addr *addr, void *arg)
 	int *fd = addr->family == 4 ? &own->fd : &own->fd6;
 	struct sockaddr_storage ss;
 	socklen_t len;
-	int is;
+	int error, is;
 
 	len = addr_to_sockaddr(addr, DISCARD_PORT, &ss);
 	if (*fd == -1)
@@ -94,9 +116,13 @@ own_addr_is(const struct ipc_addr *addr, void *arg)
 	/* A host without IPv6 has no address of it either. */
 	if (*fd == -1)
 		return (errno != EAFNOSUPPORT);
+	if (addr->family == 4) {
+		error = probe_from(*fd, addr);
+		return (error == 0 || !is_unreachable(error));
+	}
 	if (connect(*fd, (struct sockaddr *)&ss, len) == -1)
 		return (!is_unreachable(errno));
-	is = addr->family == 4 ? source_is(*fd, addr) : way_is_loopback(*fd);
+	is = way_is_loopback(*fd);
 	/* Or the next route would be looked for with this source. */
 	(void)connect(*fd, (const struct sockaddr *)&nobody,
 	    sizeof(struct sockaddr));

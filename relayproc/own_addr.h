@@ -22,9 +22,9 @@ void own_addr_init(struct own_addr *own);
 /*
  * arg is a struct own_addr, whose sockets are made when they are first needed.
  * 1 if addr is the host's, or if that cannot be found out; 0 if it is not.
- * Not found is an IPv4 address for which the host's route names another source
- * (ip route add local ... src), and an IPv6 address where the route, or the
- * loopback interface, has a smaller MTU than that has by itself.
+ * Not found is an IPv4 address by a route of another table than "local", and an
+ * IPv6 address where the route, or the loopback interface, has a smaller MTU
+ * than that has by itself.
  */
 int own_addr_is(const struct ipc_addr *addr, void *arg);
 

@@ -88,8 +88,7 @@ static const struct filter_rule rules[] = {
 	{ CALL(getsockopt), { ANY, INT(IPPROTO_IPV6), INT(IPV6_MTU) },
 	    "whether an IPv6 address is the host's own" },
 	{ CALL(getsockname), { ANY },
-	    "a connect that met itself is found and refused; whether an "
-	    "IPv4 address is the host's own" },
+	    "a connect that met itself is found and refused" },
 
 	/* sockets: how they are set up */
 	{ CALL(setsockopt), { ANY, INT(IPPROTO_TCP), INT(TCP_NODELAY) },
@@ -125,6 +124,11 @@ static const struct filter_rule rules[] = {
 		INT(MSG_DONTWAIT | MSG_NOSIGNAL | MSG_FASTOPEN) },
 	    "the guest's datagrams, and DNS queries; into a TCP connection "
 	    "it would put no byte" },
+	{ CALL(sendmmsg),
+	    { DYNAMIC, ANY, ANY,
+		INT(MSG_DONTWAIT | MSG_NOSIGNAL | MSG_FASTOPEN | MSG_CONFIRM |
+		    MSG_PROXY) },
+	    "whether an IPv4 address is the host's own: nothing is sent" },
 	{ CALL(recvmmsg),
 	    { DYNAMIC, ANY, ANY, INT(MSG_DONTWAIT | MSG_TRUNC), LONG(0) },
 	    "their answers; of a TCP socket it would yield no byte" },

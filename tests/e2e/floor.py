@@ -115,11 +115,15 @@ def _():
 @tap.case("an address that is the host's by a route alone is refused")
 def _():
     prefix, one, some = "198.51.100.64/28", "198.51.100.80", "198.51.100.70"
+    source, network = "198.51.100.90", "198.51.100.97/28"
     for local in (prefix, one + "/32"):
         WORLD.host.ip("route add local %s dev lo" % local)
+    # The whole prefix of an address on loopback is local, its source that.
+    WORLD.host.ip("address add %s dev lo" % network)
+    WORLD.host.ip("route add local %s/32 dev lo src %s" % (source, rig.HOST))
     try:
         with Behind() as guest:
-            for address in (one, some):
+            for address in (one, some, source, "198.51.100.98"):
                 guest.denied(address)
                 # On the host's own loopback there is no wire to look at.
                 with WORLD.guest.udp() as sock, \
@@ -136,8 +140,9 @@ def _():
         with Behind("--unsafe-allow", one) as guest:
             guest.reached(one)
     finally:
-        for local in (prefix, one + "/32"):
+        for local in (prefix, one + "/32", source + "/32"):
             WORLD.host.ip("route del local %s dev lo" % local)
+        WORLD.host.ip("address del %s dev lo" % network)
 
 
 def local_ports(first, last):

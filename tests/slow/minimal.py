@@ -60,6 +60,7 @@ NEEDED_BY = [
     ("relayproc: socket arg0 == AF_INET .*ICMP", "e2e/icmp.py", []),
     ("relayproc: socket arg0 == AF_INET .*UDP", "e2e/udp.py", []),
     ("relayproc: getsockopt .*IPV6_MTU", "e2e/ipv6.py", ["route alone"]),
+    ("relayproc: sendmmsg .*MSG_PROXY", "e2e/floor.py", ["route alone"]),
     ("relayproc: accept4", "e2e/publish.py", []),
     ("relayproc: setsockopt .*IPV6", "e2e/udp.py", []),
     ("relayproc: setsockopt .*(UDP|IP_|SO_RCVBUF)", "e2e/udp.py", []),
