@@ -30,7 +30,7 @@
 #define ASSOC_ONE_SHOT_MS   (30 * 1000)
 #define ASSOC_DNS_MS	    (10 * 1000)
 
-/* Those of one kind have one timer: the first to be used is the first to end. */
+/* Those of one kind have one timer: the first used is the first to end. */
 enum assoc_kind {
 	ASSOC_DNS, /* the guest's; a query that nobody has answered */
 	ASSOC_UNANSWERED,
