@@ -138,6 +138,40 @@ an_error_about_a_peer_that_was_forgotten_is_dropped(void **state)
 	assert_int_equal(life->rp->counters.dgram_errors, 0);
 }
 
+/* However many of them come in one record. */
+static void
+each_datagram_keeps_its_length(void **state)
+{
+	static const size_t lens[] = { 100, 100, 60, 100, 101, 0, 0, 7, 7, 3, 3,
+		7 };
+	const size_t n = sizeof(lens) / sizeof(lens[0]);
+	struct life *life = *state;
+	struct server server = server_open("127.0.0.1", 0);
+	const struct target to = { "127.0.0.1", server.port, 0, 0, 0 };
+	struct ipc_assoc_data data;
+	uint8_t buf[1024] = { 0 };
+	size_t at, len, one, i;
+
+	start_with_loopback(life);
+	assoc_send(life, 0, 1, &to, "x", 1);
+	server_gets(life, &server, buf, sizeof(buf));
+	for (i = 0; i < n; i++)
+		server_says(&server, buf, lens[i]);
+	for (i = 0; i < n;) {
+		len = expect_recv(life, &data, buf, sizeof(buf));
+		at = 0;
+		do {
+			one = len - at;
+			if (data.segment_len != 0 && data.segment_len < one)
+				one = data.segment_len;
+			assert_true(i < n);
+			assert_int_equal(one, lens[i++]);
+			at += one;
+		} while (at < len);
+	}
+	close(server.fd);
+}
+
 #define FLOOD	  140
 #define FLOOD_LEN 1400
 
@@ -185,6 +219,7 @@ main(void)
 		TEST(a_newer_generation_is_another_association),
 		TEST(an_open_filter_hears_none_whom_the_policy_denies),
 		TEST(an_error_about_a_peer_that_was_forgotten_is_dropped),
+		TEST(each_datagram_keeps_its_length),
 		TEST(what_netproc_has_no_room_for_waits_in_the_kernel),
 	};
 
