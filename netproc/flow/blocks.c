@@ -54,6 +54,12 @@ blocks_free_bytes(const struct block_pool *pool)
 	return (pool->nfree * BLOCK_SIZE);
 }
 
+int
+blocks_are_few(const struct block_pool *pool)
+{
+	return (blocks_free_bytes(pool) < 2 * BLOCK_RESERVE);
+}
+
 size_t
 blocks_share(const struct block_pool *pool)
 {

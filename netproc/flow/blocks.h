@@ -14,10 +14,12 @@
  *
  * BLOCK_POOL_BYTES bounds what a VM can make netproc hold.  When it runs
  * short each flow's share shrinks (blocks_share), and so do the windows that
- * the guest is given (pump.c).  From twice the reserve down to it each flow
- * may hold one block each way; what the guest sends beyond is dropped before
- * TCP sees it, and comes again.  That is enough for a thousand servers that do
- * not read, and for those who do beside them.
+ * the guest is given (pump.c).  Of the second half each flow may hold one block
+ * of the guest's bytes, whatever it was promised: what the guest sends beyond
+ * is dropped before TCP sees it, and comes again.  That is enough for several
+ * hundred servers that do not read.  From twice the reserve on none is held:
+ * what a socket takes passes, and each flow may hold one block of the host's,
+ * down to the reserve.
  */
 #define BLOCK_SIZE	 (32 * 1024)
 #define BLOCK_POOL_BYTES (64 * 1024 * 1024)
@@ -50,6 +52,9 @@ int blocks_init(struct block_pool *pool, size_t pool_bytes);
 
 /* Bytes that are free, limbo not counted. */
 size_t blocks_free_bytes(const struct block_pool *pool);
+
+/* 1 if no more of the guest's bytes should be held: what is left is for all. */
+int blocks_are_few(const struct block_pool *pool);
 
 /* Most bytes that one flow should hold in one direction, as things stand. */
 size_t blocks_share(const struct block_pool *pool);

@@ -117,8 +117,9 @@ struct flow {
 	struct event ev;     /* edge-triggered, both ways */
 	int watched;	     /* ev is on the event loop */
 	int readable, writable;
-	int starved; /* readable, but there is no room for it */
-	int recheck; /* drained as it seems: it is in netproc.looks */
+	size_t since_room; /* bytes written since it last said so */
+	int starved;	   /* readable, but there is no room for it */
+	int recheck;	   /* drained as it seems: it is in netproc.looks */
 	int hung_up; /* host may have said FIN or worse: read until it shows */
 
 	uint8_t syn[FLOW_SYN_MAX];

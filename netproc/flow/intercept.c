@@ -18,12 +18,19 @@
 #include "netproc/flow/evict.h"
 #include "netproc/flow/intercept.h"
 #include "netproc/flow/orphan.h"
+#include "netproc/flow/pump.h"
 #include "netproc/flow/segment.h"
 #include "netproc/flow/tcp.h"
 #include "netproc/gateway/dns.h"
 #include "netproc/gateway/icmp.h"
 #include "netproc/link/link.h"
 #include "netproc/netproc.h"
+
+/*
+ * What a socket takes that says it has room, as good as always: a third of
+ * its buffer, which is 46 KiB at least.
+ */
+#define SURE_BYTES (16 * 1024)
 
 /* What a SYN's data and a duplicate's options matter not: headers are kept. */
 static void
@@ -316,25 +323,65 @@ lingers(struct netproc *np, const struct flow_tuple *tuple, uint64_t hash)
 	return (found);
 }
 
+/* Bytes of the flow that this turn has brought, none of them written yet. */
+static size_t
+turn_bytes(const struct netproc *np, const struct flow *flow)
+{
+	const struct coalesce *c = &np->coalesce;
+	size_t bytes = c->flow == flow ? c->bytes : 0;
+	int i;
+
+	for (i = 0; i < flow->nturn; i++)
+		bytes += flow->turn[i].iov_len;
+	return (bytes);
+}
+
 /*
- * As if lost: the guest sends it again.  Where the socket takes what comes
- * there is nothing to hold but a part of a turn; where it does not, a flow may
- * hold one block of the last of the pool, as it may of the host's bytes.
+ * 1 if the socket takes len bytes more: nothing of them will be held.  One
+ * that has taken too much since it said so is asked again, as is the guest.
  */
 static int
-is_without_room(struct netproc *np, const struct flow *flow,
+is_surely_taken(struct flow *flow, size_t turn, size_t len)
+{
+	const size_t before = flow->since_room + turn;
+
+	if (flow->up.bytes > 0 || !flow->writable)
+		return (0);
+	if (before == 0 || before + len <= SURE_BYTES)
+		return (1);
+	if (turn == 0)
+		pump_ask_room(flow);
+	return (0);
+}
+
+/*
+ * As if lost: the guest sends it again.  A window may have been promised when
+ * there was more room, and is more than a flow's part of the second half of
+ * the pool, one block.  The last of it is for who comes and goes: there a
+ * flow may send what its socket takes, and nothing is held of what it does
+ * not, or as many servers that do not read would be the end of all others.
+ */
+static int
+is_without_room(const struct netproc *np, struct flow *flow,
     const struct shield_frame *sf)
 {
 	const size_t free_bytes = blocks_free_bytes(&np->blocks);
+	const size_t len = sf->payload_len;
+	size_t turn;
 
-	if (sf->payload_len == 0 || free_bytes >= 2 * BLOCK_RESERVE)
+	if (len == 0 || free_bytes >= BLOCK_POOL_BYTES / 2)
 		return (0);
 	if (free_bytes < BLOCK_RESERVE / 2)
 		return (1);
-	if (flow->up.bytes == 0 && flow->writable)
+	turn = turn_bytes(np, flow);
+	if (blocks_are_few(&np->blocks))
+		return (!is_surely_taken(flow, turn, len));
+	/* The least window is of two segments, if that is more. */
+	if (flow->up.bytes == 0 &&
+	    (turn == 0 ||
+		(flow->writable && turn + len <= 2 * (size_t)flow->guest_mss)))
 		return (0);
-	return (free_bytes < BLOCK_RESERVE ||
-	    flow->up.bytes + sf->payload_len > BLOCK_SIZE);
+	return (flow->up.bytes + turn + len > BLOCK_SIZE);
 }
 
 static struct flow_tuple

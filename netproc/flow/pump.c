@@ -221,11 +221,22 @@ up_advance(struct flow *flow, size_t n)
 }
 
 void
+pump_ask_room(struct flow *flow)
+{
+	if (!flow->watched)
+		return;
+	event_del(&flow->ev);
+	flow->watched = event_add(&flow->ev, NULL) == 0;
+	if (!flow->watched)
+		flow->broken = ENOMEM;
+}
+
+void
 pump_up_flush(struct flow *flow)
 {
 	struct iovec iov[UP_IOV];
+	int i, niov, wrote = 0;
 	ssize_t n;
-	int i, niov;
 
 	while (flow->writable && flow->broken == 0 &&
 	    (flow->up.bytes > 0 || flow->nturn > 0)) {
@@ -247,12 +258,17 @@ pump_up_flush(struct flow *flow)
 			flow->readable = 1;
 			break;
 		}
+		wrote = 1;
+		flow->since_room += (size_t)n;
 		up_advance(flow, (size_t)n);
 		flow->used_ms = flow->np->now_ms;
 		pump_window_open(flow, (size_t)n);
 	}
 	if (flow->nturn > 0)
 		turn_hold(flow);
+	/* Where it matters soon, for what comes next. */
+	if (wrote && flow->writable && blocks_are_few(&flow->np->blocks))
+		pump_ask_room(flow);
 }
 
 /*

@@ -30,6 +30,9 @@ uint32_t pump_window_first(const struct flow *flow);
 /* Writes what there is, keeps what the socket does not take. */
 void pump_up_flush(struct flow *flow);
 
+/* Has the socket say again that it has room, if it has: flow.since_room. */
+void pump_ask_room(struct flow *flow);
+
 /* Reads what the host sent, within the flow's share, and hands it to lwIP. */
 void pump_down(struct flow *flow);
 

@@ -97,8 +97,10 @@ on_host_event(evutil_socket_t fd, short what, void *arg)
 	/* After its end there is nothing to read, though each event says so. */
 	if ((what & (EV_READ | EV_CLOSED)) != 0 && !flow->host_fin)
 		flow->readable = 1;
-	if ((what & EV_WRITE) != 0)
+	if ((what & EV_WRITE) != 0) {
 		flow->writable = 1;
+		flow->since_room = 0;
+	}
 	/*
 	 * It may be a reset, which must not wait for room, and which no read
 	 * will find after the host's end.
