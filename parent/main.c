@@ -360,29 +360,31 @@ spawn_both(struct parent *parent, struct config_error *error)
 	return (0);
 }
 
+/* Both are looked at, whatever the first lacks: the evidence tells of both. */
 static int
 attest_both(struct parent *parent)
 {
 	struct peer *const peers[] = { &parent->netproc, &parent->relayproc };
+	int refused = 0, result;
 	size_t i;
 
 	for (i = 0; i < sizeof(peers) / sizeof(peers[0]); i++) {
-		switch (attest_child(&peers[i]->child, parent->config.strict,
-		    &peers[i]->missed)) {
-		case 0:
+		result = attest_child(&peers[i]->child, parent->config.strict,
+		    &peers[i]->missed);
+		if (result == -1)
+			refused = 1;
+		if (result != 1 || refused)
 			continue;
-		case 1:
-			/* Lost as any, and the other ends in order. */
-			peer_lost(peers[i], NULL);
-			run_watch(parent);
-			return (-1);
-		default:
-			parent->status = EX_NOPERM;
-			evidence_write(parent, 1);
-			return (-1);
-		}
+		/* Lost as any, and the other ends in order. */
+		peer_lost(peers[i], NULL);
+		run_watch(parent);
+		return (-1);
 	}
-	return (0);
+	if (!refused)
+		return (0);
+	parent->status = EX_NOPERM;
+	evidence_write(parent, 1);
+	return (-1);
 }
 
 static int

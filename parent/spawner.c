@@ -150,11 +150,12 @@ answer_attest(const struct spawn_config *config,
     struct spawner_message *message)
 {
 	struct spawner_pair *pair = &message->pair;
+	/* Both, whatever the first lacks: the evidence tells of both. */
+	const int netproc = look(config, &pair->netproc, &pair->netproc_missed);
+	const int relayproc = look(config, &pair->relayproc,
+	    &pair->relayproc_missed);
 
-	message->result = 0;
-	if (look(config, &pair->netproc, &pair->netproc_missed) != 0 ||
-	    look(config, &pair->relayproc, &pair->relayproc_missed) != 0)
-		message->result = -1;
+	message->result = netproc != 0 || relayproc != 0 ? -1 : 0;
 	if (message_send(FD_CHANNEL, message, 0) == -1)
 		_exit(1);
 }

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,9 +15,12 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 "../lib"))
 
+import frames  # noqa: E402
 import inject  # noqa: E402
+import puppet  # noqa: E402
 import sidecar  # noqa: E402
 import tap  # noqa: E402
+import words  # noqa: E402
 import world as rig  # noqa: E402
 
 sidecar.need()
@@ -24,6 +28,8 @@ WORLD = rig.World()
 CHILDREN = ("netproc", "relayproc")
 EX_SOFTWARE = 70
 PLAIN_UID = 54322
+STREAM = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+SEND = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 
 # What this test looks at itself: a line of /proc/PID/status.
 LOOKED_AT = {"SECCOMP": ("Seccomp", "2"), "NO_NEW_PRIVS": ("NoNewPrivs", "1"),
@@ -243,10 +249,10 @@ def _():
 def _():
     if sidecar.sanitized():
         tap.skip("a build with sanitizers refuses nothing")
-    path, socket = WORLD.path("alone"), WORLD.path("alone.sock")
+    path, where = WORLD.path("alone"), WORLD.path("alone.sock")
     who = {"user": PLAIN_UID, "group": PLAIN_UID, "extra_groups": []}
     os.chmod(WORLD.dir, 0o777)
-    argv = ["unshare", "-U", "-r", sidecar.SALLYPORT, "--socket", socket,
+    argv = ["unshare", "-U", "-r", sidecar.SALLYPORT, "--socket", where,
             "--evidence", path]
     done = WORLD.host.run(argv, timeout=20, **who)
     tap.equal(done.returncode, 77, "status: " + done.stderr)
@@ -312,6 +318,95 @@ def _():
               "complaints")
 
 
+def take_one_more(children, role):
+    """The role holds one socket more than it should; returns which."""
+    with puppet.Puppet(children["relayproc"]) as maker:
+        fd = maker.call(puppet.SOCKET, socket.AF_INET, STREAM,
+                        socket.IPPROTO_TCP)
+        tap.ok(fd >= words.FD_FIRST_DYNAMIC, "socket: %d" % fd)
+        if role == "relayproc":
+            return fd
+        with puppet.Puppet(children[role]) as taker:
+            tap.equal(maker.call(puppet.SENDMSG, words.FD_PEER,
+                                 maker.message(b"x", [fd]), SEND), 1, "sent")
+            maker.call(puppet.CLOSE, fd)
+            return taker.receive(words.FD_PEER)
+
+
+def looked_at(car, call=inject.READLINK, path=b"/proc/", cause=None):
+    """The spawner is held when it begins to look at a new pair: netproc was
+    lost.  Or at another call of its."""
+    return inject.held_at(car.spawner(), call, path, cause or (
+        lambda: os.kill(car.children()["netproc"], signal.SIGKILL)))
+
+
+def refused_for(said, roles):
+    """The object says that these alone, and all of them, lack the fence."""
+    tap.equal(said["verdict"], "refused", "verdict")
+    tap.equal(tuple(role for role in CHILDREN
+                    if fences(said[role])["CLOSE_FDS"] == "missing"),
+              roles, "who lacks it")
+
+
+LACKING = (("netproc",), ("relayproc",), CHILDREN)
+
+
+@tap.case("a first pair of which one lacks a fence, or both, is refused")
+def _():
+    need_held()
+    path, where = WORLD.path("evidence-first"), WORLD.path("first.sock")
+    for roles in LACKING:
+        program = sidecar.Program(WORLD, [
+            sidecar.SALLYPORT, "--socket", where, "--evidence", path])
+        with inject.held_at(program.pid, inject.READLINK, b"/proc/"):
+            for role in roles:
+                take_one_more(sidecar.children_of(program.pid), role)
+        tap.equal(program.wait(), 77, "status")
+        said, = lines(path)
+        refused_for(json.loads(said), roles)
+        tap.ok(not os.path.exists(where), "the socket is still there")
+
+
+@tap.case("so is a new pair: that is the end, and no VMM is served by it")
+def _():
+    need_held()
+    for roles in LACKING:
+        path = WORLD.path("evidence-refused")
+        car = sidecar.Sidecar(WORLD, "--evidence", path)
+        wire = frames.Wire(car.path)
+        wire.alive()
+        with looked_at(car):
+            for role in roles:
+                take_one_more(car.children(), role)
+        tap.equal(car.wait(), 77, "status")
+        car.log.wait("CLOSE_FDS .* seen from outside")
+        tap.equal([line for line in car.log.all() if "replaced in" in line],
+                  [], "lines")
+        _, said = lines(path)
+        refused_for(json.loads(said), roles)
+        wire.close()
+
+
+@tap.case("a fence that is missing at the first look is looked for again, once")
+def _():
+    need_held()
+    path = WORLD.path("evidence-doubt")
+    car = sidecar.Sidecar(WORLD, "--evidence", path)
+    with looked_at(car):
+        fd = take_one_more(car.children(), "relayproc")
+        spawner = car.spawner()
+        os.kill(spawner, signal.SIGSTOP)  # is not let go for long
+    with looked_at(car, puppet.SENDMSG, b"",
+                   lambda: os.kill(spawner, signal.SIGCONT)):
+        car.log.wait("CLOSE_FDS .* seen from outside")
+        with puppet.Puppet(car.children()["relayproc"]) as relayproc:
+            tap.equal(relayproc.call(puppet.CLOSE, fd), 0, "close")
+    car.log.wait("replaced in")
+    tap.equal([json.loads(line)["verdict"] for line in lines(path)],
+              2 * [json.loads(lines(path)[0])["verdict"]], "verdicts")
+    car.terminate()
+
+
 @tap.case("where the children's users may not read the program it says so, and "
           "blames no fence")
 def _():
@@ -348,12 +443,12 @@ def _():
 @tap.case("where there is no /dev/null it says so in one line, whatever else "
           "is closed")
 def _():
-    socket = WORLD.path("null.sock")
+    where = WORLD.path("null.sock")
     for closed in ("", "<&- >&-"):
         program = sidecar.Program(
             WORLD, ["unshare", "-m", "sh", "-c", "mount -t tmpfs none /dev && "
                     "exec \"$@\" " + closed, "sh", sidecar.SALLYPORT,
-                    "--socket", socket])
+                    "--socket", where])
         tap.equal(program.wait(), 71, "status")
         tap.equal([line for line in program.log.all() if "/dev/null" in line],
                   program.log.all(), "lines")

@@ -28,7 +28,8 @@ PAGE = 4096
 SCRATCH = 1 << 18
 
 # System calls by number, x86_64.
-MMAP, WRITEV, SENDMSG = 9, 20, 46
+CLOSE, MMAP, WRITEV, SOCKET, SENDMSG, RECVMSG = 3, 9, 20, 41, 46, 47
+RECEIVE = 0x40000040  # MSG_DONTWAIT | MSG_CMSG_CLOEXEC
 
 
 class Killed(Exception):
@@ -169,3 +170,11 @@ class Puppet:
         at = self.place(control + b"\0" * 8, 512)
         return self.place(struct.pack("<QQQQQQQ", 0, 0, vector, 1,
                                       at if fds else 0, len(control), 0), 256)
+
+    def receive(self, fd):
+        """The descriptor that came with a record of one byte."""
+        at = self.message(b"x", [0])
+        result = self.call(RECVMSG, fd, at, RECEIVE)
+        if result != 1:
+            raise OSError(-result, "recvmsg")
+        return struct.unpack("<i", self.look(at + 256 + 16, 4))[0]
