@@ -232,6 +232,27 @@ a_journal_that_lies_is_not_believed(void **state)
 	journal_unmap(journal);
 }
 
+static void
+a_read_up_to_the_end_of_the_memory_is_believed(void **state)
+{
+	struct journal *journal = make_journal();
+	struct journal_read *read;
+	struct frame_reader r;
+
+	(void)state;
+	frame_reader_init(&r, journal);
+	journal_reset(journal);
+	read = &journal->read[journal->current];
+	read->niov = 1;
+	read->iov[0].off = JOURNAL_BUF_BYTES - JOURNAL_FRAME_MIN;
+	read->iov[0].len = JOURNAL_FRAME_MIN;
+	read->msg.msg_len = JOURNAL_FRAME_MIN;
+	journal->buf[JOURNAL_BUF_BYTES - JOURNAL_FRAME_MIN + 3] =
+	    JOURNAL_FRAME_MIN - 4;
+	assert_int_equal(frame_reader_resume(&r), 0);
+	journal_unmap(journal);
+}
+
 /* A reader of the VMM's that lacks so many bytes of a frame. */
 static void
 filler_is_taken(const uint8_t *bytes, size_t len, size_t lacks)
@@ -292,6 +313,7 @@ places_too_close_for_a_frame_are_refused(void **state)
 		assert_int_equal(journal_stops_add(&stops, owed),
 		    owed == 1000 ? 0 : -1);
 	assert_int_equal(stops.n, 2);
+	assert_int_equal(journal_stops_add(&stops, JOURNAL_FRAME_MIN), 0);
 	assert_int_equal(journal_stops_add(&stops, JOURNAL_FRAME_MAX), -1);
 	for (owed = 2000; stops.n < JOURNAL_STOPS_MAX; owed += 18)
 		assert_int_equal(journal_stops_add(&stops, owed), 0);
@@ -348,12 +370,14 @@ a_journal_that_was_never_written_is_of_a_new_stream(void **state)
 static void
 the_memory_keeps_its_size(void **state)
 {
+	const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 	int fd = journal_create(SLOTS);
 
 	(void)state;
 	assert_return_code(fd, errno);
 	assert_int_equal(ftruncate(fd, 1), -1);
 	assert_int_equal(errno, EPERM);
+	assert_int_equal(fcntl(fd, F_GET_SEALS) & seals, seals);
 	assert_null(journal_map(fd, 100 * SLOTS));
 	close(fd);
 }
@@ -367,6 +391,8 @@ main(void)
 		    a_reader_goes_on_wherever_the_last_one_stopped),
 		cmocka_unit_test(a_reader_may_be_lost_again_and_again),
 		cmocka_unit_test(a_journal_that_lies_is_not_believed),
+		cmocka_unit_test(
+		    a_read_up_to_the_end_of_the_memory_is_believed),
 		cmocka_unit_test(the_probe_finds_where_a_write_can_stop),
 		cmocka_unit_test(filler_ends_at_a_border_from_each_place),
 		cmocka_unit_test(places_too_close_for_a_frame_are_refused),
