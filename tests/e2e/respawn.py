@@ -19,6 +19,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
 
+import frames  # noqa: E402
 import inject  # noqa: E402
 import puppet  # noqa: E402
 import sidecar  # noqa: E402
@@ -272,6 +273,29 @@ def _():
     tap.ok(not held(30, True), "it was not lost")
     SCENE.wait_replaced("netproc", "hangs: no answer in 20 s")
     SCENE.works()
+
+
+@tap.case("one that was busy while there was no VMM is watched when there is")
+def _():
+    need_inject()
+    world = rig.World()
+    car = sidecar.Sidecar(world)
+    pid = car.children()["relayproc"]
+    inject.busy(pid, 1.1)
+    time.sleep(2)  # it has been asked, and once more
+    wire = frames.Wire(car.path)
+    deadline = time.monotonic() + 10 * tap.scale()
+    with puppet.Puppet(pid):
+        # netproc may have read one before the parent sees that it is there.
+        while not sidecar.gone(pid) and time.monotonic() < deadline:
+            wire.send(frames.arp(rig.GATEWAY))
+            time.sleep(0.05)
+    car.log.wait("lost relayproc: hangs: no answer in 2 s")
+    car.log.wait("replaced in")
+    wire.alive()
+    wire.close()
+    car.terminate()
+    world.close()
 
 
 def idle_are_reset(scene, count):
@@ -629,6 +653,45 @@ def _():
     vmm.kill()
     car.process.terminate()
     tap.equal(car.wait(), 0, "status")
+    world.close()
+
+
+@tap.case("a VMM that comes while a new pair is made is served by it, and not "
+          "before its jails have been looked at")
+def _():
+    need_inject()
+    if sidecar.sanitized():
+        tap.skip("a sanitizer's run-time looks at /proc first")
+    world = rig.World()
+    car = sidecar.Sidecar(world)
+    with inject.held_at(car.spawner(), inject.READLINK, b"/proc/",
+                        lambda: kill(car.children()["netproc"])):
+        first = frames.Wire(car.path)
+        # Who is refused tells that the first has been accepted.
+        frames.Wire(car.path).ended()
+        car.log.wait("refused a second vmm")
+        tap.equal(car.log.find("vmm attached"), [], "lines")
+    car.log.wait("vmm attached")
+    first.alive()
+    tap.equal(len(car.log.find("lost ")), 1, "losses")
+    first.close()
+    car.terminate()
+    world.close()
+
+
+@tap.case("a spawner that can make no children is asked as often as "
+          "--max-restarts says, and the last time ends sallyport")
+def _():
+    world = rig.World()
+    car = sidecar.Sidecar(world, "--max-restarts", "3")
+    spawner = car.spawner()
+    # Those that it keeps, and no more.
+    resource.prlimit(spawner, resource.RLIMIT_NOFILE, (5, 5))
+    kill(car.children()["netproc"])
+    tap.equal(car.wait(), EX_SOFTWARE, "status")
+    car.log.wait("giving up: children were lost 4 times")
+    tap.equal(len(car.log.find("cannot make a channel")), 3, "attempts")
+    tap.ok(sidecar.gone(spawner), "the spawner is still there")
     world.close()
 
 

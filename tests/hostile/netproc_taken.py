@@ -18,6 +18,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 import stage as rig_stage  # noqa: E402
 
 import frames  # noqa: E402
+import inject  # noqa: E402
 import puppet  # noqa: E402
 import sidecar  # noqa: E402
 import tap  # noqa: E402
@@ -31,7 +32,7 @@ MAX_FLOWS, MAX_UDP = rig_stage.MAX_FLOWS, rig_stage.MAX_UDP
 CHANNELS = [("parent", words.FD_PARENT), ("relayproc", words.FD_PEER),
             ("relayproc", words.FD_DGRAM)]
 UDP, ICMP, ICMP6 = 17, 1, 58
-ROLE_RELAYPROC, IPC_E_STATE = 2, 9  # ipc/roles.h, ipc/proto.h
+ROLE_RELAYPROC, IPC_E_STATE, IPC_E_CLOSED = 2, 9, 11  # ipc/roles.h, proto.h
 # What it may say even so, all of it zeroes; each of these is looked at below.
 HARMLESS = {"LOG", "GUEST_MAC", "FRAME_GONE", "DNS_QUERY", "DNS_DONE",
             "ASSOC_CLOSE"}
@@ -94,6 +95,52 @@ def _():
     STAGE.wait_replaced("netproc", "", "a slot taken twice")
     STAGE.car.log.wait("netproc broke the protocol: FLOW_OPEN: flow is not")
     STAGE.works()
+
+
+def of_parent():
+    """(word, what, payload): lies that the parent finds, alone of all."""
+    log = words.BY_NAME["LOG"].size
+    yield "LOG", "a level that is none", struct.pack("<I", 4).ljust(log, b"\0")
+    yield "LOG", "a line without an end", struct.pack("<I", 2).ljust(log, b"x")
+    for role, error, reserved in (
+            (0, IPC_E_STATE, 0), (1, IPC_E_STATE, 0), (3, IPC_E_STATE, 0),
+            (ROLE_RELAYPROC, 99, 0), (ROLE_RELAYPROC, IPC_E_STATE, 1)):
+        yield "VIOLATION", "of role %d: %d, %d" % (role, error, reserved), \
+            struct.pack("<IIII", role, error, 1, reserved)
+    yield "GUEST_MAC", "again", bytes(8)
+    yield "FRAME_GONE", "for no reason", struct.pack("<II", 4, 0)
+
+
+@tap.case("so is what only the parent can see is wrong, and what it says for "
+          "the guest while there is none")
+def _():
+    for word, what, payload in of_parent():
+        STAGE.says("netproc", words.FD_PARENT,
+                   words.BY_NAME[word].record(payload), what, word)
+    STAGE.works()
+    mac = bytes(8)
+    for options, attached, name, payload in (
+            ([], False, "GUEST_MAC", mac),
+            ([], False, "FRAME_GONE", bytes(8)),
+            ([], False, "PONG", struct.pack("<I", 1)),  # the first, unasked
+            ([], True, "GUEST_MAC", mac[:7] + b"\1"),
+            (["--mac", rig.GUEST_MAC], True, "GUEST_MAC", mac)):
+        world = rig.World()
+        car = sidecar.Sidecar(world, *options)
+        if attached:
+            wire = frames.Wire(car.path)  # whose guest is silent
+            car.wait_attached()
+        try:
+            with puppet.Puppet(car.children()["netproc"]) as held:
+                held.send(words.FD_PARENT, words.BY_NAME[name].record(payload))
+        except puppet.Killed:
+            pass  # for it
+        car.log.wait("lost netproc: broke the protocol with " + name)
+        car.log.wait("replaced in")
+        if attached:
+            wire.close()
+        car.terminate()
+        world.close()
 
 
 @tap.case("no call leads out of its jail", limit_s=120)
@@ -412,6 +459,29 @@ def _():
     STAGE.car.log.wait("tcp_bytes_out=1000000")
     tap.equal(counted()["tcp_bytes_out"] - before, 1000000, "bytes")
     STAGE.works()
+
+
+@tap.case("that relayproc seems to be dead, as it says, is not held against "
+          "the next one, whichever of the two is lost")
+def _():
+    seems = words.BY_NAME["VIOLATION"].record(struct.pack(
+        "<IIII", ROLE_RELAYPROC, IPC_E_CLOSED, 0, 0))
+    for role in ("netproc", "relayproc"):
+        before = len(STAGE.car.log.find("lost "))
+        lost = STAGE.pid(role)
+        inject.stop(STAGE.car.pid)
+        with STAGE.hold("netproc") as held:
+            held.send(words.FD_PARENT, seems)
+            # The parent hears it first, and of the loss at once after it.
+            if role == "netproc":
+                held.end()
+            else:
+                os.kill(lost, signal.SIGKILL)
+            inject.go_on(STAGE.car.pid)
+        STAGE.wait_replaced(role, "SIGKILL", "the loss")
+        time.sleep(0.5)  # longer than a doubt lasts
+        tap.equal(len(STAGE.car.log.find("lost ")), before + 1, "losses")
+        STAGE.works()
 
 
 @tap.case("a VMM that it says has gone has its link cut")

@@ -142,14 +142,15 @@ class Stage:
         line, self.losses = lines[self.losses], len(lines)
         return line
 
-    def says(self, role, fd, record, what):
-        """The process says this: it must be the end of it."""
+    def says(self, role, fd, record, what, word=""):
+        """The process says this, or this word of it: it must be the end of it.
+        """
         try:
             with self.hold(role) as held:
                 held.send(fd, record)
         except puppet.Killed as end:  # for it, before it was let go
             tap.equal(end.args[0], signal.SIGKILL, what + ": the signal")
-        self.wait_replaced(role, "broke the protocol", what)
+        self.wait_replaced(role, "broke the protocol with " + word, what)
 
     def calls(self, role, what, number, *args):
         """The process makes a call: it must be killed for it."""

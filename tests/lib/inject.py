@@ -6,6 +6,9 @@ import ctypes
 import os
 import platform
 import signal
+import time
+
+import sidecar
 
 ATTACH, PEEKTEXT, POKETEXT, CONT, GETREGS, SETREGS, DETACH, SYSCALL, \
     SETOPTIONS, GETEVENTMSG = 16, 1, 4, 7, 12, 13, 17, 24, 0x4200, 0x4201
@@ -62,6 +65,25 @@ def run(pid, code):
             ptrace(POKETEXT, pid, at + off, int.from_bytes(word, "little"))
     finally:
         ptrace(DETACH, pid, None, 0)
+
+
+def busy(pid, seconds):
+    """The process uses so much of a processor, and goes on where it was."""
+    ptrace(ATTACH, pid)
+    os.waitpid(pid, WALL)
+    regs = regs_of(pid)
+    text = ptrace(PEEKTEXT, pid, regs[RIP]) & (1 << 64) - 1
+    spin = SPIN + text.to_bytes(8, "little")[len(SPIN):]
+    ptrace(POKETEXT, pid, regs[RIP], int.from_bytes(spin, "little"))
+    ptrace(DETACH, pid, None, 0)
+    end = sidecar.cpu_s(pid) + seconds
+    while sidecar.cpu_s(pid) < end:
+        time.sleep(0.01)
+    ptrace(ATTACH, pid)
+    os.waitpid(pid, WALL)
+    ptrace(POKETEXT, pid, regs[RIP], text)
+    ptrace(SETREGS, pid, None, ctypes.addressof(regs))
+    ptrace(DETACH, pid, None, 0)
 
 
 def text_at(pid, address, limit=64):
