@@ -473,6 +473,17 @@ def _():
         tap.equal(program.wait(), 0, "status")
 
 
+@tap.case("and to a pipe that has a name")
+def _():
+    path = WORLD.path("fifo")
+    os.mkfifo(path)
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        car = sidecar.Sidecar(WORLD, "--evidence", path)
+        logged(car)
+        tap.ok("netproc" in json.loads(file.readline()), "no netproc")
+        tap.equal(car.terminate()[0], 0, "status")
+
+
 @tap.case("a pipe that nobody reads holds up nothing, and what comes after a "
           "line that was cut is a line again")
 def _():

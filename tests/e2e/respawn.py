@@ -577,6 +577,20 @@ def _():
     scene.world.close()
 
 
+@tap.case("a relayproc that does not leave when netproc is lost is killed, and "
+          "so is the one before it that has not left either")
+def _():
+    scene = Scene()
+    for _ in range(2):
+        inject.stop(scene.car.children()["relayproc"])
+        scene.lose("netproc", "SIGKILL", kill)
+    scene.car.wait_alone()
+    tap.equal(len(scene.car.log.find("lost ")), 2, "losses")
+    scene.works()
+    scene.car.terminate()
+    scene.world.close()
+
+
 def next_of(scene, role):
     """The pid of its successor, which has not run yet and is stopped."""
     old = scene.car.children()[role]

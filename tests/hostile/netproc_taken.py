@@ -468,18 +468,23 @@ def _():
         "<IIII", ROLE_RELAYPROC, IPC_E_CLOSED, 0, 0))
     for role in ("netproc", "relayproc"):
         before = len(STAGE.car.log.find("lost "))
-        lost = STAGE.pid(role)
+        lost, relayproc = STAGE.pid(role), STAGE.pid("relayproc")
         inject.stop(STAGE.car.pid)
         with STAGE.hold("netproc") as held:
             held.send(words.FD_PARENT, seems)
             # The parent hears it first, and of the loss at once after it.
             if role == "netproc":
+                inject.stop(relayproc)  # it takes its time to leave
                 held.end()
             else:
                 os.kill(lost, signal.SIGKILL)
             inject.go_on(STAGE.car.pid)
         STAGE.wait_replaced(role, "SIGKILL", "the loss")
         time.sleep(0.5)  # longer than a doubt lasts
+        deadline = time.monotonic() + 10 * tap.scale()
+        while not sidecar.gone(relayproc):
+            tap.ok(time.monotonic() < deadline, "the old relayproc is there")
+            time.sleep(0.05)
         tap.equal(len(STAGE.car.log.find("lost ")), before + 1, "losses")
         STAGE.works()
 

@@ -302,7 +302,8 @@ filler_ends_at_a_border_from_each_place(void **state)
 static void
 places_too_close_for_a_frame_are_refused(void **state)
 {
-	struct journal_stops stops = { 1, { 1000 } };
+	struct journal *journal = make_journal();
+	struct journal_stops stops = { 1, { 1000 } }, left;
 	size_t owed;
 
 	(void)state;
@@ -318,6 +319,10 @@ places_too_close_for_a_frame_are_refused(void **state)
 	for (owed = 2000; stops.n < JOURNAL_STOPS_MAX; owed += 18)
 		assert_int_equal(journal_stops_add(&stops, owed), 0);
 	assert_int_equal(journal_stops_add(&stops, 5000), -1);
+	journal_write_set(journal, &stops);
+	assert_int_equal(journal_write_left(journal, &left), 0);
+	assert_memory_equal(&left, &stops, sizeof(left));
+	journal_unmap(journal);
 }
 
 static void
