@@ -3,6 +3,7 @@
 
 import os
 import pwd
+import re
 import resource
 import shutil
 import signal
@@ -388,7 +389,13 @@ def _():
 @tap.case("--fd takes a connected socket, and its end is a good end")
 def _():
     ours, theirs = socket.socketpair()
+    tap.ok(theirs.getblocking(), "it does not block as it is passed")
+    number = theirs.fileno()
     car = sidecar.Sidecar(WORLD, how=theirs)
+    # A VMM that does not read would hold netproc up.
+    with open("/proc/%d/fdinfo/%d" % (car.pid, number)) as file:
+        flags = int(re.search(r"flags:\s+(\d+)", file.read())[1], 8)
+    tap.ok(flags & os.O_NONBLOCK and flags & os.O_CLOEXEC, "%o" % flags)
     wire = frames.Wire(sock=ours)
     wire.alive()
     wire.close()

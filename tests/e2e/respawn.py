@@ -2,6 +2,7 @@
 """Lost processes are replaced: the VM keeps its link, its old connections are
 reset, and whatever is new works at once."""
 
+import array
 import ctypes
 import errno
 import fcntl
@@ -12,8 +13,10 @@ import resource
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import termios
 import time
 
 sys.dont_write_bytecode = True
@@ -25,6 +28,7 @@ import puppet  # noqa: E402
 import sidecar  # noqa: E402
 import tap  # noqa: E402
 import traffic  # noqa: E402
+import words  # noqa: E402
 import world as rig  # noqa: E402
 
 sidecar.need()
@@ -165,6 +169,38 @@ def _():
         SCENE.works()
     SCENE.lose("netproc", "broke the protocol",
                lambda pid: speak(pid, FD_PEER, b"\xff" * 64))
+    SCENE.works()
+
+
+def queued(fd):
+    """Bytes that wait to be read there."""
+    count = array.array("i", [0])
+    fcntl.ioctl(fd, termios.FIONREAD, count)
+    return count[0]
+
+
+@tap.case("what one said last is logged, though it has left unread what was "
+          "said to it")
+def _():
+    need_inject()
+    pid = SCENE.car.children()["netproc"]
+    log = words.BY_NAME["LOG"]
+    said = struct.pack("<I", 1) + b"last words"
+    guest, server = SCENE.pair()
+    with guest, server, puppet.Puppet(pid) as netproc:
+        guest.send(b"x")  # so that it is asked whether it hangs
+        channel = channel_of(pid, FD_PARENT)
+        deadline = time.monotonic() + 10 * tap.scale()
+        while queued(channel) == 0:
+            tap.ok(time.monotonic() < deadline, "it was not asked")
+            time.sleep(0.01)
+        os.close(channel)
+        inject.stop(SCENE.car.pid)
+        netproc.send(FD_PARENT, log.record(said.ljust(log.size, b"\0")))
+        netproc.end()
+        inject.go_on(SCENE.car.pid)
+    SCENE.wait_replaced("netproc", "SIGKILL")
+    SCENE.car.log.wait("netproc: warning: last words")
     SCENE.works()
 
 

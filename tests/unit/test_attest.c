@@ -381,6 +381,10 @@ strict_admits_no_miss_but_those_of_an_old_kernel(void **state)
 	missed = STAGE_BIT(STAGE_LANDLOCK_FS);
 	assert_int_equal(attest_child(&pair.netproc, 1, &missed), -1);
 	assert_non_null(strstr(lines, "LANDLOCK_FS"));
+	/* And of who is not root. */
+	missed = STAGE_BIT(STAGE_GROUPS);
+	assert_int_equal(attest_child(&pair.netproc, 1, &missed),
+	    geteuid() == 0 ? -1 : 0);
 	missed = STAGE_BIT(STAGE_LANDLOCK_FS);
 	assert_int_equal(attest_child(&pair.netproc, 0, &missed), 0);
 	end(&pair);

@@ -373,6 +373,31 @@ a_journal_that_was_never_written_is_of_a_new_stream(void **state)
 }
 
 static void
+one_that_is_reset_is_of_a_new_stream(void **state)
+{
+	const struct journal_stops two = { 2, { 100, 200 } };
+	const struct journal_at at = { .left = 100 };
+	struct journal *journal = make_journal();
+	struct journal_stops stops;
+	struct journal_at left;
+
+	(void)state;
+	journal_read_begin(journal, &at);
+	journal_write_set(journal, &two);
+	journal->guest.leased = 1;
+	journal->guest.has_addr6 = 1;
+	journal_reset(journal);
+	assert_int_equal(journal_read_left(journal, &left), 0);
+	assert_int_equal(left.left, 0);
+	assert_int_equal(journal_write_left(journal, &stops), 0);
+	assert_int_equal(stops.n, 1);
+	assert_int_equal(stops.owed[0], 0);
+	assert_int_equal(journal->guest.leased, 0);
+	assert_int_equal(journal->guest.has_addr6, 0);
+	journal_unmap(journal);
+}
+
+static void
 the_memory_keeps_its_size(void **state)
 {
 	const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
@@ -404,6 +429,7 @@ main(void)
 		cmocka_unit_test(names_of_flows_are_buried_and_stay),
 		cmocka_unit_test(
 		    a_journal_that_was_never_written_is_of_a_new_stream),
+		cmocka_unit_test(one_that_is_reset_is_of_a_new_stream),
 		cmocka_unit_test(the_memory_keeps_its_size),
 	};
 
