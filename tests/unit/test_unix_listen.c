@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,6 +188,59 @@ a_socket_that_somebody_listens_on_is_left_alone(void **state)
 	close(dial());
 }
 
+/* Clients wait there for who listens, and there is no room for one more. */
+static void
+so_is_one_whose_queue_is_full(void **state)
+{
+	static struct unix_listener second;
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fds[64];
+	size_t i, n = 0;
+
+	(void)state;
+	assert_int_equal(open_listener(&listener), 0);
+	strlcpy(sun.sun_path, path, sizeof(sun.sun_path));
+	do {
+		fds[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	} while (connect(fds[n++], (struct sockaddr *)&sun, sizeof(sun)) == 0 &&
+	    n < sizeof(fds) / sizeof(fds[0]));
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(open_listener(&second), -1);
+	assert_int_equal(error.status, EX_UNAVAILABLE);
+	for (i = 0; i < n; i++)
+		close(fds[i]);
+	unix_listener_close(&listener);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
+static void
+the_next_start_need_not_wait_for_this_one_to_end(void **state)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY);
+
+	(void)state;
+	assert_int_equal(open_listener(&listener), 0);
+	assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+	close(fd);
+}
+
+static void
+a_path_without_a_directory_is_taken(void **state)
+{
+	int before = open(".", O_RDONLY | O_DIRECTORY);
+
+	(void)state;
+	assert_int_equal(chdir(dir), 0);
+	assert_int_equal(unix_listener_open(&listener, "sock", SOCK_STREAM,
+			     "socket", &error),
+	    0);
+	close(dial());
+	unix_listener_close(&listener);
+	assert_int_equal(access(path, F_OK), -1);
+	assert_int_equal(fchdir(before), 0);
+	close(before);
+}
+
 static void
 a_file_that_is_no_socket_is_left_alone(void **state)
 {
@@ -256,6 +310,9 @@ main(void)
 		TEST(a_client_passes_no_descriptor_before_it_is_accepted),
 		TEST(a_socket_that_a_dead_process_left_is_replaced),
 		TEST(a_socket_that_somebody_listens_on_is_left_alone),
+		TEST(so_is_one_whose_queue_is_full),
+		TEST(the_next_start_need_not_wait_for_this_one_to_end),
+		TEST(a_path_without_a_directory_is_taken),
 		TEST(a_file_that_is_no_socket_is_left_alone),
 		TEST(a_directory_that_is_not_there_is_told),
 		TEST(two_starts_do_not_take_the_path_from_each_other),
