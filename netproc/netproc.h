@@ -69,7 +69,8 @@ struct netproc {
 	struct frame_writer writer;
 	struct shield_config shield;
 	struct fragment_pool fragments;
-	uint16_t ip_id; /* of the gateway's own packets */
+	uint32_t guest_mtu; /* as its SYNs show it, 0 before the first */
+	uint16_t ip_id;	    /* of the gateway's own packets */
 
 	/* gateway */
 	struct dhcp_config dhcp;

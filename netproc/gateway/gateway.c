@@ -56,12 +56,12 @@ send_scratch(struct netproc *np, size_t len)
 {
 	if (len <= PACKET_ETHER_LEN)
 		return;
-	if (len - PACKET_ETHER_LEN <= np->cfg.mtu) {
+	if (len - PACKET_ETHER_LEN <= link_mtu(np)) {
 		link_send(np, np->scratch, len);
 		return;
 	}
 	COUNT(np, DATAGRAMS_FRAGMENTED);
-	fragment_split(np->scratch, len, np->cfg.mtu, np->fragment_id++,
+	fragment_split(np->scratch, len, link_mtu(np), np->fragment_id++,
 	    np->scratch_fragment, GATEWAY_FRAME_MAX, emit, np);
 }
 
@@ -86,7 +86,7 @@ build_udp4(struct netproc *np, const struct gateway_datagram *d,
 		.dport = d->dport,
 		.ip_id = np->ip_id++,
 		.may_fragment = PACKET_IP4_LEN + PACKET_UDP_LEN + len >
-		    np->cfg.mtu,
+		    link_mtu(np),
 	};
 
 	memcpy(udp.src_mac, np->cfg.gateway_mac, 6);

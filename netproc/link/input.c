@@ -21,6 +21,11 @@
 #define IP6_SRC_OFF	   22
 #define ARP_SENDER_IP4_OFF 28
 
+/* The headers that an MSS leaves out, in each version. */
+#define TCP_IP4_LEN 40u
+#define TCP_IP6_LEN 60u
+#define ETHER_MTU   1500u
+
 static const char *
 mac_format(const uint8_t mac[6], char buf[MAC_STRLEN])
 {
@@ -91,6 +96,36 @@ learn_address6(struct netproc *np, enum shield_verdict verdict,
 	np->journal->guest.has_addr6 = 0;
 	np->journal->guest.addr6 = src;
 	np->journal->guest.has_addr6 = 1;
+}
+
+/*
+ * A card may take less than the link's MTU, and drop what is longer: QEMU's
+ * e1000 has 16 KiB at most, and its driver takes 1500 until it is told better.
+ * The MSS says so, and the largest counts: a path's or a container's may be
+ * smaller.  Every card takes 1500 bytes.
+ */
+static void
+learn_mtu(struct netproc *np, enum shield_verdict verdict,
+    const struct shield_frame *sf)
+{
+	uint32_t mtu;
+
+	if (verdict != SHIELD_TCP || (sf->tcp_flags & SHIELD_TCP_SYN) == 0 ||
+	    sf->tcp_mss == SHIELD_MSS_DEFAULT)
+		return;
+	mtu = sf->tcp_mss + (sf->version == 6 ? TCP_IP6_LEN : TCP_IP4_LEN);
+	if (mtu < ETHER_MTU)
+		mtu = ETHER_MTU;
+	if (mtu > np->guest_mtu)
+		np->guest_mtu = mtu;
+}
+
+size_t
+link_mtu(const struct netproc *np)
+{
+	return (np->guest_mtu == 0 || np->guest_mtu > np->cfg.mtu ?
+		np->cfg.mtu :
+		np->guest_mtu);
 }
 
 static void input_checked(struct netproc *np, enum shield_verdict verdict,
@@ -284,6 +319,7 @@ link_input(struct netproc *np, uint8_t *frame, size_t len)
 		pin_mac(np, sf.src_mac);
 	if (sf.version == 6)
 		learn_address6(np, verdict, &sf);
+	learn_mtu(np, verdict, &sf);
 	if (is_spent(verdict, &sf)) {
 		COUNT(np, TTL_SPENT);
 		gateway_icmp_verdict(np, VERDICT_TTL, frame + sf.l3_off,

@@ -150,6 +150,7 @@ link_attach(struct netproc *np, int fd, const struct ipc_frame *frame)
 	np->leased = 0;
 	np->told = 0;
 	np->guest6_seen = 0;
+	np->guest_mtu = 0;
 	np->guest6 = np->cfg.address6;
 	np->ip6_offered = 0;
 	frame_reader_reset(&np->reader);

@@ -41,6 +41,12 @@ void link_send(struct netproc *np, const uint8_t *frame, size_t len);
 /* Sends an IP packet of either version, complete, to the guest; copies. */
 void link_send_ip(struct netproc *np, const uint8_t *packet, size_t len);
 
+/*
+ * input.c: how long a packet the guest is sent may be: the link's MTU, or that
+ * of a card or a driver that takes less.
+ */
+size_t link_mtu(const struct netproc *np);
+
 /* input.c: one frame from the guest.  Its bytes may be changed in place. */
 void link_input(struct netproc *np, uint8_t *frame, size_t len);
 

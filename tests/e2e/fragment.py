@@ -10,6 +10,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
 
 import datagrams  # noqa: E402
 import frames  # noqa: E402
+import segments  # noqa: E402
 import sidecar  # noqa: E402
 import tap  # noqa: E402
 import traffic  # noqa: E402
@@ -50,11 +51,11 @@ class Idents:
 IDENTS = Idents()
 
 
-def answer(timeout_s=3):
+def answer(timeout_s=3, wire=WIRE):
     """The next UDP datagram for the guest, put together, and its pieces."""
     parts, pieces = {}, []
     while True:
-        packet = WIRE.expect(lambda p: p.proto == frames.UDP, timeout_s)
+        packet = wire.expect(lambda p: p.proto == frames.UDP, timeout_s)
         if packet is None:
             return None, pieces
         pieces.append(packet)
@@ -250,6 +251,35 @@ def _():
         tap.equal(traffic.exact(server, 2000), bytes(range(200)) * 10, "data")
         WIRE.send(frames.segment(40101, 7002, flags=frames.RST, seq=2006))
         server.close()
+
+
+@tap.case("a guest whose SYNs show a smaller MTU than the link's has its "
+          "datagrams in pieces of that")
+def _():
+    car = sidecar.Sidecar(WORLD, "--mtu", "65520")
+    wire = frames.Wire(car.path)
+    wire.alive()
+    # The largest counts; a SYN may say nothing, or what a path takes.
+    shown = ((b"", 1), (segments.mss(1300), 3), (segments.mss(1460), 3),
+             (segments.mss(8960), 1), (segments.mss(1460), 1))
+    with WORLD.server.listen(rig.SERVER, 7003) as listener:
+        for options, count in shown:
+            hand = segments.Hand(wire, 7003)
+            _, server = hand.open(listener, options)
+            hand.reset()
+            server.close()
+            for src, dst in PAIRS:
+                data, pieces = IDENTS.pieces(src, dst)
+                for frame in pieces:
+                    wire.send(frame)
+                got, pieces = answer(wire=wire)
+                tap.ok(got == data, "got %r bytes" % (got and len(got)))
+                tap.equal(len(pieces), count, "pieces after %r" % options)
+                tap.ok(count == 1 or
+                       max(len(p.frame) for p in pieces) <= 1500 + 14,
+                       "a piece is too long")
+    wire.close()
+    car.terminate()
 
 
 @tap.case("it is all counted")
