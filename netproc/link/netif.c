@@ -55,6 +55,8 @@ static size_t input_pbufs_busy;
  */
 #define BULK_BYTES (256 * 1024)
 
+#define ETHER_FRAME_MIN 60
+
 int
 link_has_room(const struct netproc *np)
 {
@@ -84,12 +86,38 @@ ether_header(const struct netproc *np, uint16_t ethertype,
 	head[13] = (uint8_t)ethertype;
 }
 
+/*
+ * IEEE 802.3 knows no frame of less than 60 bytes and its check sequence.  A
+ * card counts such a one as an error, or drops it: of QEMU's, e1000 does the
+ * first.
+ */
+static int
+push_frame(struct netproc *np, const uint8_t *head, size_t head_len,
+    struct pbuf *p, const struct frame_part *part)
+{
+	const struct frame_part none = { p, 0, 0 };
+	uint8_t padded[ETHER_FRAME_MIN] = { 0 };
+
+	if (head_len + part->len >= sizeof(padded))
+		return (frame_writer_push_part(&np->writer, head, head_len, p,
+		    part));
+	if (head_len > 0)
+		memcpy(padded, head, head_len);
+	pbuf_copy_partial(part->q, padded + head_len, (u16_t)part->len,
+	    (u16_t)part->off);
+	return (frame_writer_push_part(&np->writer, padded, sizeof(padded), p,
+	    &none));
+}
+
 static int
 queue_frame(struct netproc *np, const uint8_t *head, struct pbuf *p)
 {
+	const struct frame_part whole = { p, 0, p->tot_len };
+
 	if (np->frame_fd == -1)
 		return (0);
-	if (frame_writer_push(&np->writer, head, p) == -1) {
+	if (push_frame(np, head, head != NULL ? PACKET_ETHER_LEN : 0, p,
+		&whole) == -1) {
 		COUNT(np, FRAMES_QUEUE_FULL);
 		return (-1);
 	}
@@ -151,8 +179,8 @@ output_split(struct netproc *np, uint16_t ethertype, struct pbuf *p)
 	for (i = 0; i < offload.nframes; i++) {
 		head_len = offload_next(&offload, head + PACKET_ETHER_LEN,
 		    &part);
-		if (frame_writer_push_part(&np->writer, head,
-			PACKET_ETHER_LEN + head_len, p, &part) == -1)
+		if (push_frame(np, head, PACKET_ETHER_LEN + head_len, p,
+			&part) == -1)
 			fatalx("%zu frames had no room for %zu", i,
 			    offload.nframes);
 		frame_writer_is_stream(&np->writer);

@@ -375,6 +375,42 @@ def _():
         server.close()
 
 
+def check_padding(packet, ends):
+    """No shorter than Ethernet's frames are, and nothing but zeroes."""
+    tap.ok(packet, "no frame")
+    tap.ok(len(packet.frame) >= 60, "%d bytes" % len(packet.frame))
+    tap.equal(packet.frame[ends:].strip(b"\0"), b"", "padding")
+
+
+@tap.case("no frame is shorter than Ethernet's, and what fills it is zeroes")
+def _():
+    with Session() as wire:
+        wire.send(frames.arp(rig.GATEWAY))
+        check_padding(wire.expect(lambda p: p.kind == frames.ETH_ARP), 42)
+        wire.send(frames.echo(data=b"x"))
+        check_padding(wire.expect(lambda p: p.proto == frames.ICMP), 43)
+        wire.send(frames.segment(40011, PORT, seq=1, options=b"\2\4\5\xb4"
+                                 b"\3\3\x07\0"))
+        reply = wire.expect(lambda p: p.proto == frames.TCP)
+        server, _ = SERVER.accept()
+        ack = reply.seq + 1
+        # Of the last, a byte is left when the segment has been cut in two.
+        for part in (b"x", b"y" * 1461):
+            wire.send(frames.segment(40011, PORT, flags=frames.ACK, seq=2,
+                                     ack=ack))
+            server.sendall(part)
+            got = b""
+            while len(got) < len(part):
+                packet = wire.expect(lambda p: p.proto == frames.TCP
+                                     and p.data)
+                check_padding(packet, 54 + len(packet.data))
+                got += packet.data
+            tap.equal(got, part, "data")
+            ack += len(part)
+        wire.send(frames.segment(40011, PORT, flags=frames.RST, seq=2))
+        server.close()
+
+
 @tap.case("--mac lets in that guest alone")
 def _():
     car = sidecar.Sidecar(WORLD, "--mac", rig.GUEST_MAC)

@@ -12,6 +12,9 @@
 #include "netproc/link/checksum.h"
 #include "tests/fuzz/whole.h"
 
+/* IEEE 802.3's, without the check sequence. */
+#define FRAME_SHORTEST 60
+
 #define IN_MAX (256 * 1024)
 
 #define FLAG_FIN 0x01
@@ -259,16 +262,43 @@ check_ip6(const uint8_t *ip, size_t len)
 	check_l4(&peer, ip[6], &pseudo, ip + 40, len - 40);
 }
 
+/* The length without the zeroes that fill up Ethernet's shortest frame. */
+static size_t
+unpadded(const uint8_t *frame, size_t len)
+{
+	size_t end = 14, i;
+
+	if (len > FRAME_SHORTEST)
+		return (len);
+	switch (get16(frame + 12)) {
+	case 0x0806:
+		end += 28;
+		break;
+	case 0x0800:
+		end += get16(frame + 16);
+		break;
+	default:
+		end += 40 + (size_t)get16(frame + 18);
+		break;
+	}
+	FUZZ_CHECK(end <= len);
+	for (i = end; i < len; i++)
+		FUZZ_CHECK(frame[i] == 0);
+	return (end);
+}
+
 static void
 check_frame(const uint8_t *frame, size_t len)
 {
-	FUZZ_CHECK(len >= 14 && len <= 14 + (size_t)whole.np->cfg.mtu);
+	FUZZ_CHECK(len >= FRAME_SHORTEST &&
+	    len <= 14 + (size_t)whole.np->cfg.mtu);
 	FUZZ_CHECK(memcmp(frame + 6, whole.np->cfg.gateway_mac, 6) == 0);
 	scanned.frames++;
 	whole_scan(frame, len);
+	len = unpadded(frame, len);
 	switch (get16(frame + 12)) {
 	case 0x0806:
-		FUZZ_CHECK(len >= 42);
+		FUZZ_CHECK(len == 42);
 		break;
 	case 0x0800:
 		check_ip4(frame + 14, len - 14);
