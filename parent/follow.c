@@ -170,7 +170,8 @@ follow_open(struct parent *parent, struct config_error *error)
 			    "sallyport in a network namespace with fewer",
 			    HOST_ADDRS_MAX));
 		return (config_error(error, EX_OSERR,
-		    "the host's addresses cannot be read (rtnetlink): %s",
+		    "the host's addresses cannot be read (rtnetlink): %s; "
+		    "allow sockets of AF_NETLINK",
 		    strerror(errno)));
 	}
 	if (!parent->config.no_ipv6 &&

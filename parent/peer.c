@@ -285,6 +285,21 @@ describe(int status, char *buf, size_t size)
 	    signo == SIGSYS ? ": seccomp violation" : "");
 }
 
+/*
+ * A filter that we were started under, a service's or a container's, is our
+ * children's as well, and may kill them over a call of their fences.
+ */
+static const char *
+mend_of(const struct parent *parent, int status)
+{
+	if (parent->state != PARENT_SETUP || !WIFSIGNALED(status) ||
+	    WTERMSIG(status) != SIGSYS)
+		return ("");
+	return ("; mend: in a container or a service, a system call filter "
+		"that lets mount(2), umount2(2), pivot_root(2), seccomp(2) "
+		"and landlock(7) through");
+}
+
 /* The child's own sysexit, if it failed to start with one. */
 static int
 status_of(int status)
@@ -317,8 +332,8 @@ peer_lost(struct peer *peer, const char *cause)
 			log_warn("%s did not stop in order: %s",
 			    role_name(peer->child.role), how);
 	} else {
-		log_error("lost %s: %s", role_name(peer->child.role),
-		    cause != NULL ? cause : how);
+		log_error("lost %s: %s%s", role_name(peer->child.role),
+		    cause != NULL ? cause : how, mend_of(parent, status));
 	}
 	if (parent->state == PARENT_SETUP)
 		run_stop(parent, status_of(status));

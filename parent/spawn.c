@@ -376,7 +376,8 @@ launch_start(struct launch *launch, struct child *child, int sync)
 		log_error("cannot map uid %u of %s: %s; mend: %s", child->uid,
 		    role_name(child->role), strerror(errno),
 		    geteuid() == 0 ? "give --user NAME, a user that this "
-				     "user namespace knows" :
+				     "user namespace knows; where it knows "
+				     "root alone, --isolation best-effort" :
 				     stage_mend(STAGE_USERNS));
 		return (-1);
 	}

@@ -47,7 +47,8 @@
 	/* put up by the process itself, after exec */ \
 	X(MOUNTS, ALWAYS, "an empty read-only root: no file to open", \
 	    "sysctl kernel.apparmor_restrict_unprivileged_userns=0, " \
-	    "where it exists") \
+	    "where it exists; in a container or a service, a system call " \
+	    "filter that lets mount(2), umount2(2) and pivot_root(2) through") \
 	X(CLOSE_FDS, ALWAYS, "no descriptor but its own", \
 	    "needs Linux 5.9") \
 	X(BOUNDING, ALWAYS, "an exec gains no capability", \
@@ -63,7 +64,9 @@
 	X(RLIMITS, ALWAYS, "no core, file, process; few descriptors", \
 	    "raise the hard limits of the shell that starts it") \
 	X(LANDLOCK_FS, ALWAYS, "no file is opened, made or removed", \
-	    "boot with landlock in lsm=, CONFIG_SECURITY_LANDLOCK=y") \
+	    "boot with landlock in lsm=, CONFIG_SECURITY_LANDLOCK=y; in a " \
+	    "container or a service, a system call filter that lets " \
+	    "landlock(7) through") \
 	X(LANDLOCK_NET, KERNEL, "no TCP bind; netproc: no TCP connect", \
 	    "needs Linux 6.7") \
 	X(LANDLOCK_SCOPE, KERNEL, "no abstract socket or signal leaves", \
@@ -72,7 +75,8 @@
 	X(DUMPABLE, ALWAYS, "its memory is not for other processes", \
 	    "needs Linux 2.4") \
 	X(SECCOMP, ALWAYS, "no system call off its list", \
-	    "needs CONFIG_SECCOMP_FILTER=y")
+	    "needs CONFIG_SECCOMP_FILTER=y; in a container or a service, a " \
+	    "system call filter that lets seccomp(2) through")
 /* clang-format on */
 
 enum isolation_stage {

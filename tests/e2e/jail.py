@@ -3,6 +3,7 @@
 
 import os
 import signal
+import socket
 import sys
 
 sys.dont_write_bytecode = True
@@ -119,6 +120,75 @@ def _():
     car.log.wait("ready: ")
     os.kill(sidecar.children_of(car.pid)["netproc"], signal.SIGKILL)
     car.log.wait("replaced in")
+    car.process.terminate()
+    tap.equal(car.wait(), 0, "status")
+
+
+FILTERED = """
+import ctypes, os, struct, sys
+nr, first, action = (int(word, 0) for word in sys.argv[1:4])
+rows = [(0x20, 0, 0, 0), (0x15, 0, 3, nr),  # the number; is it nr?
+        (0x20, 0, 0, 16), (0x15, 0, first >= 0, max(first, 0)),
+        (6, 0, 0, action), (6, 0, 0, 0x7fff0000)]
+code = b"".join(struct.pack("HBBI", *row) for row in rows)
+rows = ctypes.create_string_buffer(code, len(code))
+class Program(ctypes.Structure):
+    _fields_ = [("len", ctypes.c_ushort), ("rows", ctypes.c_void_p)]
+program = Program(len(code) // 8, ctypes.addressof(rows))
+prctl = ctypes.CDLL(None, use_errno=True).prctl
+prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+if prctl(22, 2, ctypes.addressof(program), 0, 0) == -1:  # PR_SET_SECCOMP
+    sys.exit("seccomp: " + os.strerror(ctypes.get_errno()))
+os.execv(sys.argv[4], sys.argv[4:])
+"""
+KILL, EPERM, EAFNOSUPPORT = "0x80000000", "0x00050001", "0x00050061"
+SOCKET, PIVOT_ROOT, MOUNT, SECCOMP, LANDLOCK = 41, 155, 165, 317, 444
+
+
+def refused_by(action, nr, word, first=-1):
+    """A start that fails under that filter, and names what mends it."""
+    world = SETUP.world
+    done = world.host.run(
+        [sys.executable, "-c", FILTERED, str(nr), str(first), action,
+         sidecar.SALLYPORT, "--socket", world.path("narrow.sock")],
+        timeout=20 * tap.scale())
+    tap.ok(done.returncode in (70, 71, 77), "status %d: %s"
+           % (done.returncode, done.stderr))
+    tap.ok(word in done.stderr, "no %r in %s" % (word, done.stderr))
+
+
+@tap.case("who starts it under a system call filter of his own that is too "
+          "narrow, as a service may, is told what mends that")
+def _():
+    if sidecar.sanitized():
+        tap.skip("a build with sanitizers refuses nothing")
+    if os.uname().machine != "x86_64":
+        tap.skip("the numbers are x86_64's")
+    fences = "filter that lets mount(2), umount2(2) and pivot_root(2) through"
+    refused_by(EPERM, MOUNT, fences)
+    refused_by(EPERM, PIVOT_ROOT, fences)
+    refused_by(EPERM, SECCOMP, "filter that lets seccomp(2) through")
+    refused_by(EPERM, LANDLOCK, "filter that lets landlock(7) through")
+    for nr in (MOUNT, PIVOT_ROOT, SECCOMP, LANDLOCK):
+        refused_by(KILL, nr, "filter that lets mount(2), umount2(2), "
+                   "pivot_root(2), seccomp(2) and landlock(7) through")
+    refused_by(EAFNOSUPPORT, SOCKET, "allow sockets of AF_NETLINK",
+               first=socket.AF_NETLINK)
+
+
+@tap.case("where a user namespace knows root alone, best-effort starts it, and "
+          "strict says so")
+def _():
+    if sidecar.sanitized():
+        tap.skip("a build with sanitizers refuses nothing")
+    world = SETUP.world
+    alone = ["unshare", "--user", "--map-root-user", sidecar.SALLYPORT,
+             "--socket", world.path("alone.sock")]
+    done = world.host.run(alone, timeout=20 * tap.scale())
+    tap.equal(done.returncode, 77, "status: %s" % done.stderr)
+    tap.ok("root alone, --isolation best-effort" in done.stderr, done.stderr)
+    car = sidecar.Program(world, [*alone, "--isolation", "best-effort"])
+    car.log.wait("ready: ")
     car.process.terminate()
     tap.equal(car.wait(), 0, "status")
 
