@@ -1,6 +1,7 @@
 #include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 
 #include <dirent.h>
 #include <errno.h>
@@ -241,15 +242,29 @@ rlimits_stands(const struct child *child)
 	    limit_is_zero(child, "Max processes"));
 }
 
+/*
+ * By its numbers: what it is called says little, as a file may have the name,
+ * and the device may lose it with the mounts that the child has left.
+ */
 static int
-fd_is_expected(unsigned long fd, const char *target)
+is_null_device(int dir_fd, const char *name)
+{
+	struct stat st;
+
+	return (fstatat(dir_fd, name, &st, 0) == 0 && S_ISCHR(st.st_mode) &&
+	    st.st_rdev == makedev(1, 3));
+}
+
+static int
+fd_is_expected(unsigned long fd, int dir_fd, const char *name,
+    const char *target)
 {
 	if (fd <= STDERR_FILENO) {
 #ifdef SALLYPORT_SANITIZERS
 		if (fd == STDERR_FILENO)
 			return (1);
 #endif
-		return (strcmp(target, "/dev/null") == 0);
+		return (is_null_device(dir_fd, name));
 	}
 	if (fd == FD_EPOLL)
 		return (strcmp(target, "anon_inode:[eventpoll]") == 0);
@@ -270,7 +285,7 @@ fd_stands(const struct child *child, int dir_fd, const char *name,
 		return (0);
 	target[n] = '\0';
 	fd = strtoul(name, &end, 10);
-	if (*end == '\0' && fd_is_expected(fd, target)) {
+	if (*end == '\0' && fd_is_expected(fd, dir_fd, name, target)) {
 		(*nfds)++;
 		return (1);
 	}

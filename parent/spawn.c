@@ -358,6 +358,19 @@ child_choose_user(const struct spawn_config *config, struct child *child)
 	return (error);
 }
 
+/* What lets us map a child's uid, where errno says why it cannot be. */
+static const char *
+map_mend(int error)
+{
+	if (error == EROFS)
+		return ("mount /proc so that it can be written");
+	if (geteuid() == 0)
+		return ("give --user NAME, a user that this user namespace "
+			"knows; where it knows root alone, --isolation "
+			"best-effort");
+	return (stage_mend(STAGE_USERNS));
+}
+
 static int
 launch_start(struct launch *launch, struct child *child, int sync)
 {
@@ -374,11 +387,7 @@ launch_start(struct launch *launch, struct child *child, int sync)
 		return (-1);
 	if ((launch->flags & CLONE_NEWUSER) && maps_write(child) == -1) {
 		log_error("cannot map uid %u of %s: %s; mend: %s", child->uid,
-		    role_name(child->role), strerror(errno),
-		    geteuid() == 0 ? "give --user NAME, a user that this "
-				     "user namespace knows; where it knows "
-				     "root alone, --isolation best-effort" :
-				     stage_mend(STAGE_USERNS));
+		    role_name(child->role), strerror(errno), map_mend(errno));
 		return (-1);
 	}
 	return (launch_finish(launch->config, child, sync));

@@ -256,7 +256,8 @@ def _():
             "--evidence", path]
     done = WORLD.host.run(argv, timeout=20, **who)
     tap.equal(done.returncode, 77, "status: " + done.stderr)
-    tap.ok("give --user NAME" in done.stderr, done.stderr)
+    tap.ok("where it knows root alone, --isolation best-effort" in done.stderr,
+           done.stderr)
     program = sidecar.Program(WORLD, [*argv, "--isolation", "best-effort"],
                               **who)
     for role, seen in of_both_pairs(program, path):
@@ -454,6 +455,45 @@ def _():
         tap.equal([line for line in program.log.all() if "/dev/null" in line],
                   program.log.all(), "lines")
         tap.equal(len(program.log.find("make it")), 1, "mends")
+
+
+def start_with_null(how):
+    """In a /dev that has /dev/null made by that command."""
+    return sidecar.Program(
+        WORLD, ["unshare", "-m", "sh", "-c", "mount -t tmpfs none /dev && "
+                + how + " && exec \"$@\"", "sh", sidecar.SALLYPORT, "--socket",
+                WORLD.path("null.sock")])
+
+
+@tap.case("/dev/null is known as what it is, by whatever name")
+def _():
+    program = start_with_null("mknod -m 666 /dev/zilch c 1 3 && "
+                              "ln -s zilch /dev/null")
+    program.log.wait("ready: ")
+    program.process.terminate()
+    tap.equal(program.wait(), 0, "status")
+
+
+@tap.case("a file that has its name is not taken for it")
+def _():
+    if sidecar.sanitized():
+        tap.skip("a build with sanitizers refuses nothing")
+    program = start_with_null(": >/dev/null && chmod 666 /dev/null")
+    tap.ok(program.wait() != 0, "status")
+    program.log.wait("holds descriptor 0: /dev/null")
+    tap.equal(program.log.find("ready: "), [], "lines")
+
+
+@tap.case("where /proc is read-only it says so")
+def _():
+    if sidecar.sanitized():
+        tap.skip("a build with sanitizers refuses nothing")
+    program = sidecar.Program(
+        WORLD, ["unshare", "-m", "sh", "-c", "mount --bind /proc /proc && "
+                "mount -o remount,bind,ro /proc && exec \"$@\"", "sh",
+                sidecar.SALLYPORT, "--socket", WORLD.path("proc.sock")])
+    tap.equal(program.wait(), 77, "status")
+    program.log.wait("mount /proc so that it can be written")
 
 
 @tap.case("it goes to an open descriptor as well")

@@ -176,23 +176,6 @@ def _():
                first=socket.AF_NETLINK)
 
 
-@tap.case("where a user namespace knows root alone, best-effort starts it, and "
-          "strict says so")
-def _():
-    if sidecar.sanitized():
-        tap.skip("a build with sanitizers refuses nothing")
-    world = SETUP.world
-    alone = ["unshare", "--user", "--map-root-user", sidecar.SALLYPORT,
-             "--socket", world.path("alone.sock")]
-    done = world.host.run(alone, timeout=20 * tap.scale())
-    tap.equal(done.returncode, 77, "status: %s" % done.stderr)
-    tap.ok("root alone, --isolation best-effort" in done.stderr, done.stderr)
-    car = sidecar.Program(world, [*alone, "--isolation", "best-effort"])
-    car.log.wait("ready: ")
-    car.process.terminate()
-    tap.equal(car.wait(), 0, "status")
-
-
 @tap.case("each child has namespaces of its own, relayproc but the host's "
           "network")
 def _():
