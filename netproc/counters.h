@@ -42,6 +42,7 @@
 	X(TTL_SPENT,	"ttl-exceeded") \
 	X(ASSOCS,	"associations") \
 	X(ASSOCS_EVICTED, "associations-evicted") \
+	X(ASSOCS_FULL,	"datagrams-dropped-table-full") \
 	X(UDP_OUT,	"udp-out") \
 	X(UDP_IN,	"udp-in") \
 	X(ECHO_OUT,	"echo-out") \

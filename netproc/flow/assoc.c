@@ -15,6 +15,7 @@ assocs_init(struct assoc_table *table, uint32_t nout, uint32_t nin)
 	memset(table, 0, sizeof(*table));
 	table->nout = nout;
 	table->nin = nin;
+	table->credit = (uint64_t)nout * ASSOC_TENURE_MS;
 	table->nbuckets = 64;
 	while (table->nbuckets < nout + nin)
 		table->nbuckets *= 2;
@@ -95,15 +96,15 @@ assocs_alloc(struct assoc_table *table, const struct assoc_key *id,
 	return (assoc);
 }
 
-struct assoc *
-assocs_oldest(const struct assoc_table *table, uint64_t now_ms)
+static struct assoc *
+oldest(const struct assoc_table *table, uint64_t now_ms)
 {
 	static const enum assoc_kind kinds[] = {
 		ASSOC_UNANSWERED,
 		ASSOC_DNS,
 		ASSOC_ANSWERED,
 	};
-	struct assoc *assoc, *oldest = NULL;
+	struct assoc *assoc, *found = NULL;
 	size_t i;
 
 	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -113,10 +114,36 @@ assocs_oldest(const struct assoc_table *table, uint64_t now_ms)
 		if (!assoc->answered &&
 		    now_ms - assoc->used_ms >= ASSOC_ONE_SHOT_MS)
 			return (assoc);
-		if (oldest == NULL || assoc->used_ms < oldest->used_ms)
-			oldest = assoc;
+		if (found == NULL || assoc->used_ms < found->used_ms)
+			found = assoc;
 	}
-	return (oldest);
+	return (found);
+}
+
+/* In ASSOC_TENURE_MS as much comes back as there are slots. */
+static int
+credit_take(struct assoc_table *table, uint64_t now_ms)
+{
+	const uint64_t full = (uint64_t)table->nout * ASSOC_TENURE_MS;
+	const uint64_t elapsed_ms = now_ms - table->credit_ms;
+
+	if (elapsed_ms >= ASSOC_TENURE_MS)
+		table->credit = full;
+	else
+		table->credit += elapsed_ms * table->nout;
+	if (table->credit > full)
+		table->credit = full;
+	table->credit_ms = now_ms;
+	if (table->credit < ASSOC_TENURE_MS)
+		return (0);
+	table->credit -= ASSOC_TENURE_MS;
+	return (1);
+}
+
+struct assoc *
+assocs_giving_way(struct assoc_table *table, uint64_t now_ms)
+{
+	return (credit_take(table, now_ms) ? oldest(table, now_ms) : NULL);
 }
 
 struct assoc *

@@ -24,11 +24,18 @@
  * Then ASSOC_CLOSE is said and the slot is free.  When all slots are in use,
  * one that nobody has answered for 30 s gives way first, then the one that
  * was idle longest.
+ *
+ * To give way costs relayproc a socket, which is dear, and the guest the
+ * answers that are under way.  A guest that sends each datagram from another
+ * port may have as many in a burst as there are slots, and then each slot anew
+ * every 250 ms on average; what is beyond that is dropped.
  */
 #define ASSOC_IDLE_MS	    (300 * 1000)
 #define ASSOC_UNANSWERED_MS (120 * 1000)
 #define ASSOC_ONE_SHOT_MS   (30 * 1000)
 #define ASSOC_DNS_MS	    (10 * 1000)
+
+#define ASSOC_TENURE_MS 250
 
 /* Those of one kind have one timer: the first used is the first to end. */
 enum assoc_kind {
@@ -76,6 +83,8 @@ struct assoc_table {
 	struct assoc_list active[ASSOC_NKINDS]; /* idle longest first */
 	struct assoc_bucket *buckets;
 	uint32_t nbuckets; /* a power of 2 */
+	uint64_t credit; /* of those that may give way, ASSOC_TENURE_MS each */
+	uint64_t credit_ms; /* as it was then */
 };
 
 /* 0, or -1 with errno ENOMEM. */
@@ -89,16 +98,17 @@ struct assoc *assocs_lookup(const struct assoc_table *table,
 
 /*
  * A free outbound slot, now in use under id.  NULL if there is none; then
- * assocs_oldest() says which could give way.
+ * assocs_giving_way() says which is to be ended first.
  */
 struct assoc *assocs_alloc(struct assoc_table *table,
     const struct assoc_key *id, uint64_t hash);
 
 /*
- * The outbound association that gives way to another, or NULL.  A guest may ask
- * with each datagram: the table is not searched.
+ * The outbound association that gives way to another, or NULL: too many have
+ * done so of late.  A guest may ask with each datagram: the table is not
+ * searched.
  */
-struct assoc *assocs_oldest(const struct assoc_table *table, uint64_t now_ms);
+struct assoc *assocs_giving_way(struct assoc_table *table, uint64_t now_ms);
 
 /*
  * The inbound slot that relayproc names, in that generation: as it is, or

@@ -94,7 +94,18 @@ assoc_end(struct netproc *np, struct assoc *assoc)
 	assocs_release(&np->assocs, assoc);
 }
 
-/* The association of what the guest sends, made if need be. */
+static void
+assocs_full(struct netproc *np)
+{
+	COUNT(np, ASSOCS_FULL);
+	if (netproc_may_warn(np, WARNED_ASSOCS_FULL))
+		log_warn("datagrams are dropped: the guest takes new ports "
+			 "faster than %u can change hands; --max-udp would "
+			 "allow more",
+		    (unsigned int)np->assocs.nout);
+}
+
+/* The association of what the guest sends, made if need be; or NULL. */
 static struct assoc *
 assoc_of(struct netproc *np, const struct assoc_key *full)
 {
@@ -116,8 +127,13 @@ assoc_of(struct netproc *np, const struct assoc_key *full)
 		return (assoc);
 	assoc = assocs_alloc(&np->assocs, &key, hash);
 	if (assoc == NULL) {
+		assoc = assocs_giving_way(&np->assocs, np->now_ms);
+		if (assoc == NULL) {
+			assocs_full(np);
+			return (NULL);
+		}
 		COUNT(np, ASSOCS_EVICTED);
-		assoc_end(np, assocs_oldest(&np->assocs, np->now_ms));
+		assoc_end(np, assoc);
 		assoc = assocs_alloc(&np->assocs, &key, hash);
 	}
 	COUNT(np, ASSOCS);

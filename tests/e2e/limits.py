@@ -12,6 +12,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../lib"))
 
+import frames  # noqa: E402
 import sidecar  # noqa: E402
 import tap  # noqa: E402
 import world as rig  # noqa: E402
@@ -73,6 +74,30 @@ def _():
         guests.append(guest)
     tap.equal(counter(setup.car, "associations-evicted"), 5, "evicted")
     setup.world.close()
+
+
+@tap.case("a guest that takes new ports faster than they can change hands has "
+          "what is beyond that dropped, and the log says so once")
+def _():
+    world = rig.World()
+    car = sidecar.Sidecar(world, "--max-udp", "1")
+    wire = frames.Wire(car.path)
+    server = world.server.udp(rig.SERVER)
+    port, ports = rig.port_of(server), 4000
+    # At once: what is left to come back in that time is no matter.
+    wire.sock.sendall(b"".join(
+        frames.framed(frames.datagram(b"x", 2000 + number, port))
+        for number in range(ports)))
+    car.log.wait("datagrams are dropped: .*--max-udp would allow more")
+    time.sleep(0.3 * tap.scale())  # a tenure
+    wire.send(frames.datagram(b"later", 1999, port))
+    while server.recv(64) != b"later":
+        pass
+    wire.close()
+    tap.equal(len(car.log.find("datagrams are dropped")), 1, "lines")
+    dropped = counter(car, "datagrams-dropped-table-full")
+    tap.ok(0 < dropped < ports - ICMP_SLOTS, "%d dropped" % dropped)
+    world.close()
 
 
 @tap.case("beyond --max-pending a SYN is dropped, and is counted")

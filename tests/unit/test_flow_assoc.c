@@ -112,11 +112,11 @@ the_one_that_was_idle_longest_gives_way(void **state)
 	}
 	assert_null(alloc(100));
 	assocs_use(&table, assocs[0], 0, 0, 10);
-	assert_ptr_equal(assocs_oldest(&table, 20), assocs[1]);
+	assert_ptr_equal(assocs_giving_way(&table, 20), assocs[1]);
 	assocs_release(&table, assocs[1]);
 	assert_ptr_equal(alloc(100), assocs[1]);
 	assocs_use(&table, assocs[1], 0, 0, 20);
-	assert_ptr_equal(assocs_oldest(&table, 20), assocs[2]);
+	assert_ptr_equal(assocs_giving_way(&table, 20), assocs[2]);
 }
 
 static void
@@ -127,9 +127,11 @@ one_that_nobody_answered_gives_way_before_one_that_is_older(void **state)
 	(void)state;
 	assocs_use(&table, answered, 1, 0, 1000);
 	assocs_use(&table, once, 0, 0, 2000);
-	assert_ptr_equal(assocs_oldest(&table, 2000 + ASSOC_ONE_SHOT_MS - 1),
+	assert_ptr_equal(assocs_giving_way(&table,
+			     2000 + ASSOC_ONE_SHOT_MS - 1),
 	    answered);
-	assert_ptr_equal(assocs_oldest(&table, 2000 + ASSOC_ONE_SHOT_MS), once);
+	assert_ptr_equal(assocs_giving_way(&table, 2000 + ASSOC_ONE_SHOT_MS),
+	    once);
 }
 
 static void
@@ -141,13 +143,46 @@ a_query_gives_way_in_its_turn_and_not_before_one_that_is_older(void **state)
 	assocs_use(&table, answered, 1, 0, 1000);
 	assocs_use(&table, dns, 0, 1, 2000);
 	assocs_use(&table, once, 0, 0, 3000);
-	assert_ptr_equal(assocs_oldest(&table, 4000), answered);
+	assert_ptr_equal(assocs_giving_way(&table, 4000), answered);
 	assocs_use(&table, answered, 0, 0, 4000);
-	assert_ptr_equal(assocs_oldest(&table, 4000), dns);
+	assert_ptr_equal(assocs_giving_way(&table, 4000), dns);
 	/* Asked again, for something else. */
 	assocs_use(&table, dns, 0, 0, 5000);
-	assert_ptr_equal(assocs_oldest(&table, 5000), once);
+	assert_ptr_equal(assocs_giving_way(&table, 5000), once);
 	assert_null(assocs_expired(&table, 5000 + ASSOC_DNS_MS));
+}
+
+static unsigned int
+give_way(uint64_t now_ms)
+{
+	struct assoc *assoc;
+	unsigned int n = 0;
+	uint16_t port;
+
+	while ((assoc = assocs_giving_way(&table, now_ms)) != NULL) {
+		port = assoc->key.guest_port;
+		assocs_release(&table, assoc);
+		assert_ptr_equal(alloc((uint16_t)(port + NOUT)), assoc);
+		assocs_use(&table, assoc, 0, 0, now_ms);
+		n++;
+	}
+	return (n);
+}
+
+static void
+all_may_give_way_in_a_burst_and_then_each_in_its_time(void **state)
+{
+	uint16_t i;
+
+	(void)state;
+	for (i = 0; i < NOUT; i++)
+		assocs_use(&table, alloc(i), 0, 0, 1000);
+	assert_int_equal(give_way(1000), NOUT);
+	assert_int_equal(give_way(1000), 0);
+	assert_int_equal(give_way(1000 + ASSOC_TENURE_MS / NOUT), 0);
+	assert_int_equal(give_way(1001 + ASSOC_TENURE_MS / NOUT), 1);
+	/* No more than that many, however long nobody had to. */
+	assert_int_equal(give_way(1000000), NOUT);
 }
 
 static void
@@ -157,7 +192,7 @@ one_that_was_never_used_ends_first(void **state)
 
 	(void)state;
 	assocs_use(&table, used, 0, 0, 1000);
-	assert_ptr_equal(assocs_oldest(&table, 1000), fresh);
+	assert_ptr_equal(assocs_giving_way(&table, 1000), fresh);
 	assert_ptr_equal(assocs_expired(&table, 1000), fresh);
 	assocs_release(&table, fresh);
 	assert_null(assocs_expired(&table, 1000));
@@ -196,7 +231,7 @@ relayproc_names_inbound_slots_and_replaces_old_generations(void **state)
 	assert_int_equal(table.nactive_in, 1);
 	assert_null(assocs_lookup(&table, &one, 1));
 	assert_ptr_equal(assocs_lookup(&table, &two, 2), assoc);
-	assert_null(assocs_oldest(&table,
+	assert_null(assocs_giving_way(&table,
 	    0)); /* an inbound one is not evicted */
 }
 
@@ -210,6 +245,7 @@ main(void)
 		T(the_one_that_was_idle_longest_gives_way),
 		T(one_that_nobody_answered_gives_way_before_one_that_is_older),
 		T(a_query_gives_way_in_its_turn_and_not_before_one_that_is_older),
+		T(all_may_give_way_in_a_burst_and_then_each_in_its_time),
 		T(one_that_was_never_used_ends_first),
 		T(a_slot_comes_back_in_another_generation),
 		T(relayproc_names_inbound_slots_and_replaces_old_generations),
