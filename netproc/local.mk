@@ -60,6 +60,7 @@ netproc_libnetproc_a_SOURCES = \
 	netproc/flow/intercept.c netproc/flow/intercept.h \
 	netproc/flow/lwip_addr.h \
 	netproc/flow/pump.c netproc/flow/pump.h \
+	netproc/flow/recover.c netproc/flow/recover.h \
 	netproc/flow/segment.c netproc/flow/segment.h \
 	netproc/flow/tcp.c netproc/flow/tcp.h \
 	netproc/flow/turn.c netproc/flow/turn.h

@@ -19,6 +19,7 @@
 #include "netproc/flow/intercept.h"
 #include "netproc/flow/lwip_addr.h"
 #include "netproc/flow/pump.h"
+#include "netproc/flow/recover.h"
 #include "netproc/flow/tcp.h"
 #include "netproc/flow/turn.h"
 #include "netproc/gateway/gateway.h"
@@ -441,6 +442,7 @@ tcp_after_input(struct flow *flow)
 	 */
 	if (pcb->unsent == NULL)
 		pcb->persist_backoff = 0;
+	recover_look(flow);
 	ack_look(flow);
 	/* Its window may let some of this go now, or of what is unread. */
 	if (pcb->unsent != NULL || flow->readable)

@@ -19,6 +19,7 @@
 #include "netproc/flow/end.h"
 #include "netproc/flow/evict.h"
 #include "netproc/flow/pump.h"
+#include "netproc/flow/recover.h"
 #include "netproc/flow/turn.h"
 #include "netproc/link/link.h"
 #include "netproc/netproc.h"
@@ -279,6 +280,7 @@ turn_tick(struct netproc *np)
 		}
 		if (flow->ahead_bytes > 0)
 			ahead_count(flow); /* lwIP drops it after a while */
+		recover_tick(flow);
 		if (flow->deadline_ms != 0 && flow->deadline_ms <= np->now_ms)
 			flow_expired(flow);
 		else if (flow->readable)
