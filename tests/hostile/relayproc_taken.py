@@ -342,16 +342,17 @@ def may_be_fragmented(sniffer):
 
 
 def client_sees():
-    """The MSS of a client of the published port, whether it is offered a
-    window to speak of, and whether the MTU of its path is heeded."""
+    """Whether a client of the published port is offered an MSS and a window
+    to speak of, and whether the MTU of its path is heeded.  The MSS is half
+    of the largest window yet, and that may still grow."""
     sniffer = STAGE.world.server.sniffer("s0")
     with STAGE.world.guest.listen(port=80), STAGE.world.server.connect(
             rig.HOST, rig_stage.PORT) as client, sniffer:
         info = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
         window, = struct.unpack_from("I", info, TCPI_SND_WND)
         client.sendall(b"to be acknowledged")
-        return (client.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG),
-                window > 16384, not may_be_fragmented(sniffer))
+        mss = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
+        return (mss > 16384, window > 16384, not may_be_fragmented(sniffer))
 
 
 def tcp_clients_come_in():
@@ -397,7 +398,7 @@ def _():
 
 @tap.case("so does what it has clients of one inherit")
 def _():
-    before = client_sees()
+    tap.equal(client_sees(), (True, True, True), "before")
     with STAGE.hold("relayproc") as held:
         small = held.place(struct.pack("i", 88))
         never = held.place(struct.pack("i", 0), 8)
@@ -411,7 +412,8 @@ def _():
                           IP_MTU_DISCOVER, never, 4)
         held.end()
     STAGE.wait_replaced("relayproc", "SIGKILL", "it has been at its ports")
-    tap.equal(client_sees(), before, "MSS, window and path of a client")
+    tap.equal(client_sees(), (True, True, True),
+              "MSS, window and path of a client")
 
 
 @tap.case("so it does if the next one is at work already")
