@@ -17,6 +17,7 @@ netproc_tests = \
 	tests/unit/test_moderate \
 	tests/unit/test_offload \
 	tests/unit/test_pump \
+	tests/unit/test_recover \
 	tests/unit/test_turn
 check_PROGRAMS += $(netproc_tests)
 TESTS += $(netproc_tests)
@@ -46,6 +47,10 @@ tests_unit_test_datagram_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
 tests_unit_test_datagram_LDADD = $(netproc_test_libs)
 tests_unit_test_pump_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
 tests_unit_test_pump_LDADD = $(netproc_test_libs)
+tests_unit_test_recover_SOURCES = tests/unit/test_recover.c \
+	netproc/flow/recover.c
+tests_unit_test_recover_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
+tests_unit_test_recover_LDADD = netproc/lwip/liblwip.a $(CMOCKA_LIBS)
 tests_unit_test_turn_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
 tests_unit_test_turn_LDADD = $(netproc_test_libs)
 tests_unit_test_flow_LDADD = $(netproc_test_libs)
