@@ -55,25 +55,27 @@ own_addr_close(struct own_addr *own)
 static int
 probe_from(int fd, const struct ipc_addr *addr)
 {
-	struct {
-		_Alignas(struct cmsghdr) struct cmsghdr hdr;
-		struct in_pktinfo info;
-	} control;
+	_Alignas(struct cmsghdr)
+	    uint8_t control[CMSG_SPACE(sizeof(struct in_pktinfo))];
 	struct sockaddr_storage ss;
 	struct mmsghdr msg = {
 		.msg_hdr = {
 		    .msg_name = &ss,
 		    .msg_namelen = addr_to_sockaddr(addr, DISCARD_PORT, &ss),
-		    .msg_control = &control,
+		    .msg_control = control,
 		    .msg_controllen = sizeof(control),
 		},
 	};
+	struct in_pktinfo info = { .ipi_ifindex = 0 };
+	struct cmsghdr *hdr;
 
-	memset(&control, 0, sizeof(control));
-	control.hdr.cmsg_level = IPPROTO_IP;
-	control.hdr.cmsg_type = IP_PKTINFO;
-	control.hdr.cmsg_len = CMSG_LEN(sizeof(control.info));
-	memcpy(&control.info.ipi_spec_dst, addr->bytes, 4);
+	memset(control, 0, sizeof(control));
+	hdr = CMSG_FIRSTHDR(&msg.msg_hdr);
+	hdr->cmsg_level = IPPROTO_IP;
+	hdr->cmsg_type = IP_PKTINFO;
+	hdr->cmsg_len = CMSG_LEN(sizeof(info));
+	memcpy(&info.ipi_spec_dst, addr->bytes, 4);
+	memcpy(CMSG_DATA(hdr), &info, sizeof(info));
 	return (sendmmsg(fd, &msg, 1, PROBE_FLAGS) == -1 ? errno : 0);
 }
 
