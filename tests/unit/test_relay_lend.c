@@ -184,66 +184,6 @@ what_came_before_a_stream_was_lent_is_counted(void **state)
 	is_counted_before_it_is_lent(life);
 }
 
-/* Never is the socket lent instead. */
-static void
-a_flow_that_gets_no_stream_is_refused(void **state)
-{
-	struct life *life = *state;
-	struct rlimit old, limit;
-	int listener, spare;
-	uint16_t port;
-
-	life->config.splice = 1;
-	start_with_loopback(life);
-	listener = life_listen(&port, 1);
-	/* What asks for the host's own addresses keeps its descriptor. */
-	life_open(life, 0, "10.0.0.1", 80);
-	life_expect_failed(life, 0, VERDICT_DENIED);
-	spare = dup(listener);
-	close(spare);
-	getrlimit(RLIMIT_NOFILE, &old);
-	limit = old;
-	limit.rlim_cur = (rlim_t)spare + 1;
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-	life_open(life, 1, "127.0.0.1", port);
-	life_expect_failed(life, 1, VERDICT_RESOURCES);
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
-	close(life_accept(life, listener));
-	close(listener);
-}
-
-static void
-a_client_that_gets_no_stream_is_reset(void **state)
-{
-	struct life *life = *state;
-	struct sockaddr_in sin = {
-		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	struct rlimit old, limit;
-	int client, spare;
-	uint16_t port;
-
-	life->config.splice = 1;
-	life_listener(life, life_listen(&port, 8), 8080);
-	life_start(life);
-	sin.sin_port = htons(port);
-	client = socket(AF_INET, SOCK_STREAM, 0);
-	assert_int_equal(connect(client, (struct sockaddr *)&sin, sizeof(sin)),
-	    0);
-	spare = dup(client);
-	close(spare);
-	getrlimit(RLIMIT_NOFILE, &old);
-	limit = old;
-	limit.rlim_cur = (rlim_t)spare + 1;
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-	life_expect_silence(life, &life->peer, 20);
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
-	assert_int_equal(life->rp->counters.inbound_full, 1);
-	assert_int_equal(server_reads(life, client), -ECONNRESET);
-	close(client);
-}
-
 static void
 an_end_that_is_only_said_is_a_reset(void **state)
 {
@@ -317,12 +257,6 @@ main(void)
 		    life_teardown),
 		cmocka_unit_test_setup_teardown(
 		    time_in_which_nothing_is_due_is_no_stop, life_setup,
-		    life_teardown),
-		cmocka_unit_test_setup_teardown(
-		    a_flow_that_gets_no_stream_is_refused, life_setup,
-		    life_teardown),
-		cmocka_unit_test_setup_teardown(
-		    a_client_that_gets_no_stream_is_reset, life_setup,
 		    life_teardown),
 		cmocka_unit_test(
 		    lending_past_the_quota_in_flight_is_tried_again),

@@ -491,6 +491,9 @@ a_flow_without_a_descriptor_for_its_stream_is_to_come_again(void **state)
 	int listener, next;
 
 	listener = life_listen(&port, 1);
+	/* What asks for the host's own addresses keeps its descriptor. */
+	life_open(life, 1, "10.0.0.1", 80);
+	life_expect_failed(life, 1, VERDICT_DENIED);
 	/* One is left, for the socket. */
 	next = dup(listener);
 	close(next);
@@ -501,6 +504,7 @@ a_flow_without_a_descriptor_for_its_stream_is_to_come_again(void **state)
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	life_expect_failed(life, 0, VERDICT_RESOURCES);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	close(life_accept(life, listener)); /* it was the stream that lacked */
 	close(listener);
 }
 
@@ -528,6 +532,7 @@ a_client_without_a_descriptor_for_its_stream_is_reset_and_counted(void **state)
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	assert_int_equal(connect(client, (struct sockaddr *)&sin, sizeof(sin)),
 	    0);
+	life_expect_silence(life, &life->peer, 20);
 	assert_int_equal(server_reads(life, client), -ECONNRESET);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 	assert_int_equal(life->rp->counters.inbound_full, 1);
