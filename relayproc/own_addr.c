@@ -92,13 +92,15 @@ way_is_loopback(int fd)
 
 /*
  * What the kernel says of an address from or to which there is no way, whoever
- * asks; any other failure says nothing of the address.
+ * asks; any other failure says nothing of the address.  EADDRNOTAVAIL is a host
+ * that has no IPv6 address to send from (disable_ipv6); a lack of ports, which
+ * a guest can bring about, is EAGAIN.
  */
 static int
 is_unreachable(int error)
 {
 	return (error == ENETUNREACH || error == EHOSTUNREACH ||
-	    error == EACCES || error == EINVAL);
+	    error == EACCES || error == EINVAL || error == EADDRNOTAVAIL);
 }
 
 int

@@ -563,6 +563,23 @@ def _():
     HOST.ip("route del local %s dev h0" % by_link)
 
 
+@tap.case("what a host without IPv6 cannot reach is not called its own")
+def _():
+    world = rig.World()
+    world.host.sysctl("ipv6/conf/all/disable_ipv6", 1)
+    car = sidecar.Sidecar(world)
+    wire = frames.Wire(car.path)
+    wire.alive()
+    for number, (src, dst) in enumerate(((rig.GUEST6, rig.SERVER6),
+                                         (rig.GUEST, rig.HOST))):
+        wire.send(frames.segment(41000 + number, 7000, src, dst, seq=1))
+    car.log.wait("denied tcp %s" % rig.HOST.replace(".", r"\."))
+    tap.equal(car.log.find(r"denied tcp \["), [], "what was denied before")
+    wire.close()
+    car.terminate()
+    world.close()
+
+
 @tap.case("forms that only a hostile guest sends are denied as well")
 def _():
     with Session() as wire:
