@@ -99,16 +99,11 @@ assocs_alloc(struct assoc_table *table, const struct assoc_key *id,
 static struct assoc *
 oldest(const struct assoc_table *table, uint64_t now_ms)
 {
-	static const enum assoc_kind kinds[] = {
-		ASSOC_UNANSWERED,
-		ASSOC_DNS,
-		ASSOC_ANSWERED,
-	};
 	struct assoc *assoc, *found = NULL;
 	size_t i;
 
-	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		assoc = TAILQ_FIRST(&table->active[kinds[i]]);
+	for (i = 0; i < ASSOC_INBOUND; i++) {
+		assoc = TAILQ_FIRST(&table->active[i]);
 		if (assoc == NULL)
 			continue;
 		if (!assoc->answered &&

@@ -34,15 +34,14 @@
 #define ASSOC_UNANSWERED_MS (120 * 1000)
 #define ASSOC_ONE_SHOT_MS   (30 * 1000)
 #define ASSOC_DNS_MS	    (10 * 1000)
-
-#define ASSOC_TENURE_MS 250
+#define ASSOC_TENURE_MS	    250
 
 /* Those of one kind have one timer: the first used is the first to end. */
 enum assoc_kind {
 	ASSOC_DNS, /* the guest's; a query that nobody has answered */
 	ASSOC_UNANSWERED,
 	ASSOC_ANSWERED,
-	ASSOC_INBOUND,
+	ASSOC_INBOUND, /* last: it gives way to none */
 	ASSOC_NKINDS
 };
 
