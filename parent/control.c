@@ -147,9 +147,14 @@ log_refused(struct control *control, const struct ucred *peer)
 {
 	uint64_t suppressed;
 
-	if (log_limit_ok(&control->refused_limit, clock_now_ms(), &suppressed))
-		log_warn("refused pid %d uid %u on the control socket",
-		    (int)peer->pid, (unsigned int)peer->uid);
+	if (!log_limit_ok(&control->refused_limit, clock_now_ms(), &suppressed))
+		return;
+	if (suppressed > 0)
+		log_warn("%llu before were refused on the control socket "
+			 "without a line: too many",
+		    (unsigned long long)suppressed);
+	log_warn("refused pid %d uid %u on the control socket", (int)peer->pid,
+	    (unsigned int)peer->uid);
 }
 
 static void

@@ -749,11 +749,16 @@ def _():
     os.chmod(WORLD.dir, 0o711)
     start = time.monotonic()
     tap.equal(ask_as_nobody(path, 2000), 0, "status")
+    most = 10 * (time.monotonic() - start + 2)
+    time.sleep(1.1)
+    tap.equal(ask_as_nobody(path, 1), 0, "status")
     os.chmod(WORLD.dir, 0o700)
     car.terminate()
-    lines = len(car.log.find("on the control socket"))
-    most = 10 * (time.monotonic() - start + 2)
-    tap.ok(0 < lines < most, "%d lines, not %d" % (lines, most))
+    lines = len(car.log.find("refused pid"))
+    tap.ok(0 < lines < most + 1, "%d lines, not %d" % (lines, most))
+    counted = sum(int(re.search(r"(\d+) before", line).group(1))
+                  for line in car.log.find("before were refused on"))
+    tap.equal(lines + counted, 2001, "refusals, told and counted")
 
 
 @tap.case("sallyportctl says to the user who started it that sallyport has "
