@@ -170,9 +170,11 @@ follow_open(struct parent *parent, struct config_error *error)
 			    "sallyport in a network namespace with fewer",
 			    HOST_ADDRS_MAX));
 		return (config_error(error, EX_OSERR,
-		    "the host's addresses cannot be read (rtnetlink): %s; "
-		    "allow sockets of AF_NETLINK",
-		    strerror(errno)));
+		    "the host's addresses cannot be read (rtnetlink): %s%s",
+		    strerror(errno),
+		    errno == EAFNOSUPPORT || errno == EPERM || errno == EACCES ?
+			"; allow sockets of AF_NETLINK" :
+			""));
 	}
 	if (!parent->config.no_ipv6 &&
 	    host_routes_open(&parent->host_routes) == -1)
