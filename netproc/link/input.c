@@ -10,6 +10,7 @@
 #include "netproc/flow/tcp.h"
 #include "netproc/flow/turn.h"
 #include "netproc/gateway/gateway.h"
+#include "netproc/gateway/packet.h"
 #include "netproc/link/link.h"
 #include "netproc/netproc.h"
 
@@ -21,10 +22,8 @@
 #define IP6_SRC_OFF	   22
 #define ARP_SENDER_IP4_OFF 28
 
-/* The headers that an MSS leaves out, in each version. */
-#define TCP_IP4_LEN 40u
-#define TCP_IP6_LEN 60u
-#define ETHER_MTU   1500u
+#define TCP_LEN	  20u
+#define ETHER_MTU 1500u
 
 static const char *
 mac_format(const uint8_t mac[6], char buf[MAC_STRLEN])
@@ -113,7 +112,9 @@ learn_mtu(struct netproc *np, enum shield_verdict verdict,
 	if (verdict != SHIELD_TCP || (sf->tcp_flags & SHIELD_TCP_SYN) == 0 ||
 	    sf->tcp_mss == SHIELD_MSS_DEFAULT)
 		return;
-	mtu = sf->tcp_mss + (sf->version == 6 ? TCP_IP6_LEN : TCP_IP4_LEN);
+	/* It leaves out both headers (RFC 9293 3.7.1). */
+	mtu = sf->tcp_mss + TCP_LEN +
+	    (sf->version == 6 ? PACKET_IP6_LEN : PACKET_IP4_LEN);
 	if (mtu < ETHER_MTU)
 		mtu = ETHER_MTU;
 	if (mtu > np->guest_mtu)
