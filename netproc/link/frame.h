@@ -133,13 +133,6 @@ void frame_writer_reset(struct frame_writer *w);
  */
 int frame_writer_resume(struct frame_writer *w, const uint8_t mac[6]);
 
-/*
- * Queues one frame: head (NULL, or an Ethernet header of 14 bytes, copied)
- * and p, of which a reference is taken.  0, or -1 when the queue is full.
- */
-int frame_writer_push(struct frame_writer *w, const uint8_t *head,
-    struct pbuf *p);
-
 /* 1 if so many frames, of so many bytes together, find room. */
 int frame_writer_has_room(const struct frame_writer *w, size_t nframes,
     size_t bytes);

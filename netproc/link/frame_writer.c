@@ -87,15 +87,6 @@ frame_writer_push_part(struct frame_writer *w, const uint8_t *head,
 	return (0);
 }
 
-int
-frame_writer_push(struct frame_writer *w, const uint8_t *head, struct pbuf *p)
-{
-	const struct frame_part whole = { p, 0, p->tot_len };
-
-	return (frame_writer_push_part(w, head,
-	    head != NULL ? FRAME_ETHER_LEN : 0, p, &whole));
-}
-
 void
 frame_writer_is_stream(struct frame_writer *w)
 {

@@ -251,6 +251,7 @@ run_round_trip(struct frame_reader *r, const int fd[2], struct stream *s,
 	static struct pbuf pbufs[FRAMES_MAX][3];
 	const size_t skip = with_head ? HEAD_LEN : 0;
 	struct frame_writer w;
+	struct frame_part whole;
 	size_t i, at = 0, nsent = 0, start;
 	int flushed;
 
@@ -260,9 +261,10 @@ run_round_trip(struct frame_reader *r, const int fd[2], struct stream *s,
 		start = s->frame_at[i];
 		if (make_pbufs(s, start, skip, pbufs[i]) == 0 && !with_head)
 			continue;
-		if (frame_writer_push(&w,
+		whole = (struct frame_part){ pbufs[i], 0, pbufs[i]->tot_len };
+		if (frame_writer_push_part(&w,
 			with_head ? s->bytes + start + FRAME_PREFIX_LEN : NULL,
-			pbufs[i]) == -1)
+			skip, pbufs[i], &whole) == -1)
 			break;
 		FUZZ_CHECK(w.bytes <= FRAME_QUEUE_BYTES + FRAME_PREFIX_LEN);
 		nsent++;

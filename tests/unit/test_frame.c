@@ -206,6 +206,7 @@ static size_t
 push_all(struct frame_writer *w, size_t rounds)
 {
 	uint8_t head[14];
+	struct frame_part whole;
 	struct pbuf *p, *q;
 	size_t i, n = 0;
 
@@ -218,7 +219,10 @@ push_all(struct frame_writer *w, size_t rounds)
 		p = pbuf_of(14, (int)(i % NSIZES + 1));
 		q = pbuf_of(sizes[i % NSIZES] - 28, (int)(i % NSIZES + 1));
 		pbuf_cat(p, q);
-		assert_int_equal(frame_writer_push(w, head, p), 0);
+		whole = (struct frame_part){ p, 0, p->tot_len };
+		assert_int_equal(frame_writer_push_part(w, head, sizeof(head),
+				     p, &whole),
+		    0);
 		pbuf_free(p);
 		n++;
 	}
@@ -271,7 +275,8 @@ static int
 push_one(struct frame_writer *w, size_t len)
 {
 	struct pbuf *p = pbuf_of(len, 1);
-	int rc = frame_writer_push(w, NULL, p);
+	const struct frame_part whole = { p, 0, p->tot_len };
+	int rc = frame_writer_push_part(w, NULL, 0, p, &whole);
 
 	pbuf_free(p);
 	return (rc);

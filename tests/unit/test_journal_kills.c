@@ -33,10 +33,11 @@ static void
 queue_frame(struct frame_writer *w, size_t i)
 {
 	struct pbuf *p = pbuf_alloc(PBUF_RAW, (u16_t)sizes[i], PBUF_RAM);
+	const struct frame_part whole = { p, 0, sizes[i] };
 
 	assert_non_null(p);
 	memset(p->payload, (int)(i + 1), sizes[i]);
-	assert_int_equal(frame_writer_push(w, NULL, p), 0);
+	assert_int_equal(frame_writer_push_part(w, NULL, 0, p, &whole), 0);
 	pbuf_free(p);
 }
 
