@@ -11,6 +11,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import threading
 import time
 
 import resolver
@@ -58,9 +59,12 @@ while True:
 IDLE_S = 3
 STARTS = 15
 
-# 1: more is better, -1: less is.
+# After this a transfer is under way.
+SETTLED_S = 0.5
+
+# 1: more is better, -1: less is, 0: it is the machine's, not the contender's.
 UNITS = {"Gbit/s": 1, "s/GB": -1, "us": -1, "1/s": 1, "%": -1, "KiB": -1,
-         "ms": -1, "us each": -1}
+         "ms": -1, "us each": -1, "Gbit/s at most": 0, "1/s at most": 0}
 
 
 def busy_s():
@@ -71,25 +75,37 @@ def busy_s():
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-class Meter:
-    """What a contender spends from now on, and all the others."""
+def spent(this):
+    """(the contender's processor time, that of all, when)."""
+    return (this.cpu_s() if this.pids() else 0, busy_s(), time.monotonic())
 
-    def __init__(self, this):
-        self.this = this
-        self.mine_s = this.cpu_s() if this.pids() else 0
-        self.all_s, self.start = busy_s(), time.monotonic()
 
-    def stop(self):
-        self.took_s = time.monotonic() - self.start
-        self.all_s = busy_s() - self.all_s
-        if self.this.pids():
-            self.mine_s = self.this.cpu_s() - self.mine_s
+def at_no_cost(rate, before, after):
+    """What the generators and the kernels of both ends would let through, on
+    all processors, if the contender took no time at all."""
+    mine_s, all_s, took_s = (late - early
+                             for early, late in zip(before, after))
+    return rate * os.cpu_count() * took_s / max(all_s - mine_s, 1e-9)
+
+
+class Midst(threading.Thread):
+    """The same of a transfer of so many seconds that begins now, its start
+    and its end left out."""
+
+    def __init__(self, this, seconds):
+        super().__init__(daemon=True)
+        self.this, self.seconds = this, seconds
+        self.start()
+
+    def run(self):
+        time.sleep(SETTLED_S)
+        self.before = spent(self.this)
+        time.sleep(max(self.seconds - SETTLED_S, SETTLED_S))
+        self.after = spent(self.this)
 
     def at_no_cost(self, rate):
-        """What the generators and kernels of both ends would let through, on
-        all processors, if the contender took no time at all."""
-        others_s = self.all_s - self.mine_s
-        return rate * os.cpu_count() * self.took_s / max(others_s, 1e-9)
+        self.join()
+        return at_no_cost(rate, self.before, self.after)
 
 
 def iperf(this, seconds, *options):
@@ -115,16 +131,15 @@ def iperf(this, seconds, *options):
 def tcp(this, options):
     for streams in options.streams:
         for way, words in (("up", []), ("down", ["-R"])):
-            meter = Meter(this)
+            before, midst = this.cpu_s(), Midst(this, options.seconds)
             rate, count = iperf(this, options.seconds, "-P", str(streams),
                                 *words)
-            meter.stop()
+            mine_s = this.cpu_s() - before
             name = "TCP %s, %d" % (way, streams)
             yield name, "Gbit/s", rate / 1e9
             if this.pids() and count:
-                yield name, "s/GB", meter.mine_s / (count / 1e9)
-                yield (name + ", at no cost", "Gbit/s",
-                       meter.at_no_cost(count * 8e-9 / meter.took_s))
+                yield name, "s/GB", mine_s / (count / 1e9)
+                yield name, "Gbit/s at most", midst.at_no_cost(rate / 1e9)
 
 
 def windows(this, options):
@@ -162,7 +177,7 @@ def connects(this, options):
     """Connect, a byte each way, close."""
     listener = this.server.listen()
     listener.listen(1024)
-    meter = Meter(this)
+    before = spent(this)
     for _ in range(CONNECTS):
         one, other = traffic.pair(this.guest, this.server_address, listener)
         one.send(b"?")
@@ -171,14 +186,14 @@ def connects(this, options):
         one.recv(1)
         one.close()
         other.close()
-    meter.stop()
-    rate = CONNECTS / meter.took_s
+    after = spent(this)
+    rate = CONNECTS / (after[2] - before[2])
     yield "connect/request/close", "1/s", rate
     if this.pids():
         yield ("connect/request/close", "us each",
-               meter.mine_s / CONNECTS * 1e6)
-        yield ("connect/request/close, at no cost", "1/s",
-               meter.at_no_cost(rate))
+               (after[0] - before[0]) / CONNECTS * 1e6)
+        yield ("connect/request/close", "1/s at most",
+               at_no_cost(rate, before, after))
 
 
 def published(this, options):
@@ -199,16 +214,16 @@ def udp(this, options):
     """As many datagrams as go: those that arrive count."""
     for size in (64, 1400):
         for way in ("up", "down"):
-            meter = Meter(this)
+            before, midst = spent(this), Midst(this, options.seconds)
             sent, got = udp_load(this, way, size, options.seconds)
-            meter.stop()
+            mine_s = spent(this)[0] - before[0]
             name = "UDP %s, %d B" % (way, size)
             yield name, "1/s", got / options.seconds
             yield name + ", lost", "%", 100 * (1 - got / max(sent, 1))
             if this.pids() and got:
-                yield name, "us each", meter.mine_s / got * 1e6
-                yield (name + ", at no cost", "1/s",
-                       meter.at_no_cost(got / meter.took_s))
+                yield name, "us each", mine_s / got * 1e6
+                yield (name, "1/s at most",
+                       midst.at_no_cost(got / options.seconds))
 
 
 def udp_load(this, way, size, seconds):

@@ -36,7 +36,7 @@ class Figures:
         """To the best passt: above 1 is more, whatever is better."""
         peers = [statistics.median(values) for name, values in row.items()
                  if name.startswith("passt")]
-        if "sallyport" not in row or not peers:
+        if "sallyport" not in row or not peers or not cases.UNITS[unit]:
             return None
         best = max(peers) if cases.UNITS[unit] > 0 else min(peers)
         return statistics.median(row["sallyport"]) / best if best else None
