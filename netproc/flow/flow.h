@@ -11,6 +11,7 @@
 
 #include "ipc/proto.h"
 #include "netproc/flow/blocks.h"
+#include "netproc/flow/recover.h"
 
 struct dns_flow;
 struct tcp_pcb;
@@ -157,16 +158,10 @@ struct flow {
 	struct block_queue down; /* not acknowledged by the guest */
 	size_t down_written;	 /* of these, handed to lwIP */
 	uint32_t down_seq;	 /* sequence number of the queue's head */
-	int recovers;		 /* this and what follows: recover.c */
-	uint32_t recover_from;	 /* the guest has acknowledged so far */
-	uint32_t recover_end;	 /* what was sent before the repetition */
-	uint32_t resent_from;	 /* and what was sent again */
-	uint32_t resent_end;
-	uint64_t resent_ms; /* when that was; 0: a second time already */
-	uint32_t sent_end;  /* when the guest last said something */
-	int host_fin;	    /* the host sends no more */
-	int fin_sent;	    /* and lwIP has been told */
-	int is_bulk;	    /* the last burst was half of one or more */
+	struct recovery recovery;
+	int host_fin; /* the host sends no more */
+	int fin_sent; /* and lwIP has been told */
+	int is_bulk;  /* the last burst was half of one or more */
 
 	uint64_t used_ms;  /* when bytes last moved, either way */
 	uint64_t asked_ms; /* when the guest was last asked if it lives */

@@ -25,6 +25,16 @@ first_end(const struct tcp_pcb *pcb)
 			      lwip_ntohl(seg->tcphdr->seqno) + TCP_TCPLEN(seg));
 }
 
+/* The first segment was sent again, after all up to end had been sent. */
+static void
+resent(struct flow *flow, uint32_t end)
+{
+	flow->recovery.end = end;
+	flow->recovery.resent_from = flow->pcb->lastack;
+	flow->recovery.resent_end = first_end(flow->pcb);
+	flow->recovery.resent_ms = flow->np->now_ms;
+}
+
 /*
  * The flag keeps lwIP from taking the acknowledgments of what comes twice now,
  * of which a segment sent again may be full, for another wish.
@@ -38,10 +48,7 @@ send_first_again(struct flow *flow)
 	if (tcp_rexmit(pcb) != ERR_OK)
 		return; /* the link has it still; the guest will ask */
 	tcp_set_flags(pcb, TF_INFR);
-	flow->recover_end = sent;
-	flow->resent_from = pcb->lastack;
-	flow->resent_end = first_end(pcb);
-	flow->resent_ms = flow->np->now_ms;
+	resent(flow, sent);
 	tcp_output(pcb);
 }
 
@@ -51,12 +58,12 @@ look_on(struct flow *flow)
 {
 	struct tcp_pcb *pcb = flow->pcb;
 
-	flow->recover_from = pcb->lastack;
+	flow->recovery.from = pcb->lastack;
 	/* The timer sends all of it again. */
 	if ((pcb->flags & TF_RTO) != 0 || pcb->unacked == NULL ||
-	    TCP_SEQ_GEQ(pcb->lastack, flow->recover_end))
-		flow->recovers = 0;
-	else if (TCP_SEQ_GEQ(pcb->lastack, flow->resent_end))
+	    TCP_SEQ_GEQ(pcb->lastack, flow->recovery.end))
+		flow->recovery.active = 0;
+	else if (TCP_SEQ_GEQ(pcb->lastack, flow->recovery.resent_end))
 		send_first_again(flow);
 	else
 		tcp_set_flags(pcb, TF_INFR); /* its end is on its way */
@@ -70,9 +77,9 @@ static int
 is_lost_again(const struct flow *flow)
 {
 	const struct tcp_pcb *pcb = flow->pcb;
-	const uint32_t rest = flow->resent_end - pcb->lastack;
+	const uint32_t rest = flow->recovery.resent_end - pcb->lastack;
 
-	return (pcb->lastack != flow->resent_from &&
+	return (pcb->lastack != flow->recovery.resent_from &&
 	    pcb->dupacks > rest / flow->guest_mss + DUPLICATES);
 }
 
@@ -81,22 +88,19 @@ recover_look(struct flow *flow)
 {
 	struct tcp_pcb *pcb = flow->pcb;
 
-	if (flow->recovers) {
-		if (pcb->lastack != flow->recover_from)
+	if (flow->recovery.active) {
+		if (pcb->lastack != flow->recovery.from)
 			look_on(flow);
 		else if (is_lost_again(flow)) {
 			pcb->dupacks = 0; /* they count from here */
 			send_first_again(flow);
 		}
 	} else if ((pcb->flags & TF_INFR) != 0) {
-		flow->recovers = 1;
-		flow->recover_from = pcb->lastack;
-		flow->recover_end = flow->sent_end;
-		flow->resent_from = pcb->lastack;
-		flow->resent_end = first_end(pcb);
-		flow->resent_ms = flow->np->now_ms;
+		flow->recovery.active = 1;
+		flow->recovery.from = pcb->lastack;
+		resent(flow, flow->recovery.sent_end);
 	}
-	flow->sent_end = pcb->snd_nxt;
+	flow->recovery.sent_end = pcb->snd_nxt;
 }
 
 void
@@ -105,9 +109,10 @@ recover_tick(struct flow *flow)
 	const struct tcp_pcb *pcb = flow->pcb;
 	const uint64_t now_ms = flow->np->now_ms;
 
-	if (!flow->recovers || pcb == NULL || (pcb->flags & TF_INFR) == 0 ||
-	    flow->resent_ms == 0 || now_ms < flow->resent_ms + RESENT_MS)
+	if (!flow->recovery.active || pcb == NULL ||
+	    (pcb->flags & TF_INFR) == 0 || flow->recovery.resent_ms == 0 ||
+	    now_ms < flow->recovery.resent_ms + RESENT_MS)
 		return;
 	send_first_again(flow);
-	flow->resent_ms = 0; /* once: a guest may have been stopped */
+	flow->recovery.resent_ms = 0; /* once: a guest may have been stopped */
 }

@@ -112,7 +112,7 @@ an_end_before_that_of_the_flight_is_another_loss(void **state)
 	acknowledge(N * LEN);
 	assert_int_equal(again, 2);
 	assert_true((pcb.flags & TF_INFR) == 0);
-	assert_int_equal(flow.recovers, 0);
+	assert_int_equal(flow.recovery.active, 0);
 }
 
 static void
@@ -125,7 +125,7 @@ what_was_sent_after_the_repetition_is_no_loss_yet(void **state)
 	fast_retransmit();
 	acknowledge(2 * LEN);
 	assert_int_equal(again, 0);
-	assert_int_equal(flow.recovers, 0);
+	assert_int_equal(flow.recovery.active, 0);
 }
 
 static void
@@ -188,7 +188,7 @@ after_the_timer_all_comes_again_anyway(void **state)
 	tcp_set_flags(&pcb, TF_RTO);
 	acknowledge(LEN + MSS);
 	assert_int_equal(again, 0);
-	assert_int_equal(flow.recovers, 0);
+	assert_int_equal(flow.recovery.active, 0);
 }
 
 static void
