@@ -123,4 +123,10 @@ struct dgram_error {
  */
 int dgram_error_take(const struct dgram_sock *sock, struct dgram_error *error);
 
+/*
+ * The rest of the queue waits: the kernel hands the next call on the socket
+ * the error after the one that was taken, whomever either is about.
+ */
+void dgram_errors_leave(const struct dgram_sock *sock);
+
 #endif

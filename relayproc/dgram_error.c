@@ -174,3 +174,12 @@ dgram_error_take(const struct dgram_sock *sock, struct dgram_error *error)
 		memset(&error->router, 0, sizeof(error->router));
 	return (error->verdict != VERDICT_N);
 }
+
+void
+dgram_errors_leave(const struct dgram_sock *sock)
+{
+	socklen_t len = sizeof(int);
+	int error;
+
+	(void)getsockopt(sock->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+}

@@ -207,6 +207,8 @@ errors_take(struct relayproc *rp, struct assoc *assoc,
 			assoc_tell(rp, assoc, peer, error.verdict, &error,
 			    now_ms);
 	}
+	if (n == ERRORS_BATCH)
+		dgram_errors_leave(&assoc->source.sock);
 	return (n);
 }
 

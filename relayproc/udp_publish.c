@@ -85,6 +85,8 @@ errors_take(struct relayproc *rp, struct udp_listener *listener,
 		assoc_record_error(rp, client->slot, client->generation, &msg,
 		    now_ms);
 	}
+	if (n == ERRORS_BATCH)
+		dgram_errors_leave(&listener->source.sock);
 	return (n);
 }
 

@@ -81,7 +81,7 @@ static const struct filter_rule rules[] = {
 	{ CALL(accept4), { ANY, ANY, ANY, INT(SOCK_FLAGS) },
 	    "a client of a published port" },
 	{ CALL(getsockopt), { ANY, INT(SOL_SOCKET), INT(SO_ERROR) },
-	    "how a connect ended" },
+	    "how a connect ended; no datagram meets the error of another" },
 	{ CALL(getsockopt), { ANY, INT(IPPROTO_TCP), INT(TCP_INFO) },
 	    "how a connect went, how many bytes a connection has carried, "
 	    "and whether it stands" },

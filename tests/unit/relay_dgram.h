@@ -63,4 +63,11 @@ size_t server_gets(struct life *life, struct server *server, void *buf,
 void server_says(struct server *server, const void *buf, size_t len);
 uint16_t server_peer_port(const struct server *server);
 
+/* Publishes the guest's port 5353 by it, before life_start(). */
+void udp_listener_add(struct life *life, const struct server *server,
+    const char *bind_addr);
+
+/* Returns owned: a client's socket, aimed at a published port. */
+struct server client_of(const char *addr, uint16_t port);
+
 #endif

@@ -138,6 +138,61 @@ an_error_about_a_peer_that_was_forgotten_is_dropped(void **state)
 	assert_int_equal(life->rp->counters.dgram_errors, 0);
 }
 
+/* Errors about one who has gone: more than are looked at in one go. */
+#define PILE 100
+
+static void
+errors_pile_up(int fd)
+{
+	struct server gone = server_open("127.0.0.1", 0);
+	int i;
+
+	close(gone.fd);
+	/* Every other send meets the error of the one before. */
+	for (i = 0; i < 2 * PILE; i++)
+		(void)sendto(fd, "x", 1, 0, (struct sockaddr *)&gone.from,
+		    gone.len);
+}
+
+static void
+a_pile_of_errors_costs_no_peer_a_datagram(void **state)
+{
+	struct life *life = *state;
+	struct server server = server_open("127.0.0.1", 0);
+	const struct target to = { "127.0.0.1", server.port, 0, 0, 0 };
+	uint8_t buf[8];
+
+	start_with_loopback(life);
+	assoc_send(life, 0, 1, &to, "x", 1);
+	server_gets(life, &server, buf, sizeof(buf));
+	errors_pile_up(life->rp->assocs.slots[0].source.sock.fd);
+	assoc_send(life, 0, 1, &to, "yz", 2);
+	assert_int_equal(server_gets(life, &server, buf, sizeof(buf)), 2);
+	assert_int_equal(life->rp->counters.dgrams_lost, 0);
+	close(server.fd);
+}
+
+static void
+a_pile_of_errors_costs_no_client_its_answer(void **state)
+{
+	struct life *life = *state;
+	struct server listener = server_open("127.0.0.1", 0), client;
+	const struct target to = { .addr = "127.0.0.1" };
+	struct ipc_msg msg;
+	uint8_t buf[8];
+
+	udp_listener_add(life, &listener, "127.0.0.1");
+	start_with_loopback(life);
+	client = client_of("127.0.0.1", listener.port);
+	server_says(&client, "x", 1);
+	life_expect(life, &life->dgram, IPC_ASSOC_RECV, &msg);
+	errors_pile_up(life->rp->udp_publish.list[0].source.sock.fd);
+	assoc_send(life, msg.hdr.flow, msg.hdr.generation, &to, "yz", 2);
+	assert_int_equal(server_gets(life, &client, buf, sizeof(buf)), 2);
+	assert_int_equal(life->rp->counters.dgrams_lost, 0);
+	close(client.fd);
+}
+
 /* However many of them come in one record. */
 static void
 each_datagram_keeps_its_length(void **state)
@@ -219,6 +274,8 @@ main(void)
 		TEST(a_newer_generation_is_another_association),
 		TEST(an_open_filter_hears_none_whom_the_policy_denies),
 		TEST(an_error_about_a_peer_that_was_forgotten_is_dropped),
+		TEST(a_pile_of_errors_costs_no_peer_a_datagram),
+		TEST(a_pile_of_errors_costs_no_client_its_answer),
 		TEST(each_datagram_keeps_its_length),
 		TEST(what_netproc_has_no_room_for_waits_in_the_kernel),
 	};

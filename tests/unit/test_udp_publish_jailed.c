@@ -15,32 +15,6 @@
 /* Published ports, services of the host, DNS over TCP; a hostile netproc. */
 
 static void
-udp_listener_add(struct life *life, const struct server *server,
-    const char *bind_addr)
-{
-	struct ipc_listener listener = {
-		.proto = IPPROTO_UDP,
-		.guest_port = 5353,
-	};
-
-	addr_parse(bind_addr, &listener.bind);
-	life_config(life, IPC_CONFIG_LISTENER, &listener, sizeof(listener),
-	    server->fd);
-}
-
-/* A client's socket, aimed at a published port. */
-static struct server
-client_of(const char *addr, uint16_t port)
-{
-	struct server client = server_open(addr, 0);
-	struct ipc_addr parsed;
-
-	addr_parse(addr, &parsed);
-	client.len = addr_to_sockaddr(&parsed, port, &client.from);
-	return (client);
-}
-
-static void
 published_is_answered(struct life *life, const char *bind_addr,
     const char *addr)
 {
