@@ -3,6 +3,7 @@ relayproc_tests = \
 	tests/unit/test_addr_class \
 	tests/unit/test_policy \
 	tests/unit/test_budget \
+	tests/unit/test_tcp_connect \
 	tests/unit/test_relay_flow \
 	tests/unit/test_relay_flow_live \
 	tests/unit/test_relay_flow_told \
@@ -37,6 +38,10 @@ tests_unit_test_policy_LDADD = $(relayproc_test_libs)
 
 tests_unit_test_budget_SOURCES = tests/unit/test_budget.c
 tests_unit_test_budget_LDADD = $(relayproc_test_libs)
+
+tests_unit_test_tcp_connect_SOURCES = tests/unit/test_tcp_connect.c \
+	$(relay_life)
+tests_unit_test_tcp_connect_LDADD = $(relayproc_test_libs)
 
 tests_unit_test_relay_flow_SOURCES = tests/unit/test_relay_flow.c
 tests_unit_test_relay_flow_LDADD = $(relayproc_test_libs)

@@ -16,7 +16,6 @@
 #include <cmocka.h>
 
 #include "ipc/clock.h"
-#include "relayproc/tcp_connect.h"
 #include "tests/unit/relay_life.h"
 
 /* netproc's place is taken by the test; hosts are sockets on loopback. */
@@ -468,57 +467,6 @@ out_of_descriptors_a_connect_is_told_to_come_again(void **state)
 }
 
 static void
-a_connect_that_met_itself_is_refused(void **state)
-{
-	struct sockaddr_in sin = {
-		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	socklen_t len = sizeof(sin);
-	struct ipc_addr loopback;
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	(void)state;
-	assert_int_equal(bind(fd, (struct sockaddr *)&sin, len), 0);
-	getsockname(fd, (struct sockaddr *)&sin, &len);
-	assert_int_equal(connect(fd, (struct sockaddr *)&sin, len), 0);
-	addr_parse("127.0.0.1", &loopback);
-	assert_int_equal(tcp_connect_result(fd, &loopback, ntohs(sin.sin_port)),
-	    ECONNREFUSED);
-	close(fd);
-}
-
-static void
-every_errno_of_a_connect_has_a_verdict(void **state)
-{
-	static const struct {
-		int error;
-		enum flow_verdict verdict;
-	} rows[] = {
-		{ ECONNREFUSED, VERDICT_REFUSED },
-		{ ECONNRESET, VERDICT_RESET },
-		{ EPIPE, VERDICT_RESET },
-		{ ENETUNREACH, VERDICT_NET_UNREACH },
-		{ EHOSTUNREACH, VERDICT_HOST_UNREACH },
-		{ EHOSTDOWN, VERDICT_HOST_UNREACH },
-		{ ETIMEDOUT, VERDICT_TIMEOUT },
-		{ EMFILE, VERDICT_RESOURCES },
-		{ ENFILE, VERDICT_RESOURCES },
-		{ ENOBUFS, VERDICT_RESOURCES },
-		{ ENOMEM, VERDICT_RESOURCES },
-		{ EADDRNOTAVAIL, VERDICT_RESOURCES },
-		{ EACCES, VERDICT_DENIED },
-		{ EPERM, VERDICT_DENIED },
-	};
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		assert_int_equal(tcp_connect_verdict(rows[i].error),
-		    rows[i].verdict);
-}
-
-static void
 a_new_address_of_the_host_is_denied_from_then_on(void **state)
 {
 	struct life *life = *state;
@@ -588,8 +536,6 @@ main(void)
 		TEST(clients_beyond_the_inbound_slots_are_reset_and_counted),
 		TEST(a_listener_rests_while_descriptors_are_short),
 		TEST(out_of_descriptors_a_connect_is_told_to_come_again),
-		cmocka_unit_test(a_connect_that_met_itself_is_refused),
-		cmocka_unit_test(every_errno_of_a_connect_has_a_verdict),
 		TEST(a_new_address_of_the_host_is_denied_from_then_on),
 		TEST(stop_leaves_the_loop_and_resets_what_is_open),
 	};
