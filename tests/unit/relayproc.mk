@@ -10,9 +10,12 @@ relayproc_tests = \
 	tests/unit/test_relay_flow_jailed \
 	tests/unit/test_relay_lend \
 	tests/unit/test_relay_splice \
+	tests/unit/test_dgram \
+	tests/unit/test_dgram_error \
 	tests/unit/test_assoc \
 	tests/unit/test_udp_assoc \
 	tests/unit/test_udp_assoc_jailed \
+	tests/unit/test_udp_publish \
 	tests/unit/test_udp_publish_jailed \
 	tests/unit/test_relay_dispatch \
 	tests/unit/test_relay_dispatch_parent \
@@ -70,6 +73,14 @@ tests_unit_test_relay_flow_jailed_LDADD = $(relayproc_jailed_libs)
 tests_unit_test_assoc_SOURCES = tests/unit/test_assoc.c
 tests_unit_test_assoc_LDADD = $(relayproc_test_libs)
 
+tests_unit_test_dgram_SOURCES = tests/unit/test_dgram.c \
+	$(relay_life) $(relay_jail) $(relay_dgram)
+tests_unit_test_dgram_LDADD = $(relayproc_jailed_libs)
+
+tests_unit_test_dgram_error_SOURCES = tests/unit/test_dgram_error.c \
+	$(relay_life) $(relay_jail) $(relay_dgram)
+tests_unit_test_dgram_error_LDADD = $(relayproc_jailed_libs)
+
 tests_unit_test_udp_assoc_SOURCES = tests/unit/test_udp_assoc.c \
 	$(relay_life) $(relay_jail) $(relay_dgram)
 tests_unit_test_udp_assoc_LDADD = $(relayproc_jailed_libs)
@@ -78,6 +89,10 @@ tests_unit_test_udp_assoc_jailed_SOURCES = \
 	tests/unit/test_udp_assoc_jailed.c $(relay_life) $(relay_jail) \
 	$(relay_dgram)
 tests_unit_test_udp_assoc_jailed_LDADD = $(relayproc_jailed_libs)
+
+tests_unit_test_udp_publish_SOURCES = tests/unit/test_udp_publish.c \
+	$(relay_life) $(relay_jail) $(relay_dgram)
+tests_unit_test_udp_publish_LDADD = $(relayproc_jailed_libs)
 
 tests_unit_test_udp_publish_jailed_SOURCES = \
 	tests/unit/test_udp_publish_jailed.c $(relay_life) $(relay_jail) \
