@@ -311,6 +311,92 @@ a_batch_that_the_kernel_cannot_cut_goes_all_the_same(void **state)
 	close(server.fd);
 }
 
+/*
+ * Each datagram is answered with an error, which stops the batch behind it:
+ * it goes on from there, and none is sent twice.
+ */
+static void
+a_batch_that_meets_errors_is_sent_whole_and_once(void **state)
+{
+	static const uint8_t out[5 * 2 * LINK_MTU];
+	struct server server = server_open("127.0.0.1", 0);
+	const struct dgram_to to = to_server(&server, "127.0.0.1");
+	struct dgram_error why;
+	struct dgram_sock sock;
+	size_t n, len, sent;
+	int error, errors;
+
+	(void)state;
+	need_namespace();
+	close(server.fd);
+	for (n = 2; n <= 5; n++) {
+		sock_open(&sock, AF_INET, 0);
+		len = n * 2 * LINK_MTU;
+		sent = 0;
+		do {
+			error = dgram_send(&sock, &to, out, len, 2 * LINK_MTU,
+			    0, &sent);
+			assert_int_equal(error == 0, sent == len);
+			assert_true(error == 0 || error == ECONNREFUSED);
+		} while (error != 0);
+		for (errors = 0; dgram_error_take(&sock, &why) == 1; errors++)
+			assert_int_equal(why.verdict, VERDICT_REFUSED);
+		assert_int_equal(errors, n);
+		dgram_close(&sock);
+	}
+}
+
+/* One call into the kernel, which may be one packet of the card's. */
+static void
+a_batch_leaves_in_one_piece(void **state)
+{
+	static uint8_t bytes[4 * SEGMENT];
+	struct server server = server_open("127.0.0.1", 0);
+	const struct dgram_to to = to_server(&server, "127.0.0.1");
+	const int on = 1;
+	struct dgram_sock sock;
+	size_t sent = 0;
+
+	(void)state;
+	need_namespace();
+	if (setsockopt(server.fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on)) == -1)
+		skip();
+	sock_open(&sock, AF_INET, 0);
+	assert_int_equal(dgram_send(&sock, &to, bytes, sizeof(bytes), SEGMENT,
+			     0, &sent),
+	    0);
+	assert_int_equal(server_takes(&server, bytes, sizeof(bytes)),
+	    sizeof(bytes));
+	dgram_close(&sock);
+	close(server.fd);
+}
+
+static void
+an_adopted_socket_says_to_which_address_a_datagram_came(void **state)
+{
+	struct server server = server_open("0.0.0.0", 0), client;
+	const struct dgram_to asked = to_server(&server, "127.0.0.7");
+	struct dgram_batch *batch = dgram_batch_new();
+	struct dgram_sock sock;
+	struct dgram dgram;
+
+	(void)state;
+	need_namespace();
+	sock_adopt(&sock, server.fd, AF_INET, 1);
+	client = client_of("127.0.0.1", server.port);
+	client.len = addr_to_sockaddr(&asked.addr, server.port, &client.from);
+	server_says(&client, "x", 1);
+	assert_int_equal(poll(&(struct pollfd){ sock.fd, POLLIN, 0 }, 1, 5000),
+	    1);
+	assert_int_equal(dgram_recv(&sock, batch), 1);
+	dgram_get(batch, 0, &dgram);
+	assert_true(addr_equal(&dgram.local, &asked.addr));
+	assert_int_equal(dgram.peer_port, client.port);
+	dgram_batch_free(batch);
+	dgram_close(&sock);
+	close(client.fd);
+}
+
 static void
 a_batch_counts_its_datagrams(void **state)
 {
@@ -336,6 +422,11 @@ main(void)
 		cmocka_unit_test(a_batch_goes_on_where_it_was_left),
 		cmocka_unit_test(
 		    a_batch_that_the_kernel_cannot_cut_goes_all_the_same),
+		cmocka_unit_test(
+		    a_batch_that_meets_errors_is_sent_whole_and_once),
+		cmocka_unit_test(a_batch_leaves_in_one_piece),
+		cmocka_unit_test(
+		    an_adopted_socket_says_to_which_address_a_datagram_came),
 		cmocka_unit_test(a_batch_counts_its_datagrams),
 	};
 

@@ -88,6 +88,7 @@ icmp_says(const struct sender *sender, const char *from, uint8_t type,
 		struct icmphdr icmp;
 		struct iphdr ip;
 		struct udphdr udp;
+		uint8_t payload[8];
 	} packet = {
 		.icmp = { .type = type, .code = code },
 		.ip = { .version = 4, .ihl = 5, .protocol = IPPROTO_UDP },
@@ -99,10 +100,10 @@ icmp_says(const struct sender *sender, const char *from, uint8_t type,
 	if (type == ICMP_DEST_UNREACH && code == ICMP_FRAG_NEEDED)
 		packet.icmp.un.frag.mtu = htons(MTU);
 	packet.ip.saddr = packet.ip.daddr = htonl(INADDR_LOOPBACK);
-	packet.ip.tot_len = htons(sizeof(packet.ip) + sizeof(packet.udp) + 1);
+	packet.ip.tot_len = htons(sizeof(packet) - sizeof(packet.icmp));
 	packet.udp.source = htons(sender->port);
 	packet.udp.dest = htons(sender->server.port);
-	packet.udp.len = htons(sizeof(packet.udp) + 1);
+	packet.udp.len = htons(sizeof(packet.udp) + sizeof(packet.payload));
 	packet.icmp.checksum = checksum(&packet, sizeof(packet));
 	addr_parse(from, &addr);
 	memcpy(&sin.sin_addr, addr.bytes, 4);
@@ -151,6 +152,7 @@ take(const struct sender *sender, struct dgram_error *error)
 	struct pollfd pfd = { sender->sock.fd, 0, 0 };
 
 	assert_int_equal(poll(&pfd, 1, 5000), 1);
+	memset(error, 0xff, sizeof(*error));
 	return (dgram_error_take(&sender->sock, error));
 }
 
@@ -247,39 +249,127 @@ each_word_of_icmpv6_has_its_verdict(void **state)
 
 /* Gives loopback an address more, such as a router may have. */
 static void
-router_up(void)
+router_up(const char *text)
 {
 	struct sockaddr_in sin = { .sin_family = AF_INET };
 	struct ifreq ifr = { .ifr_name = "lo:1" };
 	struct ipc_addr addr;
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
-	addr_parse(ROUTER, &addr);
+	addr_parse(text, &addr);
 	memcpy(&sin.sin_addr, addr.bytes, 4);
 	memcpy(&ifr.ifr_addr, &sin, sizeof(sin));
 	assert_int_equal(ioctl(fd, SIOCSIFADDR, &ifr), 0);
 	close(fd);
 }
 
+/* One of a private network too: the guest may not reach it, no more. */
 static void
 a_router_is_named_and_the_host_is_not(void **state)
 {
+	static const char *const routers[] = { ROUTER, "10.9.9.9" };
 	struct dgram_error error;
 	struct ipc_addr router;
 	struct sender sender;
+	size_t i;
 
 	(void)state;
 	need_namespace();
-	router_up();
 	sender = sender_open(AF_INET, "127.0.0.1");
-	icmp_says(&sender, ROUTER, 11, 0);
-	assert_int_equal(take(&sender, &error), 1);
-	addr_parse(ROUTER, &router);
-	assert_true(addr_equal(&error.router, &router));
+	for (i = 0; i < sizeof(routers) / sizeof(routers[0]); i++) {
+		router_up(routers[i]);
+		icmp_says(&sender, routers[i], 11, 0);
+		assert_int_equal(take(&sender, &error), 1);
+		addr_parse(routers[i], &router);
+		assert_true(addr_equal(&error.router, &router));
+	}
 	icmp_says(&sender, "127.0.0.1", 11, 0);
 	assert_int_equal(take(&sender, &error), 1);
 	assert_int_equal(error.router.family, 0);
 	sender_close(&sender);
+}
+
+/* Once, and by no number but that something is in the queue. */
+static void
+an_error_is_met_by_the_next_read_once(void **state)
+{
+	struct dgram_batch *batch = dgram_batch_new();
+	struct pollfd pfd = { 0 };
+	struct dgram_error error;
+	struct sender sender;
+
+	(void)state;
+	need_namespace();
+	sender = sender_open(AF_INET, "127.0.0.1");
+	icmp_says(&sender, "127.0.0.1", 3, 3);
+	pfd.fd = sender.sock.fd;
+	assert_int_equal(poll(&pfd, 1, 5000), 1);
+	assert_int_equal(dgram_recv(&sender.sock, batch), -1);
+	assert_int_equal(dgram_recv(&sender.sock, batch), 0);
+	assert_int_equal(dgram_error_take(&sender.sock, &error), 1);
+	dgram_batch_free(batch);
+	sender_close(&sender);
+}
+
+/* A router says of an echo request that it has lived too long. */
+static void
+echo_dies(uint16_t id, uint16_t seq)
+{
+	struct {
+		struct icmphdr icmp;
+		struct iphdr ip;
+		struct icmphdr echo;
+	} packet = {
+		.icmp = { .type = ICMP_TIME_EXCEEDED },
+		.ip = { .version = 4, .ihl = 5, .protocol = IPPROTO_ICMP },
+		.echo = { .type = ICMP_ECHO },
+	};
+	struct sockaddr_in sin = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	int fd = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
+
+	packet.ip.saddr = packet.ip.daddr = htonl(INADDR_LOOPBACK);
+	packet.ip.tot_len = htons(sizeof(packet) - sizeof(packet.icmp));
+	packet.echo.un.echo.id = htons(id);
+	packet.echo.un.echo.sequence = htons(seq);
+	packet.icmp.checksum = checksum(&packet, sizeof(packet));
+	assert_int_equal(sendto(fd, &packet, sizeof(packet), 0,
+			     (struct sockaddr *)&sin, sizeof(sin)),
+	    sizeof(packet));
+	close(fd);
+}
+
+static void
+an_error_about_an_echo_says_its_number(void **state)
+{
+	const uint8_t echo[8] = { ICMP_ECHO, 0, 0, 0, 0, 0, 0x12, 0x34 };
+	struct dgram_to to = { .port = 0 };
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	struct sender sender = { 0 };
+	struct dgram_error error;
+	struct ipc_addr local;
+	size_t sent = 0;
+
+	(void)state;
+	need_namespace();
+	pings_allow("0 2147483647");
+	addr_parse("127.0.0.1", &to.addr);
+	assert_int_equal(dgram_open(&sender.sock, AF_INET, IPPROTO_ICMP, 0), 0);
+	assert_int_equal(dgram_send(&sender.sock, &to, echo, sizeof(echo), 0, 0,
+			     &sent),
+	    0);
+	getsockname(sender.sock.fd, (struct sockaddr *)&ss, &len);
+	addr_from_sockaddr((struct sockaddr *)&ss, &local, &sender.port);
+	echo_dies(sender.port, 0x1234);
+	assert_int_equal(take(&sender, &error), 1);
+	assert_int_equal(error.verdict, VERDICT_TTL);
+	assert_int_equal(error.has_echo_seq, 1);
+	assert_int_equal(error.echo_seq, 0x1234);
+	assert_true(addr_equal(&error.peer, &to.addr));
+	dgram_close(&sender.sock);
 }
 
 /* Such as a header that somebody did not understand: nothing to tell. */
@@ -294,7 +384,7 @@ an_error_of_no_interest_is_not_told_of_a_client(void **state)
 	struct ipc_msg msg;
 
 	need_namespace();
-	router_up();
+	router_up(ROUTER);
 	listener = server_open("127.0.0.1", 0);
 	udp_listener_add(life, &listener, "127.0.0.1");
 	start_with_loopback(life);
@@ -321,6 +411,8 @@ main(void)
 		cmocka_unit_test(each_word_of_icmp_has_its_verdict),
 		cmocka_unit_test(each_word_of_icmpv6_has_its_verdict),
 		cmocka_unit_test(a_router_is_named_and_the_host_is_not),
+		cmocka_unit_test(an_error_about_an_echo_says_its_number),
+		cmocka_unit_test(an_error_is_met_by_the_next_read_once),
 		cmocka_unit_test_setup_teardown(
 		    an_error_of_no_interest_is_not_told_of_a_client, life_setup,
 		    life_teardown),

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "relayproc/dispatch_parent.h"
 #include "tests/unit/relay_life.h"
 
 /*
@@ -195,6 +196,172 @@ every_limit_out_of_its_range_ends_it(void **state)
 		expect_refused(&life, "CONFIG_RELAYPROC");
 		life_abandon(&life);
 	}
+}
+
+/* What this word is answered with by one that has said HELLO. */
+static enum ipc_error
+answer_to(struct life *life, enum ipc_type type, const void *payload)
+{
+	struct ipc_msg msg = {
+		.hdr.type = type,
+		.payload = payload,
+		.fd = -1,
+	};
+
+	return (dispatch_parent(&life->rp->parent, &msg, life->rp));
+}
+
+static enum ipc_error
+answer_to_config(struct life *life, const struct ipc_config_relayproc *config)
+{
+	life->rp->hello = 1;
+	life->rp->configured = 0;
+	return (answer_to(life, IPC_CONFIG_RELAYPROC, config));
+}
+
+#define BOUND(field, low, high) \
+	{ \
+		offsetof(struct ipc_config_relayproc, field), low, high \
+	}
+
+/* The parent's options have the same. */
+static void
+every_limit_may_be_at_its_bounds_and_no_further(void **state)
+{
+	static const struct {
+		size_t at;
+		uint32_t low, high;
+	} bounds[] = {
+		BOUND(prefix_len, 0, 32),
+		BOUND(prefix_len6, 0, 128),
+		BOUND(max_assocs, 0, FLOW_SLOTS_MAX),
+		BOUND(max_assocs_in, 0, FLOW_SLOTS_MAX),
+		BOUND(udp_filter_open, 0, 1),
+		BOUND(default_allow, 0, 1),
+		BOUND(max_flows, 1, FLOW_SLOTS_MAX),
+		BOUND(max_inbound, 0, FLOW_SLOTS_MAX),
+		BOUND(max_pending, 1, FLOW_SLOTS_MAX),
+		BOUND(max_pending_per_dst, 1, FLOW_SLOTS_MAX),
+		BOUND(connect_rate_per_s, 1, 1000000),
+		BOUND(connect_burst, 1, 2000000),
+		BOUND(connect_timeout_ms, 1, 600000),
+		BOUND(dns_timeout_ms, 1, 600000),
+		BOUND(dns_in_flight, 1, 4096),
+		BOUND(splice, 0, 1),
+	};
+	struct life life;
+	size_t i;
+	int d;
+
+	(void)state;
+	life_init(&life);
+	for (i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++) {
+		for (d = -1; d <= 1; d++) {
+			struct ipc_config_relayproc config = life.config;
+			uint32_t low = bounds[i].low + (uint32_t)d;
+			uint32_t high = bounds[i].high + (uint32_t)d;
+
+			memcpy((char *)&config + bounds[i].at, &low, 4);
+			assert_int_equal(answer_to_config(&life, &config),
+			    d < 0 ? IPC_E_FIELD : IPC_OK);
+			memcpy((char *)&config + bounds[i].at, &high, 4);
+			assert_int_equal(answer_to_config(&life, &config),
+			    d > 0 ? IPC_E_FIELD : IPC_OK);
+		}
+	}
+	life_abandon(&life);
+}
+
+/* A gateway without an address for the guest is no link, nor the other. */
+static void
+the_ipv6_link_has_both_addresses_or_none(void **state)
+{
+	const struct ipc_addr none = { .family = 0 };
+	const struct ipc_addr bits = { .family = 0, .bytes = { 1 } };
+	const struct ipc_addr ip4 = addr_from_ip4(0x64600001);
+	struct ipc_config_relayproc config;
+	struct ipc_addr six;
+	struct life life;
+
+	(void)state;
+	life_init(&life);
+	config = life.config;
+	six = config.gateway6;
+	assert_int_equal(answer_to_config(&life, &config), IPC_OK);
+	config.address6 = none;
+	assert_int_equal(answer_to_config(&life, &config), IPC_E_FIELD);
+	config.address6 = ip4;
+	assert_int_equal(answer_to_config(&life, &config), IPC_E_FIELD);
+	config.gateway6 = none;
+	assert_int_equal(answer_to_config(&life, &config), IPC_E_FIELD);
+	config.address6 = six;
+	assert_int_equal(answer_to_config(&life, &config), IPC_E_FIELD);
+	config.address6 = bits;
+	assert_int_equal(answer_to_config(&life, &config), IPC_E_FIELD);
+	config.address6 = none;
+	assert_int_equal(answer_to_config(&life, &config), IPC_OK);
+	config.gateway6 = bits;
+	assert_int_equal(answer_to_config(&life, &config), IPC_E_FIELD);
+	config.address6 = six;
+	config.gateway6 = ip4;
+	config.prefix_len6 = 30;
+	assert_int_equal(answer_to_config(&life, &config), IPC_E_FIELD);
+	life_abandon(&life);
+}
+
+static void
+every_field_of_hello_is_checked(void **state)
+{
+	const struct ipc_hello good = {
+		.proto_hash = ipc_proto_hash(),
+		.role = ROLE_RELAYPROC,
+		.log_level = LOG_LEVEL_N - 1,
+	};
+	struct ipc_hello hello = good;
+	struct life life;
+
+	(void)state;
+	life_init(&life);
+	hello.role = ROLE_NETPROC;
+	assert_int_equal(answer_to(&life, IPC_HELLO, &hello), IPC_E_FIELD);
+	hello = good;
+	hello.log_level = LOG_LEVEL_N;
+	assert_int_equal(answer_to(&life, IPC_HELLO, &hello), IPC_E_FIELD);
+	assert_int_equal(answer_to(&life, IPC_HELLO, &good), IPC_OK);
+	assert_int_equal(answer_to(&life, IPC_HELLO, &good), IPC_E_STATE);
+	life_abandon(&life);
+}
+
+/* A rule of one port, of one address, and of each protocol. */
+static void
+a_rule_may_be_as_narrow_as_can_be(void **state)
+{
+	static const uint8_t protos[] = { 0, IPPROTO_TCP, IPPROTO_UDP,
+		IPPROTO_ICMP };
+	struct ipc_rule rule = {
+		.net = addr_from_ip4(0x0a000001),
+		.prefix_len = 32,
+		.port_low = 80,
+		.port_high = 80,
+		.action = RULE_UNSAFE_ALLOW,
+	};
+	struct life life;
+	size_t i;
+
+	(void)state;
+	life_init(&life);
+	life.rp->hello = 1;
+	for (i = 0; i < sizeof(protos); i++) {
+		rule.proto = protos[i];
+		assert_int_equal(answer_to(&life, IPC_CONFIG_RULE, &rule),
+		    IPC_OK);
+	}
+	addr_parse("2001:db8::1", &rule.net);
+	rule.prefix_len = 128;
+	assert_int_equal(answer_to(&life, IPC_CONFIG_RULE, &rule), IPC_OK);
+	rule.prefix_len = 129;
+	assert_int_equal(answer_to(&life, IPC_CONFIG_RULE, &rule), IPC_E_FIELD);
+	life_abandon(&life);
 }
 
 static void
@@ -385,6 +552,11 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_limit_out_of_its_range_ends_it),
+		cmocka_unit_test(
+		    every_limit_may_be_at_its_bounds_and_no_further),
+		cmocka_unit_test(the_ipv6_link_has_both_addresses_or_none),
+		cmocka_unit_test(every_field_of_hello_is_checked),
+		cmocka_unit_test(a_rule_may_be_as_narrow_as_can_be),
 		cmocka_unit_test(every_field_of_a_rule_is_checked),
 		cmocka_unit_test(every_field_of_the_other_records_is_checked),
 		cmocka_unit_test(more_records_than_a_table_holds_end_it),

@@ -376,6 +376,7 @@ a_client_of_a_published_port_is_lent_to_netproc(void **state)
 	close(msg.fd);
 	life_close(life, msg.hdr.flow, msg.hdr.generation, FLOW_CLOSE_REFUSED);
 	assert_int_equal(server_reads(life, client), -ECONNRESET);
+	assert_false(life->rp->peer_lost);
 	close(client);
 }
 

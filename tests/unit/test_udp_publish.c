@@ -14,6 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <event2/event.h>
+
 #include <cmocka.h>
 
 #include "ipc/clock.h"
@@ -352,6 +354,24 @@ what_has_no_slot_is_lost_and_counted(void **state)
 }
 
 static void
+a_netproc_that_broke_the_protocol_leaves_no_port_open(void **state)
+{
+	struct life *life = *state;
+	struct udp_listener *listener = &life->rp->udp_publish.list[0];
+	int fd;
+
+	publish(life, "127.0.0.1");
+	fd = listener->source.sock.fd;
+	assert_true(event_pending(&listener->source.ev, EV_READ, NULL));
+	life_close(life, 0, 1, FLOW_CLOSE_DONE);
+	life_expect_violation(life, IPC_E_STATE);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+	assert_int_equal(listener->source.sock.fd, -1);
+	assert_false(event_pending(&listener->source.ev, EV_READ, NULL));
+	assert_int_equal(life->rp->udp_publish.n, 0);
+}
+
+static void
 a_port_says_if_its_clients_keep_their_address(void **state)
 {
 	struct life *life = *state;
@@ -422,6 +442,7 @@ main(void)
 		TEST(what_comes_from_port_0_is_lost_and_counted),
 		TEST(a_client_that_was_answered_is_not_the_oldest),
 		TEST(what_has_no_slot_is_lost_and_counted),
+		TEST(a_netproc_that_broke_the_protocol_leaves_no_port_open),
 		TEST(a_port_says_if_its_clients_keep_their_address),
 		TEST(a_port_that_cannot_be_published_is_closed),
 	};

@@ -277,6 +277,8 @@ static const struct hostile {
 	{ FLOW_INBOUND_BIT | 2, 0, { "127.0.0.1", 9, 0, 0, 0 }, 8, 0,
 	    IPC_E_QUOTA },
 	{ FLOW_INBOUND_BIT, 0, { "127.0.0.1", 9, 0, 0, 0 }, 8, 0, IPC_E_STATE },
+	{ FLOW_INBOUND_BIT, 0, { "127.0.0.1", 0, IPPROTO_ICMP, 0, 0 }, 8, 8,
+	    IPC_E_FIELD },
 };
 
 static void
