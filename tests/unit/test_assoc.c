@@ -294,6 +294,33 @@ a_peer_is_found_by_all_that_it_is_and_by_nothing_less(void **state)
 	assoc_peers_free(&peers);
 }
 
+/* Else a guest could find peers that share one, and make it long. */
+static void
+the_seed_decides_in_which_bucket_a_peer_is(void **state)
+{
+	const struct ipc_addr addr = addr_from_ip4(0xc0000201);
+	struct assoc_peers peers;
+	struct assoc_peer_set set;
+	uint32_t seed, i, used = 0;
+	uint64_t buckets = 0;
+
+	(void)state;
+	for (seed = 0; seed < 32; seed++) {
+		assert_int_equal(assoc_peers_init(&peers, 64, seed), 0);
+		assert_int_equal(peers.nbuckets, 64);
+		assoc_peer_set_init(&set, 1);
+		assoc_peer_add(&peers, &set, &addr, 9, &addr, 9);
+		for (i = 0; i < 64; i++) {
+			if (!LIST_EMPTY(&peers.by_addr[i]))
+				buckets |= 1ULL << i;
+		}
+		assoc_peers_free(&peers);
+	}
+	for (i = 0; i < 64; i++)
+		used += (uint32_t)(buckets >> i & 1);
+	assert_true(used > 8);
+}
+
 static void
 the_place_of_a_forgotten_peer_is_anothers_and_knows_nothing(void **state)
 {
@@ -373,6 +400,7 @@ main(void)
 		TEST(a_peer_of_one_association_is_a_stranger_to_another),
 		cmocka_unit_test(
 		    a_peer_is_found_by_all_that_it_is_and_by_nothing_less),
+		cmocka_unit_test(the_seed_decides_in_which_bucket_a_peer_is),
 		TEST(
 		    the_place_of_a_forgotten_peer_is_anothers_and_knows_nothing),
 		cmocka_unit_test(a_peer_that_was_heard_of_is_not_the_oldest),

@@ -288,6 +288,8 @@ the_ipv6_link_has_both_addresses_or_none(void **state)
 	config = life.config;
 	six = config.gateway6;
 	assert_int_equal(answer_to_config(&life, &config), IPC_OK);
+	config.address6.pad[0] = 1;
+	assert_int_equal(answer_to_config(&life, &config), IPC_E_FIELD);
 	config.address6 = none;
 	assert_int_equal(answer_to_config(&life, &config), IPC_E_FIELD);
 	config.address6 = ip4;

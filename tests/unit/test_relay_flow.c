@@ -186,6 +186,36 @@ a_half_close_is_said_once_of_a_lent_flow(void **state)
 	assert_int_equal(flow_shut_wr(&table, 0, 1, &flow), IPC_E_STATE);
 }
 
+/* In its slot nothing is left of it. */
+static void
+the_flow_after_one_that_was_half_closed_may_be_so_too(void **state)
+{
+	struct flow *flow;
+	uint32_t i;
+
+	(void)state;
+	for (i = 1; i < 3; i++) {
+		flow = opened(0, i, 0);
+		assert_int_equal(flow->counted, 0);
+		flow->counted = 1;
+		flow_move(&table, flow, FLOW_CONNECTING, 0);
+		flow_move(&table, flow, FLOW_LENDING, 0);
+		flow_move(&table, flow, FLOW_LENT, 0);
+		assert_int_equal(flow_shut_wr(&table, 0, i, &flow), IPC_OK);
+		flow_move(&table, flow, FLOW_FREE, 0);
+	}
+	for (i = 0; i < 2 * NIN; i++) {
+		flow = flow_accept(&table, -1);
+		assert_int_equal(flow->counted, 0);
+		flow->counted = 1;
+		flow_move(&table, flow, FLOW_LENT, 0);
+		assert_int_equal(flow_shut_wr(&table, flow->slot,
+				     flow->generation, &flow),
+		    IPC_OK);
+		flow_move(&table, flow, FLOW_FREE, 0);
+	}
+}
+
 static void
 an_inbound_flow_can_be_closed_once_netproc_was_told_of_it(void **state)
 {
@@ -360,6 +390,7 @@ main(void)
 		TEST(one_close_may_follow_a_failure),
 		TEST(an_open_after_a_failure_takes_the_slot_again),
 		TEST(a_half_close_is_said_once_of_a_lent_flow),
+		TEST(the_flow_after_one_that_was_half_closed_may_be_so_too),
 		TEST(an_inbound_flow_can_be_closed_once_netproc_was_told_of_it),
 		TEST(inbound_slots_run_out_and_come_back_with_a_new_generation),
 		TEST(the_slot_that_was_free_longest_is_used_next),

@@ -124,6 +124,9 @@ a_refused_connect_is_told_as_refused(void **state)
 	life_expect_failed(life, 3, VERDICT_REFUSED);
 	assert_int_equal(life->rp->counters.failed, 1);
 	assert_int_equal(life->rp->budget.pending, 0);
+	/* HELLO has asked for lines about flows. */
+	life_expect_silence(life, &life->parent, 0);
+	assert_non_null(strstr(life->log, "connect to 127.0.0.1:"));
 }
 
 static void
