@@ -176,6 +176,22 @@ life_end(struct life *life)
 	channel_close(&life->dgram);
 }
 
+void
+life_abandon(struct life *life)
+{
+	struct relayproc *rp = life->rp;
+
+	log_set_sink(NULL, NULL);
+	channel_close(&rp->parent);
+	close(rp->peer.fd);
+	close(rp->dgram.fd);
+	event_base_free(rp->base);
+	free(rp);
+	channel_close(&life->parent);
+	channel_close(&life->peer);
+	channel_close(&life->dgram);
+}
+
 static void
 log_collect(struct life *life, const struct ipc_msg *msg)
 {
@@ -436,8 +452,14 @@ life_setup(void **state)
 int
 life_teardown(void **state)
 {
-	life_end(*state);
-	free(*state);
+	struct life *life = *state;
+
+	/* A test that skips does so before the start. */
+	if (life->rp->timer != NULL)
+		life_end(life);
+	else
+		life_abandon(life);
+	free(life);
 	return (0);
 }
 

@@ -35,6 +35,9 @@ void life_configure(struct life *life);
 void life_start(struct life *life);
 void life_end(struct life *life);
 
+/* The end of one that life_start() has not started. */
+void life_abandon(struct life *life);
+
 /*
  * Turns the loop once without waiting; does nothing without life->rp, when
  * relayproc lives in a process of its own.

@@ -10,8 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <event2/event.h>
-
 #include <cmocka.h>
 
 #include "relayproc/dispatch_parent.h"
@@ -49,22 +47,6 @@ expect_refused(struct life *life, const char *line)
 		return;
 	}
 	fail_msg("no line says \"%s\"", line);
-}
-
-static void
-life_abandon(struct life *life)
-{
-	struct relayproc *rp = life->rp;
-
-	log_set_sink(NULL, NULL);
-	channel_close(&rp->parent);
-	close(rp->peer.fd);
-	close(rp->dgram.fd);
-	event_base_free(rp->base);
-	free(rp);
-	channel_close(&life->parent);
-	channel_close(&life->peer);
-	channel_close(&life->dgram);
 }
 
 static void
