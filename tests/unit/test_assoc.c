@@ -321,6 +321,93 @@ the_seed_decides_in_which_bucket_a_peer_is(void **state)
 	assert_true(used > 8);
 }
 
+/* Where all are in one bucket, set, port and address are told apart still. */
+static void
+a_peer_is_no_other_of_its_bucket(void **state)
+{
+	const struct ipc_addr addr = addr_from_ip4(0xc0000201);
+	const struct ipc_addr dial = addr_from_ip4(0xc6336401);
+	struct assoc_peer_set one, two;
+	struct assoc_peers peers;
+
+	(void)state;
+	assert_int_equal(assoc_peers_init(&peers, 1, 7), 0);
+	assoc_peer_set_init(&one, 1);
+	assoc_peer_set_init(&two, 2);
+	assoc_peer_add(&peers, &one, &addr, 9, &dial, 10);
+	assert_non_null(assoc_peer_find(&peers, &one, &addr, 9));
+	assert_null(assoc_peer_find(&peers, &two, &addr, 9));
+	assert_null(assoc_peer_find(&peers, &one, &addr, 10));
+	assert_null(assoc_peer_find(&peers, &one, &dial, 9));
+	assert_non_null(assoc_peer_find_dial(&peers, &one, &dial, 10));
+	assert_null(assoc_peer_find_dial(&peers, &two, &dial, 10));
+	assert_null(assoc_peer_find_dial(&peers, &one, &dial, 9));
+	assert_null(assoc_peer_find_dial(&peers, &one, &addr, 10));
+	assoc_peers_free(&peers);
+}
+
+/* Its place in the order is another then, and the set has it still. */
+static void
+a_peer_that_was_heard_of_is_forgotten_with_the_rest(void **state)
+{
+	struct assoc_peer_set set;
+	struct assoc_peers peers;
+	struct ipc_addr addr;
+	uint32_t i;
+
+	(void)state;
+	assert_int_equal(assoc_peers_init(&peers, 4, 7), 0);
+	assoc_peer_set_init(&set, 1);
+	for (i = 0; i < 4; i++) {
+		addr = addr_from_ip4(0xc0000200 + i);
+		assoc_peer_add(&peers, &set, &addr, 9, &addr, 9);
+	}
+	addr = addr_from_ip4(0xc0000201);
+	assert_non_null(assoc_peer_find(&peers, &set, &addr, 9));
+	assoc_peer_set_clear(&peers, &set);
+	assert_null(assoc_peer_find(&peers, &set, &addr, 9));
+	assert_true(TAILQ_EMPTY(&peers.used));
+	assert_int_equal(set.n, 0);
+	assoc_peers_free(&peers);
+}
+
+/* The longest chain of 1024 peers that differ in one thing alone. */
+static uint32_t
+longest_chain(uint32_t by_addr, uint32_t by_port, uint32_t by_set)
+{
+	struct assoc_peer_set sets[1024];
+	struct assoc_peer *peer;
+	struct assoc_peers peers;
+	uint32_t i, n, longest = 0;
+	struct ipc_addr addr;
+
+	assert_int_equal(assoc_peers_init(&peers, 1024, 7), 0);
+	for (i = 0; i < 1024; i++) {
+		assoc_peer_set_init(&sets[i], i * by_set);
+		addr = addr_from_ip4(0xc0000000 + i * by_addr);
+		assoc_peer_add(&peers, &sets[i], &addr,
+		    (uint16_t)(9 + i * by_port), &addr, 9);
+	}
+	for (i = 0; i < peers.nbuckets; i++) {
+		n = 0;
+		LIST_FOREACH(peer, &peers.by_addr[i], by_addr)
+			n++;
+		longest = n > longest ? n : longest;
+	}
+	assoc_peers_free(&peers);
+	return (longest);
+}
+
+static void
+peers_that_differ_in_one_thing_are_spread(void **state)
+{
+	(void)state;
+	assert_in_range(longest_chain(1, 0, 0), 1, 16);
+	assert_in_range(longest_chain(0, 1, 0), 1, 16);
+	assert_in_range(longest_chain(0, 0, 1), 1, 16);
+	assert_in_range(longest_chain(256, 0, 0), 1, 16);
+}
+
 static void
 the_place_of_a_forgotten_peer_is_anothers_and_knows_nothing(void **state)
 {
@@ -400,6 +487,10 @@ main(void)
 		TEST(a_peer_of_one_association_is_a_stranger_to_another),
 		cmocka_unit_test(
 		    a_peer_is_found_by_all_that_it_is_and_by_nothing_less),
+		cmocka_unit_test(a_peer_is_no_other_of_its_bucket),
+		cmocka_unit_test(
+		    a_peer_that_was_heard_of_is_forgotten_with_the_rest),
+		cmocka_unit_test(peers_that_differ_in_one_thing_are_spread),
 		cmocka_unit_test(the_seed_decides_in_which_bucket_a_peer_is),
 		TEST(
 		    the_place_of_a_forgotten_peer_is_anothers_and_knows_nothing),

@@ -316,6 +316,27 @@ every_field_of_hello_is_checked(void **state)
 	life_abandon(&life);
 }
 
+static void
+the_first_resolver_of_a_list_replaces_the_list(void **state)
+{
+	struct ipc_resolver server = { addr_from_ip4(1), 53, 0 };
+	struct life life;
+	uint32_t i;
+
+	(void)state;
+	life_init(&life);
+	life.rp->hello = 1;
+	for (i = 0; i < 4; i++) {
+		server.first = i == 2;
+		server.port = (uint16_t)(53 + i);
+		assert_int_equal(answer_to(&life, IPC_CONFIG_RESOLVER, &server),
+		    IPC_OK);
+		assert_int_equal(life.rp->resolver.nservers, i % 2 + 1);
+	}
+	assert_int_equal(life.rp->resolver.servers[0].port, 55);
+	life_abandon(&life);
+}
+
 /* A rule of one port, of one address, and of each protocol. */
 static void
 a_rule_may_be_as_narrow_as_can_be(void **state)
@@ -386,6 +407,12 @@ every_field_of_the_other_records_is_checked(void **state)
 	const struct ipc_listener sctp = { 132, 80, 80, addr_from_ip4(1), 0 };
 	const struct ipc_listener port_0 = { IPPROTO_TCP, 0, 80,
 		addr_from_ip4(1), 0 };
+	const struct ipc_listener anywhere = { .proto = IPPROTO_TCP,
+		.guest_port = 80 };
+	const struct ipc_listener kept = { .proto = IPPROTO_TCP,
+		.guest_port = 80,
+		.bind = addr_from_ip4(1),
+		.preserve = 2 };
 
 	(void)state;
 	expect_payload_refused(IPC_CONFIG_RESOLVER, &no_addr, sizeof(no_addr),
@@ -406,6 +433,10 @@ every_field_of_the_other_records_is_checked(void **state)
 	    dup(STDERR_FILENO), "CONFIG_LISTENER");
 	expect_payload_refused(IPC_CONFIG_LISTENER, &port_0, sizeof(port_0),
 	    dup(STDERR_FILENO), "CONFIG_LISTENER");
+	expect_payload_refused(IPC_CONFIG_LISTENER, &anywhere, sizeof(anywhere),
+	    dup(STDERR_FILENO), "CONFIG_LISTENER: field");
+	expect_payload_refused(IPC_CONFIG_LISTENER, &kept, sizeof(kept),
+	    dup(STDERR_FILENO), "CONFIG_LISTENER: field");
 }
 
 static void
@@ -540,6 +571,8 @@ main(void)
 		    every_limit_may_be_at_its_bounds_and_no_further),
 		cmocka_unit_test(the_ipv6_link_has_both_addresses_or_none),
 		cmocka_unit_test(every_field_of_hello_is_checked),
+		cmocka_unit_test(
+		    the_first_resolver_of_a_list_replaces_the_list),
 		cmocka_unit_test(a_rule_may_be_as_narrow_as_can_be),
 		cmocka_unit_test(every_field_of_a_rule_is_checked),
 		cmocka_unit_test(every_field_of_the_other_records_is_checked),
