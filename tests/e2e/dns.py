@@ -5,6 +5,7 @@ import os
 import socket
 import struct
 import sys
+import threading
 import time
 
 sys.dont_write_bytecode = True
@@ -31,8 +32,8 @@ class Server:
     """Answers every question with one record that holds the name."""
 
     def __init__(self, namespace, address):
-        self.sock = namespace.socket(socket.SOCK_DGRAM)
-        self.sock.bind((address, 0))
+        self.sock = namespace.udp(address)
+        self.sock.settimeout(None)
         self.address = "%s:%d" % (address, rig.port_of(self.sock))
         self.seen = []
         self.mute = False
@@ -269,6 +270,59 @@ def _():
                            UPSTREAM_LIMIT_S + 0.5)
         tap.equal(late and late.dport, None, "whose answer comes as well")
     finally:
+        wire.close()
+        car.terminate()
+
+
+def wait_sent(namespace, count):
+    """Until so many datagrams, in all, have been sent from there."""
+    deadline = time.monotonic() + 10 * tap.scale()
+    while datagrams_sent(namespace) < count:
+        tap.ok(time.monotonic() < deadline, "queries do not leave the host")
+        time.sleep(0.001)
+
+
+def datagrams_sent(namespace):
+    with namespace, open("/proc/thread-self/net/snmp") as file:
+        names, values = [line.split() for line in file
+                         if line.startswith("Udp:")]
+    return int(values[names.index("OutDatagrams")])
+
+
+@tap.case("nor do answers disturb it that come when it has asked itself")
+def _():
+    car = sidecar.Sidecar(WORLD, "--dns", FIRST.address)
+    query = question("late.example.org")
+    before = datagrams_sent(WORLD.host)
+    go_on = threading.Event()
+
+    def late(asked):
+        go_on.wait(20 * tap.scale())
+        return FIRST.usual(asked)
+
+    FIRST.answer = late
+    wire = wire_that_asked(car, query, IN_FLIGHT_MAX)
+    wire.alive()
+    wire.close()
+    car.log.wait("vmm gone")
+    wire = frames.Wire(car.path)
+    try:
+        wire.alive()
+        sent = 0
+        for ports in range(990, 999), [999]:
+            for port in ports:
+                wire.send(frames.datagram(query, port, 53, dst=rig.GATEWAY))
+            sent += len(ports)
+            wait_sent(WORLD.host, before + IN_FLIGHT_MAX + sent)
+            go_on.set()
+            answers = [wire.expect(lambda p: p.proto == frames.UDP)
+                       for _ in ports]
+            tap.equal(sorted((p.dport, p.data) for p in answers if p),
+                      [(port, FIRST.usual(query)[0]) for port in ports],
+                      "answers")
+    finally:
+        go_on.set()
+        FIRST.answer = FIRST.usual
         wire.close()
         car.terminate()
 
