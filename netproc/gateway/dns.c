@@ -10,6 +10,7 @@
 #define FLAG_RD	    0x0100 /* recursion desired */
 #define FLAG_RA	    0x0080 /* recursion available */
 #define FLAG_CD	    0x0010 /* checking disabled, RFC 4035 3.2.2 */
+#define FLAG_RCODE  0x000f
 
 #define QTYPE_QCLASS 4
 
@@ -88,11 +89,11 @@ dns_answer_matches(const uint8_t *query, size_t query_len,
 	    read_header(&ca, &answered) == -1 ||
 	    (answered.flags & FLAG_QR) == 0 || asked.id != answered.id)
 		return (0);
-	/* Errors may come without the question. */
+	/* An error may come without the question, and says nothing of it. */
+	if (answered.qdcount == 0)
+		return ((answered.flags & FLAG_RCODE) != DNS_NOERROR);
 	head_len = dns_head_len(query, query_len);
-	if (head_len == 0 || answered.qdcount != 1)
-		return (1);
-	if (dns_head_len(answer, answer_len) != head_len)
+	if (head_len == 0 || dns_head_len(answer, answer_len) != head_len)
 		return (0);
 	name_len = head_len - QTYPE_QCLASS - DNS_HEADER_LEN;
 	return (dns_name_equal(query + DNS_HEADER_LEN, answer + DNS_HEADER_LEN,

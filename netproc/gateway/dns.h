@@ -22,9 +22,9 @@ struct cursor_out;
 int dns_query_is_valid(const uint8_t *query, size_t len);
 
 /*
- * 1 if answer is a response with the query's id and, where both have one
- * question, the same question (ASCII case ignored).  Of the query the first
- * DNS_HEAD_MAX bytes are enough.
+ * 1 if answer is a response with the query's id and its question, ASCII case
+ * ignored (RFC 5452 9.1); an error may come without any.  Of the query, which
+ * has one question, the first DNS_HEAD_MAX bytes are enough.
  */
 int dns_answer_matches(const uint8_t *query, size_t query_len,
     const uint8_t *answer, size_t answer_len);

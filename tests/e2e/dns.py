@@ -163,6 +163,27 @@ def _():
         FIRST.answer = FIRST.usual
 
 
+@tap.case("an answer without the question is not passed on, an error is")
+def _():
+    def bare(query, rcode):
+        return query[:2] + bytes((0x81, 0x80 | rcode)) + bytes(8)
+
+    query = question("bare.example.org")
+    record = FIRST.usual(query)[0][len(query):]
+    for extra in b"", record:
+        forged = bare(query, 0)[:7] + bytes([extra != b""]) + bytes(4) + extra
+        FIRST.answer = lambda query: [forged, FIRST.usual(query)[0]]
+        try:
+            tap.equal(ask(query), FIRST.usual(query)[0], "answer")
+        finally:
+            FIRST.answer = FIRST.usual
+    FIRST.answer = lambda query: [bare(query, FORMERR)]
+    try:
+        tap.equal(ask(query), bare(query, FORMERR), "error")
+    finally:
+        FIRST.answer = FIRST.usual
+
+
 @tap.case("a resolver that is silent for two seconds gives way to the next")
 def _():
     FIRST.mute = True

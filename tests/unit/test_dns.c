@@ -125,7 +125,8 @@ an_answer_matches_by_id_and_question(void **state)
 		{ 24, '@', 0 },	 /* another name's end */
 		{ 26, 28, 0 },	 /* another type */
 		{ 28, 3, 0 },	 /* another class */
-		{ 5, 0, 1 },	 /* no question */
+		{ 5, 0, 0 },	 /* no question */
+		{ 5, 2, 0 },	 /* two questions */
 		{ 12, 0xc0, 0 }, /* a compressed one */
 	};
 	uint8_t changed[sizeof(answer)];
@@ -138,6 +139,25 @@ an_answer_matches_by_id_and_question(void **state)
 		if (dns_answer_matches(query, HEAD_LEN, changed,
 			sizeof(changed)) != cases[i].matches)
 			fail_msg("byte %zu = %u", cases[i].at, cases[i].value);
+	}
+}
+
+static void
+an_error_alone_may_come_without_its_question(void **state)
+{
+	uint8_t rcode, bare[DNS_HEADER_LEN] = { 0x12, 0x34, 0x81 };
+
+	(void)state;
+	for (rcode = 0; rcode <= 15; rcode++) {
+		bare[3] = 0x80 | rcode;
+		bare[5] = 0;
+		assert_int_equal(dns_answer_matches(query, HEAD_LEN, bare,
+				     sizeof(bare)),
+		    rcode != DNS_NOERROR);
+		bare[5] = 1;
+		assert_int_equal(dns_answer_matches(query, HEAD_LEN, bare,
+				     sizeof(bare)),
+		    0);
 	}
 }
 
@@ -504,6 +524,7 @@ main(void)
 		cmocka_unit_test(a_question_that_is_not_plain_has_no_length),
 		cmocka_unit_test(a_name_of_255_bytes_is_the_longest),
 		cmocka_unit_test(an_answer_matches_by_id_and_question),
+		cmocka_unit_test(an_error_alone_may_come_without_its_question),
 		cmocka_unit_test(the_type_of_a_question_has_no_letter_case),
 		cmocka_unit_test(an_answer_cut_at_any_length_is_safe),
 		cmocka_unit_test(
