@@ -247,6 +247,23 @@ what_asks_nothing_is_for_no_server(void **state)
 }
 
 static void
+of_a_querys_flags_only_what_was_wanted_is_repeated(void **state)
+{
+	uint8_t out[DNS_HEAD_MAX], message[sizeof(query)];
+
+	(void)state;
+	memcpy(message, query, sizeof(query));
+	message[2] = 0x07; /* AA, TC, RD */
+	message[3] = 0xff; /* RA, Z, AD, CD, a code */
+	assert_int_equal(dns_query_check(message, sizeof(message)),
+	    DNS_NOERROR);
+	dns_error(message, sizeof(message), DNS_SERVFAIL, DNS_EDNS_NONE, out,
+	    sizeof(out));
+	assert_int_equal(out[2], 0x81);
+	assert_int_equal(out[3], 0x92);
+}
+
+static void
 servfail_to_an_unreadable_question_is_a_bare_header(void **state)
 {
 	uint8_t out[DNS_HEAD_MAX], message[sizeof(query)];
@@ -340,6 +357,7 @@ an_opt_record_has_its_room_before_the_question(void **state)
 #define CUT(max) dns_truncate(answer, sizeof(answer), DNS_EDNS_DO, out, max)
 	assert_int_equal(CUT(HEAD_LEN + DNS_OPT_LEN - 1), 12 + DNS_OPT_LEN);
 	assert_memory_equal(out + 4, "\0\0\0\0\0\0\0\1\0\0\x29", 11);
+	assert_int_equal(CUT(12 + DNS_OPT_LEN), 12 + DNS_OPT_LEN);
 	assert_int_equal(CUT(12 + DNS_OPT_LEN - 1), 12);
 	assert_int_equal(out[11], 0);
 }
@@ -530,6 +548,8 @@ main(void)
 		cmocka_unit_test(
 		    servfail_repeats_the_question_and_nothing_else),
 		cmocka_unit_test(what_asks_nothing_is_for_no_server),
+		cmocka_unit_test(
+		    of_a_querys_flags_only_what_was_wanted_is_repeated),
 		cmocka_unit_test(
 		    servfail_to_an_unreadable_question_is_a_bare_header),
 		cmocka_unit_test(

@@ -108,6 +108,8 @@ a_query_that_is_not_plain_is_not_touched(void **state)
 		41, 16, 0, 0, 0, 0, 0, 0, 1 };
 	static const uint8_t signed_too[] = { HEADER(2), NAME, 0, 1, 0, 1,
 		OPT(4096), 0, 0, 250, 0, 255, 0, 0, 0, 0, 0, 0 };
+	static const uint8_t signed0[] = { HEADER(2), NAME, 0, 1, 0, 1,
+		OPT(4096), 0, 0, 24, 0, 255, 0, 0, 0, 0, 0, 0 };
 	static const struct {
 		const char *what;
 		const uint8_t *query;
@@ -119,18 +121,21 @@ a_query_that_is_not_plain_is_not_touched(void **state)
 		{ "a compressed question", looped, sizeof(looped) },
 		{ "data past the end", long_data, sizeof(long_data) },
 		{ "a signature", signed_too, sizeof(signed_too) },
+		{ "one of a public key", signed0, sizeof(signed0) },
 	};
 	uint8_t out[100], answers[sizeof(edns)];
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		if (clamp(cases[i].query, cases[i].len, 1232, out) != 512 ||
+		if (dns_opt_offset(cases[i].query, cases[i].len) != 0 ||
+		    clamp(cases[i].query, cases[i].len, 1232, out) != 512 ||
 		    memcmp(out, cases[i].query, cases[i].len) != 0)
 			fail_msg("%s", cases[i].what);
 	}
 	memcpy(answers, edns, sizeof(edns));
 	answers[7] = 1;
+	assert_int_equal(dns_opt_offset(answers, sizeof(edns)), 0);
 	assert_int_equal(clamp(answers, sizeof(edns), 1232, out), 512);
 }
 
@@ -145,6 +150,39 @@ the_opt_record_is_found_behind_another(void **state)
 	assert_int_equal(dns_opt_offset(second, sizeof(second)),
 	    sizeof(second) - 11);
 	assert_int_equal(clamp(second, sizeof(second), 600, out), 600);
+}
+
+/* Whether the OPT record is found behind one whose name has such labels. */
+static int
+opt_behind(const uint8_t *labels, size_t nlabels)
+{
+	static const uint8_t rest[] = { 0, 0, 16, 0, 1, 0, 0, 0, 0, 0, 0,
+		OPT(4096) };
+	uint8_t query[sizeof(plain) + 300 + sizeof(rest)] = { 0 };
+	size_t i, len = sizeof(plain);
+
+	memcpy(query, plain, sizeof(plain));
+	query[11] = 2;
+	for (i = 0; i < nlabels; i++) {
+		query[len] = labels[i];
+		len += 1u + labels[i];
+	}
+	memcpy(query + len, rest, sizeof(rest));
+	len += sizeof(rest);
+	return (dns_opt_offset(query, len) == len - DNS_OPT_LEN);
+}
+
+static void
+names_before_the_opt_record_are_as_long_as_any(void **state)
+{
+	static const uint8_t longest[] = { 63, 63, 63, 61 };
+	static const uint8_t longer[] = { 63, 63, 63, 62 };
+	static const uint8_t label[] = { 64 };
+
+	(void)state;
+	assert_true(opt_behind(longest, 4));
+	assert_false(opt_behind(longer, 4));
+	assert_false(opt_behind(label, 1));
 }
 
 /* Into an exact buffer of the least size. */
@@ -174,6 +212,32 @@ the_hosts_name_has_the_gateways_address(void **state)
 	(void)state;
 	assert_int_equal(ask(plain, sizeof(plain), out), sizeof(want));
 	assert_memory_equal(out, want, sizeof(want));
+}
+
+static void
+of_a_query_for_us_only_what_is_wanted_is_repeated(void **state)
+{
+	uint8_t query[sizeof(plain)], out[DNS_LOCAL_MAX];
+
+	(void)state;
+	memcpy(query, plain, sizeof(plain));
+	query[2] = 0x07; /* AA, TC, RD */
+	query[3] = 0xff; /* RA, Z, AD, CD, a code */
+	assert_int_not_equal(ask(query, sizeof(query), out), 0);
+	assert_int_equal(out[2], 0x85);
+	assert_int_equal(out[3], 0x90);
+}
+
+static void
+a_query_of_any_class_is_answered(void **state)
+{
+	uint8_t query[sizeof(plain)], out[DNS_LOCAL_MAX];
+
+	(void)state;
+	memcpy(query, plain, sizeof(plain));
+	query[QUESTION_END - 1] = 255;
+	assert_int_equal(ask(query, sizeof(query), out), sizeof(plain) + 16);
+	assert_int_equal(out[7], 1);
 }
 
 static void
@@ -268,6 +332,11 @@ main(void)
 		cmocka_unit_test(a_query_cut_at_any_length_is_not_touched),
 		cmocka_unit_test(a_query_that_is_not_plain_is_not_touched),
 		cmocka_unit_test(the_opt_record_is_found_behind_another),
+		cmocka_unit_test(
+		    names_before_the_opt_record_are_as_long_as_any),
+		cmocka_unit_test(
+		    of_a_query_for_us_only_what_is_wanted_is_repeated),
+		cmocka_unit_test(a_query_of_any_class_is_answered),
 		cmocka_unit_test(the_hosts_name_has_the_gateways_address),
 		cmocka_unit_test(each_type_gets_what_there_is_of_it),
 		cmocka_unit_test(an_asker_with_edns_is_answered_with_edns),
