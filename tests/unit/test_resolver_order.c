@@ -21,6 +21,8 @@
 
 #define NFILL 4
 
+#define FOR_EVER_MS 60000 /* longer than life_expect() waits */
+
 /* A header and no more; the fourth byte of the other says REFUSED. */
 #define QUERY	"\1\2\1\20\1\1\1\1\1\1\1\1"
 #define REFUSES "\1\2\201\205\1\1\1\1\1\1\1\1"
@@ -130,6 +132,40 @@ a_first_server_that_refuses_is_back_all_the_same(void **state)
 	says(server, ANSWERS, &from);
 	is_done(life, 2);
 	assert_int_equal(life->rp->resolver.preferred, 0);
+	close(first);
+	close(server);
+}
+
+/* Those of res_send(3): SERVFAIL, NOTIMP and REFUSED, in a response alone. */
+static void
+three_codes_say_that_another_server_may_know_more(void **state)
+{
+	char answer[LEN + 1] = ANSWERS;
+	struct life *life = *state;
+	struct sockaddr_in from;
+	int first, server, code, passes;
+	uint32_t generation = 0;
+	uint16_t port;
+
+	life->config.dns_timeout_ms = FOR_EVER_MS;
+	first = life_udp(&port);
+	life_resolver(life, "127.0.0.1", port);
+	server = life_udp(&port);
+	life_resolver(life, "127.0.0.1", port);
+	life_start(life);
+	for (code = 0; code < 32; code++) {
+		passes = code != 2 && code != 4 && code != 5;
+		answer[2] = (char)(code < 16 ? 0x81 : 0x01);
+		answer[3] = (char)(0x80 | code % 16);
+		life_ask_bytes(life, 0, ++generation, QUERY, LEN);
+		is_asked(life, first, &from);
+		says(first, answer, &from);
+		if (!passes) {
+			is_asked(life, server, &from);
+			says(server, ANSWERS, &from);
+		}
+		is_done(life, generation);
+	}
 	close(first);
 	close(server);
 }
@@ -249,6 +285,9 @@ main(void)
 		    life_teardown),
 		cmocka_unit_test_setup_teardown(
 		    an_answer_that_waits_for_room_goes_with_its_query,
+		    life_setup, life_teardown),
+		cmocka_unit_test_setup_teardown(
+		    three_codes_say_that_another_server_may_know_more,
 		    life_setup, life_teardown),
 		cmocka_unit_test_setup_teardown(
 		    behind_a_silent_server_one_that_refuses_is_the_first,
