@@ -468,7 +468,6 @@ intercept_unreach(struct netproc *np, const uint8_t *frame,
 	if (icmp_parse_unreach(sf->version == 6, frame + sf->l4_off, sf->l4_len,
 		&about) == -1)
 		return;
-	memset(&tuple, 0, sizeof(tuple));
 	tuple.peer = about.src;
 	tuple.guest = about.dst;
 	tuple.peer_port = about.sport;

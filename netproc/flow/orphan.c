@@ -26,7 +26,6 @@ name_is_valid(const struct netproc *np, const struct journal_name *name)
 static void
 name_to_tuple(const struct journal_name *name, struct flow_tuple *tuple)
 {
-	memset(tuple, 0, sizeof(*tuple));
 	tuple->peer = name->peer;
 	tuple->guest = name->guest;
 	tuple->peer_port = name->peer_port;
