@@ -8,6 +8,7 @@ netproc_tests = \
 	tests/unit/test_coalesce \
 	tests/unit/test_datagram \
 	tests/unit/test_demux \
+	tests/unit/test_dns_flow \
 	tests/unit/test_evict \
 	tests/unit/test_flow \
 	tests/unit/test_frame \
@@ -16,6 +17,7 @@ netproc_tests = \
 	tests/unit/test_lwip_faults \
 	tests/unit/test_moderate \
 	tests/unit/test_offload \
+	tests/unit/test_orphan \
 	tests/unit/test_pump \
 	tests/unit/test_recover \
 	tests/unit/test_turn
@@ -40,6 +42,8 @@ tests_unit_test_coalesce_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
 tests_unit_test_coalesce_LDADD = $(CMOCKA_LIBS)
 tests_unit_test_demux_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
 tests_unit_test_demux_LDADD = $(netproc_test_libs)
+tests_unit_test_dns_flow_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
+tests_unit_test_dns_flow_LDADD = $(netproc_test_libs)
 tests_unit_test_evict_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
 tests_unit_test_evict_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ack_ask
 tests_unit_test_evict_LDADD = $(netproc_test_libs)
@@ -74,3 +78,7 @@ tests_unit_test_moderate_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=netproc_wake
 tests_unit_test_moderate_LDADD = $(netproc_test_libs)
 tests_unit_test_offload_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
 tests_unit_test_offload_LDADD = $(netproc_test_libs)
+tests_unit_test_orphan_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=segment_send \
+	-Wl,--wrap=link_has_room -Wl,--wrap=netproc_need_tick
+tests_unit_test_orphan_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
+tests_unit_test_orphan_LDADD = $(netproc_test_libs)
