@@ -5,6 +5,7 @@ be."""
 import contextlib
 import errno
 import os
+import select
 import shutil
 import socket
 import struct
@@ -23,6 +24,7 @@ import traffic  # noqa: E402
 import world as rig  # noqa: E402
 
 sidecar.need()
+PLACES = 64  # of connections to the resolver
 EDNS_MAX = 1232  # what no path fragments
 GATEWAYS = (rig.GATEWAY, rig.GATEWAY6)
 
@@ -145,9 +147,16 @@ def _():
                    "took %.1f s" % took)
 
 
+def refused():
+    with connect() as sock:
+        sock.recv(1)
+
+
 @tap.case("where every resolver refuses TCP the guest is refused, at once")
 def _():
-    with Behind("--dns", "%s:9" % rig.SERVER):
+    with Behind("--dns", "%s:9" % rig.SERVER, "--connect-rate", "10000"):
+        for _ in range(PLACES):  # each gives its place back
+            tap.raises([errno.ECONNREFUSED, None], refused)
         start = time.monotonic()
         try:
             with connect() as sock:
@@ -353,15 +362,40 @@ def _():
 @tap.case("the 65th connection to the resolver waits for a place")
 def _():
     with contextlib.ExitStack() as held:
-        socks = [held.enter_context(connect()) for _ in range(64)]
+        socks = [held.enter_context(connect()) for _ in range(PLACES)]
         with GUEST.socket() as sock:
             sock.settimeout(0.5)
             tap.raises([None], sock.connect, (rig.GATEWAY, 53))
-        socks[0].close()
-        with connect() as sock:
+        with GUEST.socket() as sock:
+            sock.setblocking(False)
+            sock.connect_ex((rig.GATEWAY, 53))
+            # It asks once more, in vain, and then once more.
+            tap.ok(not select.select([], [sock], [], 2)[1], "has a place")
+            socks[0].close()
+            sock.settimeout(10 * tap.scale())
+            tap.ok(select.select([], [sock], [], 10 * tap.scale())[1],
+                   "has no place")
             query = resolver.question("place.example.org")
             resolver.send(sock, query)
             tap.equal(resolver.receive(sock), resolver.usual(query), "answer")
+
+
+@tap.case("who finds no such place takes no other connection's")
+def _():
+    with Behind("--dns", FIRST.address, "--connect-rate", "10000",
+                "--max-flows", str(PLACES + 8)) as behind, \
+            contextlib.ExitStack() as held, \
+            WORLD.server.listen(rig.SERVER) as listener:
+        for _ in range(PLACES):
+            held.enter_context(connect())
+        for _ in range(16):
+            with GUEST.socket() as sock:
+                sock.setblocking(False)
+                sock.connect_ex((rig.GATEWAY, 53))
+        guest, server = traffic.pair(GUEST, rig.SERVER, listener)
+        guest.close()
+        server.close()
+        tap.equal(behind.car.log.find("SYNs are dropped"), [], "the log")
 
 
 @tap.case("an IPv6 resolver is asked, over UDP and TCP")
