@@ -181,7 +181,10 @@ def _():
 def _():
     world = rig.World()
     car = sidecar.Sidecar(world, "-p", "8080:80")
+    held = "/proc/%d/fd" % car.children()["netproc"]
+    before = len(os.listdir(held))
     client_ends(world.host, 8080, [errno.ECONNRESET, None], 3)
+    tap.equal(len(os.listdir(held)), before, "netproc's descriptors")
     vmm = sidecar.Vmm(world, car.path)
     with world.guest.socket(socket.SOCK_DGRAM) as first:
         first.sendto(b"here I am", (rig.GATEWAY, 9))
