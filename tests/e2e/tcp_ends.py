@@ -4,6 +4,7 @@ told to the other side, and nothing that was acknowledged is lost."""
 
 import errno
 import os
+import select
 import socket
 import struct
 import sys
@@ -167,6 +168,24 @@ def _():
             opened_by(hand, refuse)
             tap.equal(hand.read(4)[0], b"busy", "banner")
             tap.ok(hand.hear(lambda p: p.flags & RST), "no RST")
+
+
+@tap.case("a server that has ended before the guest's handshake has: the guest "
+          "is told")
+def _():
+    for end, flag in ((socket.socket.close, FIN), (rig.reset, RST)):
+        with Wire() as wire:
+            hand = segments.Hand(wire, PORT)
+            hand.say(SYN, ack=0, options=segments.mss(1460))
+            synack = hand.hear(lambda p: p.flags & SYN)
+            tap.ok(synack, "no SYN-ACK")
+            end(LISTENER.accept()[0])
+            for _ in range(10):  # it has been said by then
+                wire.alive()
+            hand.ack = synack.seq + 1
+            hand.say()
+            tap.ok(hand.hear(lambda p: p.flags & flag), "no end")
+            hand.reset()
 
 
 @tap.case("what a server has ended in order a reset behind it does not undo")
@@ -356,6 +375,32 @@ def _():
                 tap.equal(hand.read(7)[0], b"and you", "past a window of 1")
                 hand.reset()
                 server.close()
+
+
+@tap.case("a SYN that waits is taken back by its own RST alone")
+def _():
+    with Wire() as wire, WORLD.server.sniffer("s0") as sniffer:
+        hand = segments.Hand(wire, 80, dst=rig.FILTERED)
+
+        def connects(seq):
+            """Ports of those seen once the gateway has heard these."""
+            hand.say(RST, seq=seq)
+            hand.say(SYN, ack=0, seq=100)
+            wire.alive()
+            ports, wait_s = set(), 0.3 * tap.scale()
+            while select.select([sniffer], [], [], wait_s)[0]:
+                packet = frames.Packet(sniffer.recv(65535))
+                if packet.proto == frames.TCP \
+                        and packet.ip_dst == rig.FILTERED:
+                    ports.add(packet.sport)
+            return ports
+
+        first = connects(101)  # of none yet
+        tap.equal(len(first), 1, "connects")
+        for seq in (100, 102):
+            tap.equal(connects(seq) - first, set(), "others, of RST %d" % seq)
+        tap.equal(len(connects(101) - first), 1, "others")
+        hand.say(RST, seq=101)
 
 
 @tap.case("a SYN that comes many times does not end what it begins")
