@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -12,6 +13,7 @@
 #include "lwip/tcp.h"
 
 #include "netproc/flow/ahead.h"
+#include "netproc/netproc.h"
 
 #define FIRST	0xfffffff0u /* so that numbers wrap */
 #define SECOND	0x00000100u
@@ -100,6 +102,45 @@ the_last_that_waits_may_be_the_end(void **state)
 	assert_false(ahead_has_fin(&pcb));
 }
 
+/* Of all flows together, each as it is now. */
+static void
+what_waits_is_counted_once(void **state)
+{
+	static struct netproc np;
+	static struct flow flow;
+	size_t both;
+	void *bytes[2] = { malloc(1000), malloc(1000) };
+
+	(void)state;
+	assert_non_null(bytes[0]);
+	assert_non_null(bytes[1]);
+	waits[0].p = bytes[0];
+	waits[1].p = bytes[1];
+	np.ahead_bytes = 5; /* another flow's */
+	flow.np = &np;
+	flow.pcb = &pcb;
+	ahead_count(&flow);
+	both = flow.ahead_bytes;
+	assert_true(both >= 2000 + 2 * sizeof(struct tcp_seg));
+	ahead_count(&flow);
+	assert_int_equal(flow.ahead_bytes, both);
+	assert_int_equal(np.ahead_bytes, both + 5);
+	waits[0].next = NULL;
+	ahead_count(&flow);
+	assert_int_equal(flow.ahead_bytes, both / 2);
+	assert_int_equal(np.ahead_bytes, both / 2 + 5);
+	flow.pcb = NULL;
+	ahead_count(&flow);
+	assert_int_equal(flow.ahead_bytes, 0);
+	assert_int_equal(np.ahead_bytes, 5);
+	np.ahead_bytes = AHEAD_BYTES_MAX - 1;
+	assert_false(ahead_is_full(&np));
+	np.ahead_bytes = AHEAD_BYTES_MAX;
+	assert_true(ahead_is_full(&np));
+	free(bytes[0]);
+	free(bytes[1]);
+}
+
 int
 main(void)
 {
@@ -108,6 +149,7 @@ main(void)
 		    a_part_of_one_that_waits_is_taken_for_its_beginning, setup),
 		cmocka_unit_test_setup(
 		    what_has_a_byte_of_its_own_stays_as_it_is, setup),
+		cmocka_unit_test_setup(what_waits_is_counted_once, setup),
 		cmocka_unit_test_setup(the_last_that_waits_may_be_the_end,
 		    setup),
 	};

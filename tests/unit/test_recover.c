@@ -115,6 +115,20 @@ an_end_before_that_of_the_flight_is_another_loss(void **state)
 	assert_int_equal(flow.recovery.active, 0);
 }
 
+/* The first begins where the repetition ends, of the next a part has come. */
+static void
+what_is_sent_again_has_an_end_of_its_own(void **state)
+{
+	(void)state;
+	fast_retransmit();
+	acknowledge(LEN);
+	assert_int_equal(again, 1);
+	acknowledge(LEN + MSS);
+	assert_int_equal(again, 1);
+	acknowledge(2 * LEN);
+	assert_int_equal(again, 2);
+}
+
 static void
 what_was_sent_after_the_repetition_is_no_loss_yet(void **state)
 {
@@ -208,6 +222,7 @@ main(void)
 #define T(name) cmocka_unit_test_setup(name, setup)
 	const struct CMUnitTest tests[] = {
 		T(an_end_before_that_of_the_flight_is_another_loss),
+		T(what_is_sent_again_has_an_end_of_its_own),
 		T(what_was_sent_after_the_repetition_is_no_loss_yet),
 		T(without_a_loss_nothing_is_sent_again),
 		T(a_hole_in_what_was_sent_again_is_on_its_way),
