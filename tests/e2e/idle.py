@@ -17,6 +17,8 @@ sidecar.need()
 PSS_MAX_KIB = 5 * 1000 * 1000 // 1024
 QUIET_S = 3
 SETTLE_S = 10
+TALK_S = 4
+ASKING_WAKEUPS = 40  # a second: two questions, four answers and timers take 10
 
 SETUP = sidecar.setup("-p", "8080:80", "-p", "5353:53/udp")
 
@@ -81,6 +83,21 @@ def _():
             traffic.greet_ends(one, other)
             one.close()
             other.close()
+
+
+@tap.case("a guest that talks all the time has the parent ask no more than "
+          "twice a second whether the others hang")
+def _():
+    with SETUP.world.server.listen() as listener:
+        one, other = traffic.pair(SETUP.world.guest, rig.SERVER, listener)
+    with one, other:
+        woken, start = wakeups()[SETUP.car.pid], time.monotonic()
+        while time.monotonic() < start + TALK_S:
+            traffic.greet_ends(one, other)
+        woken = wakeups()[SETUP.car.pid] - woken
+        rate = woken / (time.monotonic() - start)
+    tap.note("the parent: %.1f wake-ups a second" % rate)
+    tap.ok(rate <= ASKING_WAKEUPS, "%.1f wake-ups a second" % rate)
 
 
 @tap.case("after connections have come and gone a sidecar is not woken")
