@@ -16,7 +16,7 @@
 
 static const char word[] = "READY=1\n";
 
-/* How long a service manager may take to make room for that. */
+/* How long who is told may take to make room for that. */
 #define ROOM_MS 2000
 
 /* A path, or "@name" for an abstract socket. */
@@ -88,6 +88,17 @@ notify_open(const struct config *config, struct notify *notify,
 	return (0);
 }
 
+/* 0, or -1 with errno. */
+static int
+wait_for_room(int fd)
+{
+	int n = fd_wait(fd, POLLOUT, ROOM_MS);
+
+	if (n == 0)
+		errno = EAGAIN;
+	return (n == 1 ? 0 : -1);
+}
+
 void
 notify_ready(struct notify *notify)
 {
@@ -98,10 +109,14 @@ notify_ready(struct notify *notify)
 
 	/* Who never hears of it takes the start for a failed one. */
 	if (notify->socket_fd != -1 &&
-	    fd_wait(notify->socket_fd, POLLOUT, ROOM_MS) != -1 &&
-	    sendmsg(notify->socket_fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL) == -1)
+	    (wait_for_room(notify->socket_fd) == -1 ||
+		sendmsg(notify->socket_fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL) ==
+		    -1))
 		log_warn("NOTIFY_SOCKET: %s", strerror(errno));
-	if (notify->ready_fd != -1 && writev(notify->ready_fd, &iov, 1) == -1)
+	/* Which may block, and that for ever. */
+	if (notify->ready_fd != -1 &&
+	    (wait_for_room(notify->ready_fd) == -1 ||
+		writev(notify->ready_fd, &iov, 1) == -1))
 		log_warn("--ready-fd: %s", strerror(errno));
 	notify_close(notify);
 }

@@ -199,6 +199,25 @@ a_ready_descriptor_that_cannot_be_written_is_refused(void **state)
 	assert_int_equal(error.status, EX_USAGE);
 }
 
+static void
+ready_does_not_wait_for_ever_for_who_never_reads(void **state)
+{
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+	while (write(ends[1], "x", 1) == 1)
+		;
+	assert_int_equal(fcntl(ends[1], F_SETFL, 0), 0);
+	config.ready_fd = ends[1];
+	assert_int_equal(notify_open(&config, &notify, &error), 0);
+	alarm(20);
+	notify_ready(&notify);
+	alarm(0);
+	assert_int_equal(notify.ready_fd, -1);
+	close(ends[0]);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, setup)
 
 int
@@ -212,6 +231,7 @@ main(void)
 		TEST(a_notify_socket_that_nobody_has_is_refused),
 		TEST(ready_is_written_to_the_descriptor_which_is_then_closed),
 		TEST(a_ready_descriptor_that_cannot_be_written_is_refused),
+		TEST(ready_does_not_wait_for_ever_for_who_never_reads),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
