@@ -11,7 +11,8 @@ parent_tests = \
 	tests/unit/test_publish \
 	tests/unit/test_notify \
 	tests/unit/test_unix_listen \
-	tests/unit/test_command
+	tests/unit/test_command \
+	tests/unit/test_watchdog
 check_PROGRAMS += $(parent_tests)
 TESTS += $(parent_tests)
 
@@ -55,3 +56,11 @@ tests_unit_test_unix_listen_LDADD = $(parent_test_libs)
 
 tests_unit_test_command_SOURCES = tests/unit/test_command.c
 tests_unit_test_command_LDADD = $(parent_test_libs)
+
+tests_unit_test_watchdog_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=run_timer_set -Wl,--wrap=run_event_drop \
+	-Wl,--wrap=cpu_alarm_took_ns -Wl,--wrap=channel_send \
+	-Wl,--wrap=channel_event_kick -Wl,--wrap=peer_refused \
+	-Wl,--wrap=peer_lost
+tests_unit_test_watchdog_LDADD = parent/libparent.a $(LIBEVENT_LIBS) \
+	$(LIBBSD_LIBS) $(CMOCKA_LIBS)
