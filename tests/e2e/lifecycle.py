@@ -5,6 +5,7 @@ import os
 import pwd
 import re
 import resource
+import select
 import shutil
 import signal
 import socket
@@ -667,17 +668,55 @@ def _():
     tap.equal(car.terminate()[0], 0, "status")
 
 
+def status(path, **run):
+    done = WORLD.host.run([CTL, "-s", path, "status"], timeout=10, **run)
+    tap.equal(done.returncode, 0, "status: %s" % done.stderr)
+    return dict(line.split(": ", 1) for line in done.stdout.splitlines())
+
+
 @tap.case("sallyportctl tells how it stands")
 def _():
     path = WORLD.path("control")
+    start = time.monotonic()
     car = sidecar.Sidecar(WORLD, "--control", path)
-    done = WORLD.host.run([CTL, "-s", path, "status"], timeout=10)
-    tap.note(done.stdout)
-    tap.equal(done.returncode, 0, "status: %s" % done.stderr)
-    for pid in car.children().values():
-        tap.ok(str(pid) in done.stdout, "no %d in %r" % (pid, done.stdout))
+    before = status(path)
+    tap.note(before)
+    tap.ok(int(before.pop("uptime_s")) <= time.monotonic() - start, "uptime")
+    tap.ok(re.fullmatch(r"\d+\.\d+\S*", before.pop("version")), "version")
+    children = car.children()
+    tap.equal(before, {
+        "pid": str(car.pid), "netproc_pid": str(children["netproc"]),
+        "relayproc_pid": str(children["relayproc"]), "state": "running",
+        "ready": "yes", "restarts": "0", "netproc_losses": "0",
+        "relayproc_losses": "0", "last_restart_ms": "0",
+        "vmm_connected": "no"}, "status")
+    wire = frames.Wire(car.path)
+    wire.alive()
+    for count, role in enumerate(("netproc", "netproc", "relayproc"), 1):
+        os.kill(car.children()[role], signal.SIGKILL)
+        car.log.wait("replaced in", 10, count)
+    after = status(path)
+    tap.equal([after[key] for key in (
+        "restarts", "netproc_losses", "relayproc_losses", "vmm_connected",
+        "vmm_pid")], ["3", "2", "1", "yes", str(os.getpid())], "status")
+    took = re.search(r"replaced in (\d+)", car.log.find("replaced in")[-1])
+    tap.equal(after["last_restart_ms"], took.group(1), "last_restart_ms")
+    wire.close()
     car.terminate()
     tap.ok(not os.path.exists(path), "the control socket is still there")
+
+
+@tap.case("it tells the pid of a VMM that sallyport started")
+def _():
+    path = WORLD.path("control")
+    car = sidecar.Program(WORLD, [
+        sidecar.SALLYPORT, "--control", path, "--", "sh", "-c",
+        "echo $$; exec sleep 100"], stdout=subprocess.PIPE)
+    pid = car.process.stdout.readline().decode().strip()
+    car.log.wait("ready: ")
+    tap.equal(status(path)["vmm_pid"], pid, "pid")
+    car.process.terminate()
+    car.wait()
 
 
 @tap.case("sallyportctl does not wait for a sidecar that is stopped, though "
@@ -725,6 +764,13 @@ def _():
     os.chmod(WORLD.dir, 0o700)
     os.unlink(copy)
     car.terminate()
+
+
+def control_client(path):
+    one = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    one.connect(path)
+    one.settimeout(20 * tap.scale())
+    return one
 
 
 def ask_as_nobody(path, times):
@@ -776,6 +822,7 @@ def _():
     car = sidecar.Program(WORLD, [program, "--socket", where + "/vmm",
                                   "--control", path], user="nobody")
     car.log.wait("ready: ")
+    tap.equal(status(path)["state"], "running", "what root is told")
     inject.stop(car.pid)
     asks = WORLD.host.popen([ctl, "-s", path, "status"], user="nobody",
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -797,6 +844,26 @@ def _():
         done = WORLD.host.run([CTL, "-s", path, verb], timeout=10)
         tap.equal(done.returncode, EX_USAGE, "status: %s" % done.stderr)
         tap.ok("no such verb" in done.stderr, done.stderr)
+    car.terminate()
+
+
+@tap.case("those who connect to the control socket and say nothing keep others "
+          "from it for 5 s, and the parent idle")
+def _():
+    path = WORLD.path("control")
+    car = sidecar.Sidecar(WORLD, "--control", path)
+    start = time.monotonic()
+    silent = [control_client(path) for _ in range(4)]
+    with control_client(path) as fifth:
+        fifth.send(b"status")
+        sidecar.idle_for(1, {"parent": car.pid})
+        early = select.select(silent + [fifth], [], [], 0)[0]
+        tap.ok(not early or time.monotonic() > start + 5, "not 5 s")
+        for one in silent:
+            tap.equal(one.recv(1), b"", "what the silent are told")
+            one.close()
+        tap.ok(b"state: running" in fifth.recv(4096), "no status")
+        tap.equal(fifth.recv(1), b"", "after the answer")
     car.terminate()
 
 
