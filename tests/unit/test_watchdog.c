@@ -29,9 +29,10 @@ static struct peer *const both[] = { &parent.netproc, &parent.relayproc };
 
 static int frame_end;		/* the guest's */
 static unsigned int nquestions; /* to either */
-static uint64_t used_ns[2];	/* of a processor, that nobody was told of */
-static uint64_t timer_ms;	/* what the timer was set to last */
-static int is_refused;		/* a question */
+static unsigned int nkicks;
+static uint64_t used_ns[2]; /* of a processor, that nobody was told of */
+static uint64_t timer_ms;   /* what the timer was set to last */
+static int is_refused;	    /* a question */
 static struct peer *refused, *lost;
 static char lost_cause[64];
 
@@ -83,7 +84,8 @@ __wrap_channel_send(struct channel *ch, enum ipc_type type, uint32_t flow,
 	assert_int_equal(flow, 0);
 	assert_int_equal(generation, 0);
 	assert_int_equal(len, sizeof(*ping));
-	assert_int_equal(ping->number, dog->number);
+	/* each of both the same, and the next */
+	assert_int_equal(ping->number, 1 + nquestions / 2);
 	if (is_refused)
 		return (-1);
 	nquestions++;
@@ -94,6 +96,7 @@ void
 __wrap_channel_event_kick(struct channel_event *ce)
 {
 	(void)ce;
+	nkicks++;
 }
 
 void
@@ -135,7 +138,7 @@ setup(void **state)
 		return (-1);
 	parent.frame.fd = ends[0];
 	frame_end = ends[1];
-	nquestions = 0;
+	nquestions = nkicks = 0;
 	is_refused = 0;
 	refused = lost = NULL;
 	return (0);
@@ -236,6 +239,7 @@ nobody_is_asked_before_the_guest_speaks(void **state)
 	assert_false(timer_runs());
 	guest_speaks();
 	assert_int_equal(nquestions, 2);
+	assert_int_equal(nkicks, 2);
 	assert_true(timer_runs());
 	assert_int_equal(timer_ms, WATCHDOG_TICK_MS);
 }
@@ -348,6 +352,9 @@ a_vmm_that_comes_back_leaves_a_question_that_may_be_answered(void **state)
 {
 	(void)state;
 	watchdog_arm(&parent);
+	watchdog_rest(&parent);
+	assert_false(event_pending(dog->ev_frame, EV_READ, NULL));
+	watchdog_arm(&parent);
 	guest_speaks();
 	watchdog_rest(&parent);
 	assert_false(timer_runs());
@@ -399,6 +406,7 @@ a_busy_child_is_asked_with_a_guest_or_without(void **state)
 	assert_int_equal(dog->state, WATCHDOG_ARMED);
 	watchdog_busy(&parent);
 	assert_int_equal(nquestions, 6);
+	assert_false(event_pending(dog->ev_frame, EV_READ, NULL));
 	guest_speaks();
 	assert_int_equal(nquestions, 6);
 	both_answer();
