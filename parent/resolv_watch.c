@@ -43,7 +43,6 @@ list_readable(struct resolv_watch *watch, int as_root)
 {
 	size_t n = 0;
 
-	memset(watch->readable, 0, sizeof(watch->readable));
 	if (access(watch->real, F_OK) == 0)
 		watch->readable[n++] = watch->real;
 	if (strcmp(watch->dir, watch->real_dir) != 0)

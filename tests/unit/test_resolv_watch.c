@@ -7,6 +7,7 @@
 
 #include <sys/stat.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,6 +89,8 @@ a_file_that_is_replaced_is_seen_each_time(void **state)
 		assert_false(resolv_watch_read(&watch));
 		assert_int_equal(rename(other, name), 0);
 		assert_true(resolv_watch_read(&watch));
+		write_to(name, "c");
+		assert_true(resolv_watch_read(&watch));
 	}
 }
 
@@ -145,6 +148,15 @@ a_directory_that_is_not_there_is_refused(void **state)
 	assert_int_equal(resolv_watch_open(&watch, "/nonexistent/x", 0), -1);
 	assert_int_equal(watch.fd, -1);
 	assert_int_equal(resolv_watch_open(&watch, "relative", 0), -1);
+	assert_int_equal(errno, EINVAL);
+}
+
+static void
+a_watch_that_was_not_opened_closes_nothing(void **state)
+{
+	(void)state;
+	resolv_watch_close(&watch);
+	assert_int_not_equal(fcntl(0, F_GETFD), -1);
 }
 
 static int
@@ -202,6 +214,7 @@ main(void)
 		WITH_FILES(a_file_that_comes_later_is_seen),
 		WITH_FILES(another_file_of_the_directory_is_not_seen),
 		WITH_FILES(a_directory_that_is_not_there_is_refused),
+		WITH_FILES(a_watch_that_was_not_opened_closes_nothing),
 		WITH_FILES(
 		    root_keeps_the_file_but_not_the_directory_of_the_name),
 		WITH_FILES(root_keeps_the_directory_that_a_link_leads_to),
