@@ -4,6 +4,7 @@ ipc_tests = \
 	tests/unit/test_channel \
 	tests/unit/test_channel_event \
 	tests/unit/test_channel_faults \
+	tests/unit/test_child_base \
 	tests/unit/test_clock \
 	tests/unit/test_log \
 	tests/unit/test_proto
@@ -25,6 +26,10 @@ tests_unit_test_channel_faults_SOURCES = tests/unit/test_channel_faults.c \
 tests_unit_test_channel_faults_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=writev \
 	-Wl,--wrap=sendmsg -Wl,--wrap=recvmsg
 tests_unit_test_channel_faults_LDADD = ipc/libipc.a $(CMOCKA_LIBS)
+tests_unit_test_child_base_SOURCES = tests/unit/test_child_base.c \
+	tests/unit/forked.c tests/unit/forked.h
+tests_unit_test_child_base_LDADD = ipc/libipc.a $(LIBEVENT_LIBS) \
+	$(LIBBSD_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_clock_LDADD = ipc/libipc.a $(CMOCKA_LIBS)
 tests_unit_test_log_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_gettime \
 	-Wl,--wrap=write
