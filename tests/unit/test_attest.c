@@ -69,12 +69,18 @@ a_jailed_child_stands(void **state)
 {
 	struct pair pair;
 	uint32_t missed;
+	int fd;
 
 	(void)state;
 	start(&pair, 1, 0);
 	missed = pair.report.missed;
+	assert_true((fd = dup(0)) != -1);
+	close(fd);
 	assert_int_equal(attest_child(&pair.netproc, 1, &missed), 0);
 	assert_int_equal(missed, pair.report.missed | pair.netproc.missed);
+	/* Nothing is left open. */
+	assert_int_equal(dup(0), fd);
+	close(fd);
 	end(&pair);
 }
 
@@ -183,12 +189,20 @@ become_member(int of)
 enum {
 	ALL_IDS,
 	BUT_GID,
-	BUT_SAVED_UID
+	BUT_SAVED_UID,
+	IN_A_CROWD /* which makes its status longer than what is read */
 };
 
 static void
 become_user(int how)
 {
+	static gid_t crowd[1000];
+	size_t i;
+
+	for (i = 0; i < sizeof(crowd) / sizeof(crowd[0]); i++)
+		crowd[i] = (gid_t)(TEST_UID + i);
+	if (how == IN_A_CROWD)
+		must(setgroups(i, crowd));
 	if (how != BUT_GID)
 		must(setresgid(TEST_UID, TEST_UID, TEST_UID));
 	must(setresuid(TEST_UID, TEST_UID,
@@ -256,6 +270,7 @@ each_part_of_a_fence_is_looked_at(void **state)
 		{ become_user, ALL_IDS, STAGE_UID, 1 },
 		{ become_user, BUT_GID, STAGE_UID, 0 },
 		{ become_user, BUT_SAVED_UID, STAGE_UID, 0 },
+		{ become_user, IN_A_CROWD, STAGE_UID, 0 },
 		{ become_powerless, 0, STAGE_CAPS, 1 },
 		{ become_powerless, 1 << CAP_KILL, STAGE_CAPS, 0 },
 		{ become_rooted, EMPTY_ROOT, STAGE_MOUNTS, 1 },
