@@ -319,6 +319,7 @@ static const struct injection injections[] = {
 	{ SCMP_SYS(mount), -1, 0, STAGE_MOUNTS, EPERM, 1 },
 	{ SCMP_SYS(pivot_root), -1, 0, STAGE_MOUNTS, EPERM, 1 },
 	{ SCMP_SYS(umount2), -1, 0, STAGE_MOUNTS, EPERM, 1 },
+	{ SCMP_SYS(close_range), 2, 0, STAGE_CLOSE_FDS, EPERM, 1 },
 	{ SCMP_SYS(prctl), 0, PR_CAPBSET_DROP, STAGE_BOUNDING, EPERM, 1 },
 	{ SCMP_SYS(prctl), 0, PR_SET_SECUREBITS, STAGE_BOUNDING, EPERM, 1 },
 	{ SCMP_SYS(capset), -1, 0, STAGE_CAPS, EPERM, 1 },
