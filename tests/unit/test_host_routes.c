@@ -8,8 +8,10 @@
 #include <sys/socket.h>
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "parent/host_routes.h"
 
@@ -25,6 +27,8 @@ struct told {
 	const char *dst;
 	uint8_t dst_len, rtm_type, family;
 	uint32_t table, oif, flags;
+	uint16_t via; /* an attribute in place of RTA_OIF */
+	uint8_t src_len;
 };
 
 static const struct told default_route = {
@@ -62,6 +66,7 @@ put_route(const struct told *told)
 		.nlmsg_flags = told->nlmsg_flags };
 	struct rtmsg rtm = { .rtm_family = told->family,
 		.rtm_dst_len = told->dst_len,
+		.rtm_src_len = told->src_len,
 		.rtm_type = told->rtm_type,
 		.rtm_flags = told->flags,
 		.rtm_table = told->table < 256 ? (unsigned char)told->table :
@@ -76,7 +81,8 @@ put_route(const struct told *told)
 		assert_int_equal(inet_pton(AF_INET6, told->dst, dst), 1);
 		put_attribute(RTA_DST, dst, sizeof(dst));
 	}
-	put_attribute(RTA_OIF, &told->oif, sizeof(told->oif));
+	put_attribute(told->via != 0 ? told->via : RTA_OIF, &told->oif,
+	    sizeof(told->oif));
 	hdr.nlmsg_len = (uint32_t)(dgram_len - start);
 	memcpy(dgram + start, &hdr, sizeof(hdr));
 }
@@ -152,6 +158,37 @@ an_unreachable_route_or_one_by_loopback_is_none(void **state)
 	told = default_route;
 	told.flags = RTNH_F_DEAD;
 	assert_false(found(&told));
+}
+
+static void
+a_route_of_several_ways_is_one_out(void **state)
+{
+	struct told told = default_route;
+
+	(void)state;
+	told.oif = 1; /* which is something else there */
+	told.via = RTA_MULTIPATH;
+	assert_true(found(&told));
+	told.via = RTA_NH_ID;
+	assert_true(found(&told));
+	told.via = RTA_PRIORITY;
+	assert_false(found(&told));
+}
+
+static void
+a_route_for_some_sources_or_one_looked_up_is_none(void **state)
+{
+	struct told told = default_route;
+
+	(void)state;
+	told.src_len = 64;
+	assert_false(found(&told));
+	told = default_route;
+	told.flags = RTM_F_CLONED;
+	assert_false(found(&told));
+	told.nlmsg_flags = 0;
+	assert_false(found(&told));
+	assert_false(routes.stale);
 }
 
 static void
@@ -259,6 +296,64 @@ the_routes_of_this_host_can_be_read_twice(void **state)
 	assert_int_equal(routes.fd, -1);
 }
 
+static void
+kernel_says(int fd, uint16_t type)
+{
+	struct {
+		struct nlmsghdr hdr;
+		struct nlmsgerr error;
+	} told = {
+		.hdr = { .nlmsg_len = sizeof(told), .nlmsg_type = type },
+		.error = { .error = -EBUSY },
+	};
+
+	assert_int_equal(send(fd, &told, sizeof(told), 0), sizeof(told));
+}
+
+static void
+each_dump_says_anew_and_one_that_fails_says_nothing(void **state)
+{
+	struct nlmsghdr asked[4];
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends), 0);
+	found(&default_route);
+	memset(&routes, 0, sizeof(routes));
+	routes.fd = ends[0];
+	host_routes_refresh(&routes);
+	host_routes_refresh(&routes);
+	assert_int_not_equal(recv(ends[1], asked, sizeof(asked), 0), -1);
+	assert_int_equal(asked[0].nlmsg_type, RTM_GETROUTE);
+	assert_int_equal(recv(ends[1], asked, sizeof(asked), MSG_DONTWAIT), -1);
+	assert_int_equal(send(ends[1], dgram, dgram_len, 0), dgram_len);
+	assert_int_equal(host_routes_read(&routes), 0);
+	assert_true(routes.dumping);
+	kernel_says(ends[1], NLMSG_DONE);
+	assert_int_equal(host_routes_read(&routes), 1);
+	assert_int_equal(routes.ip6, 1);
+	assert_false(routes.dumping);
+	host_routes_refresh(&routes);
+	kernel_says(ends[1], NLMSG_ERROR);
+	assert_int_equal(host_routes_read(&routes), 0);
+	assert_int_equal(routes.ip6, 1);
+	assert_true(routes.stale && !routes.dumping);
+	host_routes_refresh(&routes);
+	assert_true(!routes.stale && routes.dumping);
+	kernel_says(ends[1], NLMSG_DONE);
+	assert_int_equal(host_routes_read(&routes), 1);
+	assert_int_equal(routes.ip6, 0);
+	/* And what nobody has asked for. */
+	routes.found = 1;
+	kernel_says(ends[1], NLMSG_DONE);
+	assert_int_equal(host_routes_read(&routes), 0);
+	assert_int_equal(routes.ip6, 0);
+	close(ends[1]);
+	host_routes_refresh(&routes);
+	assert_true(routes.stale && !routes.dumping);
+	host_routes_close(&routes);
+}
+
 int
 main(void)
 {
@@ -269,6 +364,9 @@ main(void)
 		cmocka_unit_test(a_smaller_or_another_prefix_is_none),
 		cmocka_unit_test(
 		    an_unreachable_route_or_one_by_loopback_is_none),
+		cmocka_unit_test(a_route_of_several_ways_is_one_out),
+		cmocka_unit_test(
+		    a_route_for_some_sources_or_one_looked_up_is_none),
 		cmocka_unit_test(other_tables_and_families_do_not_count),
 		cmocka_unit_test(
 		    an_announcement_of_a_default_route_calls_for_a_new_dump),
@@ -281,6 +379,8 @@ main(void)
 		cmocka_unit_test(
 		    every_prefix_is_parsed_without_reading_beyond_it),
 		cmocka_unit_test(the_routes_of_this_host_can_be_read_twice),
+		cmocka_unit_test(
+		    each_dump_says_anew_and_one_that_fails_says_nothing),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
