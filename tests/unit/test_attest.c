@@ -345,10 +345,11 @@ a_process_that_is_no_jail_at_all_is_refused_fence_by_fence(void **state)
 }
 
 static void
-a_dead_child_is_refused(void **state)
+no_fence_is_seen_of_a_child_that_is_no_more(void **state)
 {
 	struct pair pair;
 	uint32_t missed = 0;
+	unsigned int stage;
 	pid_t pid;
 
 	(void)state;
@@ -357,6 +358,9 @@ a_dead_child_is_refused(void **state)
 	end(&pair);
 	pair.netproc.pid = pid;
 	assert_int_equal(attest_child(&pair.netproc, 1, &missed), -1);
+	for (stage = 0; stage < STAGE_N; stage++)
+		if (attest_sees(stage) && !(missed & STAGE_BIT(stage)))
+			fail_msg("%s", stage_name(stage));
 }
 
 static void
@@ -435,7 +439,7 @@ main(int argc, char **argv)
 		    a_child_that_was_lent_more_than_it_holds_is_refused),
 		cmocka_unit_test(
 		    a_process_that_is_no_jail_at_all_is_refused_fence_by_fence),
-		cmocka_unit_test(a_dead_child_is_refused),
+		cmocka_unit_test(no_fence_is_seen_of_a_child_that_is_no_more),
 		cmocka_unit_test(
 		    a_child_that_was_killed_has_ended_and_lacks_no_fence),
 		cmocka_unit_test(
