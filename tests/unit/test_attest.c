@@ -170,9 +170,12 @@ static void
 become_limited(int but)
 {
 	static const int zero[] = { RLIMIT_CORE, RLIMIT_FSIZE, RLIMIT_NPROC };
-	const struct rlimit none = { 0, 0 }, soft = { 0, 1 };
+	const struct rlimit none = { 0, 0 };
+	struct rlimit soft = { 0, 1 };
 	size_t i;
 
+	if (but == RLIMIT_CORE)
+		soft.rlim_max = RLIM_INFINITY;
 	for (i = 0; i < sizeof(zero) / sizeof(zero[0]); i++)
 		must(setrlimit((__rlimit_resource_t)zero[i],
 		    zero[i] == but ? &soft : &none));
