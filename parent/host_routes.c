@@ -11,7 +11,6 @@
 /* What the attributes of one route say. */
 struct route {
 	uint8_t dst[16];
-	uint32_t table;
 	int by_interface; /* other than loopback */
 };
 
@@ -27,9 +26,6 @@ take_attr(unsigned int type, const uint8_t *at, size_t len, void *arg)
 	case RTA_DST:
 		if (len == sizeof(route->dst))
 			memcpy(route->dst, at, len);
-		break;
-	case RTA_TABLE:
-		route->table = number;
 		break;
 	case RTA_OIF:
 		route->by_interface |= number != LOOPBACK_INDEX;
@@ -60,7 +56,6 @@ covers_internet(const uint8_t *at, size_t len, struct rtmsg *rtm,
 	    (rtm->rtm_flags & RTM_F_CLONED) != 0)
 		return (0);
 	memset(route, 0, sizeof(*route));
-	route->table = rtm->rtm_table;
 	rtnetlink_attrs(at, len, sizeof(*rtm), take_attr, route);
 	mask = (uint8_t)(0xff00u >> rtm->rtm_dst_len);
 	return ((route->dst[0] & mask) == (0x20 & mask));
@@ -86,7 +81,7 @@ take_message(const struct nlmsghdr *hdr, const uint8_t *at, size_t len,
 		routes->stale = 1;
 	else if (rtm.rtm_type == RTN_UNICAST && rtm.rtm_src_len == 0 &&
 	    (rtm.rtm_flags & RTNH_F_DEAD) == 0 &&
-	    route.table == RT_TABLE_MAIN && route.by_interface)
+	    rtm.rtm_table == RT_TABLE_MAIN && route.by_interface)
 		routes->found = 1;
 }
 
