@@ -43,6 +43,8 @@ tests_unit_test_resolv_watch_SOURCES = tests/unit/test_resolv_watch.c
 tests_unit_test_resolv_watch_LDADD = $(parent_test_libs)
 
 tests_unit_test_host_routes_SOURCES = tests/unit/test_host_routes.c
+tests_unit_test_host_routes_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=rtnetlink_receive
 tests_unit_test_host_routes_LDADD = $(parent_test_libs)
 
 tests_unit_test_publish_SOURCES = tests/unit/test_publish.c

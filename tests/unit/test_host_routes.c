@@ -296,6 +296,36 @@ the_routes_of_this_host_can_be_read_twice(void **state)
 	assert_int_equal(routes.fd, -1);
 }
 
+ssize_t __wrap_rtnetlink_receive(int fd, void *buf, size_t size);
+ssize_t __real_rtnetlink_receive(int fd, void *buf, size_t size);
+
+/* How often there is word of lost messages. */
+static int overruns;
+
+ssize_t
+__wrap_rtnetlink_receive(int fd, void *buf, size_t size)
+{
+	if (overruns == 0)
+		return (__real_rtnetlink_receive(fd, buf, size));
+	overruns--;
+	errno = ENOBUFS;
+	return (-1);
+}
+
+static void
+messages_that_were_lost_call_for_a_new_dump(void **state)
+{
+	(void)state;
+	assert_int_equal(host_routes_open(&routes), 0);
+	host_routes_read(&routes);
+	routes.stale = 0;
+	overruns = 1;
+	host_routes_read(&routes);
+	assert_int_equal(overruns, 0);
+	assert_true(routes.stale);
+	host_routes_close(&routes);
+}
+
 static void
 kernel_says(int fd, uint16_t type)
 {
@@ -379,6 +409,7 @@ main(void)
 		cmocka_unit_test(
 		    every_prefix_is_parsed_without_reading_beyond_it),
 		cmocka_unit_test(the_routes_of_this_host_can_be_read_twice),
+		cmocka_unit_test(messages_that_were_lost_call_for_a_new_dump),
 		cmocka_unit_test(
 		    each_dump_says_anew_and_one_that_fails_says_nothing),
 	};
