@@ -47,7 +47,8 @@ tests_unit_test_host_routes_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=rtnetlink_receive
 tests_unit_test_host_routes_LDADD = $(parent_test_libs)
 
-tests_unit_test_publish_SOURCES = tests/unit/test_publish.c
+tests_unit_test_publish_SOURCES = tests/unit/test_publish.c \
+	tests/unit/forked.c tests/unit/forked.h
 tests_unit_test_publish_LDADD = $(parent_test_libs)
 
 tests_unit_test_notify_SOURCES = tests/unit/test_notify.c

@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -281,10 +282,11 @@ every_prefix_is_parsed_without_reading_beyond_it(void **state)
 static void
 the_routes_of_this_host_can_be_read_twice(void **state)
 {
-	int first, tries;
+	int fd, first, tries;
 
 	(void)state;
 	assert_int_equal(host_routes_open(&routes), 0);
+	fd = routes.fd;
 	first = routes.ip6;
 	host_routes_refresh(&routes);
 	assert_true(routes.dumping);
@@ -294,6 +296,7 @@ the_routes_of_this_host_can_be_read_twice(void **state)
 	assert_int_equal(routes.ip6, first);
 	host_routes_close(&routes);
 	assert_int_equal(routes.fd, -1);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
 }
 
 ssize_t __wrap_rtnetlink_receive(int fd, void *buf, size_t size);

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include <netinet/in.h>
 #include <netinet/udp.h>
@@ -18,6 +19,9 @@
 
 #include "parent/options.h"
 #include "parent/publish.h"
+#include "tests/unit/forked.h"
+
+#define TEST_UID 54322u
 
 static struct config config;
 static struct config_error error;
@@ -130,6 +134,37 @@ an_address_that_the_host_has_not_is_refused(void **state)
 	assert_non_null(strstr(error.text, "an address that this host has"));
 }
 
+/* 0 if it is told that, and how to mend it. */
+static int
+publish_as_plain_user(const void *arg)
+{
+	(void)arg;
+	assert_int_equal(setresuid(TEST_UID, TEST_UID, TEST_UID), 0);
+	if (open_spec("127.0.0.1:", 1) != -1)
+		return (1);
+	if (error.status != EX_NOPERM)
+		return (2);
+	return (strstr(error.text, "publish a port from 1024 on") == NULL);
+}
+
+static void
+a_port_that_is_roots_is_refused_to_others(void **state)
+{
+	int status;
+
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("# SKIP: needs root\n");
+		skip();
+	}
+	status = forked(publish_as_plain_user, NULL);
+	if (FORKED_EXITED(status, 1)) {
+		print_message("# SKIP: every port is everybody's here\n");
+		skip();
+	}
+	assert_true(FORKED_EXITED(status, 0));
+}
+
 static void
 a_range_has_a_listener_for_each_port(void **state)
 {
@@ -238,6 +273,7 @@ main(void)
 		cmocka_unit_test(
 		    a_busy_port_is_told_with_the_mend_and_leaves_nothing_open),
 		cmocka_unit_test(an_address_that_the_host_has_not_is_refused),
+		cmocka_unit_test(a_port_that_is_roots_is_refused_to_others),
 		cmocka_unit_test(a_range_has_a_listener_for_each_port),
 		cmocka_unit_test(a_udp_port_is_bound_and_hears_of_errors),
 		cmocka_unit_test(a_busy_udp_port_is_told_with_its_protocol),
