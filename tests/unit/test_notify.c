@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,17 +153,37 @@ ready_reaches_a_socket_with_a_path(void **state)
 static void
 a_notify_socket_that_nobody_has_is_refused(void **state)
 {
-	static const char *const none[] = { "/nonexistent/notify", "relative",
-		"@", "/" };
+	static char too_long[109], longest[108];
+	static const struct {
+		const char *name;
+		int error;
+	} none[] = {
+		{ "/nonexistent/notify", ENOENT },
+		{ "@x", ECONNREFUSED },
+		{ longest, ENOENT },
+		{ too_long, EINVAL },
+		{ "relative", EINVAL },
+		{ "@", EINVAL },
+		{ "/", EINVAL },
+	};
+	int fd = dup(0);
 	size_t i;
 
 	(void)state;
+	close(fd);
+	memset(longest, '/', sizeof(longest) - 1);
+	longest[sizeof(longest) - 2] = 'x';
+	memset(too_long, '/', sizeof(too_long) - 1);
 	for (i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
-		setenv("NOTIFY_SOCKET", none[i], 1);
+		setenv("NOTIFY_SOCKET", none[i].name, 1);
 		assert_int_equal(notify_open(&config, &notify, &error), -1);
 		assert_int_equal(error.status, EX_UNAVAILABLE);
+		assert_non_null(strstr(error.text, strerror(none[i].error)));
 		assert_int_equal(notify.socket_fd, -1);
 	}
+	/* Nothing is left open. */
+	assert_int_equal(dup(0), fd);
+	close(fd);
 }
 
 static void
@@ -192,7 +213,9 @@ a_ready_descriptor_that_cannot_be_written_is_refused(void **state)
 	config.ready_fd = ends[0];
 	assert_int_equal(notify_open(&config, &notify, &error), -1);
 	assert_int_equal(error.status, EX_USAGE);
-	assert_non_null(strstr(error.text, "open for writing"));
+	assert_non_null(strstr(error.text,
+	    "Bad file descriptor; pass a "
+	    "descriptor open for writing"));
 	close(ends[0]);
 	close(ends[1]);
 	assert_int_equal(notify_open(&config, &notify, &error), -1);
