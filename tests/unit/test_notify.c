@@ -17,6 +17,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "ipc/log.h"
 #include "parent/notify.h"
 
 static struct config config;
@@ -222,6 +223,17 @@ a_ready_descriptor_that_cannot_be_written_is_refused(void **state)
 	assert_int_equal(error.status, EX_USAGE);
 }
 
+/* What was logged last. */
+static char line[256];
+
+static void
+sink_keep(enum log_level level, const char *logged, void *arg)
+{
+	(void)level;
+	(void)arg;
+	strlcpy(line, logged, sizeof(line));
+}
+
 static void
 ready_does_not_wait_for_ever_for_who_never_reads(void **state)
 {
@@ -234,9 +246,13 @@ ready_does_not_wait_for_ever_for_who_never_reads(void **state)
 	assert_int_equal(fcntl(ends[1], F_SETFL, 0), 0);
 	config.ready_fd = ends[1];
 	assert_int_equal(notify_open(&config, &notify, &error), 0);
+	log_set_sink(sink_keep, NULL);
 	alarm(20);
 	notify_ready(&notify);
 	alarm(0);
+	log_set_sink(NULL, NULL);
+	assert_string_equal(line,
+	    "--ready-fd: Resource temporarily unavailable");
 	assert_int_equal(notify.ready_fd, -1);
 	close(ends[0]);
 }
