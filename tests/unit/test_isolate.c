@@ -329,6 +329,7 @@ static const struct injection injections[] = {
 	{ SCMP_SYS(prctl), 0, 65, STAGE_MDWE, EINVAL, 0 }, /* an old kernel */
 	{ SCMP_SYS(prctl), 0, PR_SET_PDEATHSIG, STAGE_PDEATHSIG, EPERM, 1 },
 	{ SCMP_SYS(prlimit64), -1, 0, STAGE_RLIMITS, EPERM, 1 },
+	{ SCMP_SYS(prlimit64), 3, 0, STAGE_RLIMITS, EPERM, 1 }, /* to set */
 	{ SCMP_SYS(landlock_create_ruleset), -1, 0, STAGE_LANDLOCK_FS, ENOSYS, 1 },
 	{ SCMP_SYS(landlock_restrict_self), -1, 0, STAGE_LANDLOCK_FS, EPERM, 1 },
 	{ SCMP_SYS(prctl), 0, PR_SET_DUMPABLE, STAGE_DUMPABLE, EPERM, 1 },
