@@ -96,18 +96,54 @@ a_listener_is_bound_to_loopback_of_both_families(void **state)
 	assert_int_equal(set.n, 0);
 }
 
+static unsigned int
+open_descriptors(void)
+{
+	unsigned int n = 0;
+	int fd;
+
+	for (fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) != -1;
+	return (n);
+}
+
+static void
+a_port_that_is_busy_on_one_loopback_is_refused(void **state)
+{
+	struct sockaddr_in6 sin6 = { .sin6_family = AF_INET6,
+		.sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	socklen_t len = sizeof(sin6);
+	unsigned int before;
+	int fd = socket(AF_INET6, SOCK_STREAM, 0);
+
+	(void)state;
+	if (fd == -1 || bind(fd, (struct sockaddr *)&sin6, len) == -1) {
+		print_message("# SKIP: no IPv6\n");
+		skip();
+	}
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sin6, &len), 0);
+	before = open_descriptors();
+	assert_int_equal(open_spec("", ntohs(sin6.sin6_port)), -1);
+	assert_int_equal(error.status, EX_UNAVAILABLE);
+	assert_non_null(strstr(error.text, "Address already in use"));
+	assert_int_equal(set.n, 0);
+	assert_int_equal(open_descriptors(), before);
+	close(fd);
+}
+
 static void
 a_busy_port_is_told_with_the_mend_and_leaves_nothing_open(void **state)
 {
 	char text[64];
+	unsigned int before;
 	uint16_t busy, port;
-	int fd, before;
+	int fd;
 
 	(void)state;
 	busy = some_port(&fd);
 	port = some_port(NULL);
-	before = dup(0);
-	close(before);
+	before = open_descriptors();
 	config_init(&config);
 	snprintf(text, sizeof(text), "127.0.0.1:%u:80", (unsigned int)port);
 	assert_null(option_def(OPT_PUBLISH)->set(&config, text));
@@ -120,8 +156,7 @@ a_busy_port_is_told_with_the_mend_and_leaves_nothing_open(void **state)
 	assert_non_null(strstr(error.text, text));
 	assert_non_null(strstr(error.text, "publish another host port"));
 	assert_int_equal(set.n, 0);
-	assert_int_equal(dup(0), before);
-	close(before);
+	assert_int_equal(open_descriptors(), before);
 	close(fd);
 }
 
@@ -272,6 +307,8 @@ main(void)
 		    a_listener_is_bound_to_loopback_of_both_families),
 		cmocka_unit_test(
 		    a_busy_port_is_told_with_the_mend_and_leaves_nothing_open),
+		cmocka_unit_test(
+		    a_port_that_is_busy_on_one_loopback_is_refused),
 		cmocka_unit_test(an_address_that_the_host_has_not_is_refused),
 		cmocka_unit_test(a_port_that_is_roots_is_refused_to_others),
 		cmocka_unit_test(a_range_has_a_listener_for_each_port),
