@@ -233,6 +233,160 @@ servers_that_were_replaced_are_asked_no_more(void **state)
 	close(server);
 }
 
+/* As if its time were up: the next server is asked. */
+static void
+expires(struct life *life)
+{
+	TAILQ_FIRST(&life->rp->resolver.in_flight)->deadline_ms = 0;
+	resolver_expire(life->rp, clock_now_ms());
+}
+
+/* Servers of the list that life_start() says. */
+static void
+start_with_servers(struct life *life, int *server, int n)
+{
+	uint16_t port;
+	int i;
+
+	life->config.dns_timeout_ms = FOR_EVER_MS;
+	for (i = 0; i < n; i++) {
+		server[i] = life_udp(&port);
+		life_resolver(life, "127.0.0.1", port);
+	}
+	life_start(life);
+}
+
+static void
+close_all(const int *fd, int n)
+{
+	int i;
+
+	for (i = 0; i < n; i++)
+		close(fd[i]);
+}
+
+static void
+of_two_that_refuse_the_first_is_back(void **state)
+{
+	struct life *life = *state;
+	struct sockaddr_in from;
+	int server[3], i;
+
+	start_with_servers(life, server, 3);
+	life_ask_bytes(life, 0, 1, QUERY, LEN);
+	for (i = 0; i < 3; i++) {
+		is_asked(life, server[i], &from);
+		says(server[i], i < 2 ? REFUSES : ANSWERS, &from);
+	}
+	is_done(life, 1);
+	assert_int_equal(life->rp->resolver.preferred, 0);
+	close_all(server, 3);
+}
+
+static void
+who_refused_the_query_before_has_not_refused_this_one(void **state)
+{
+	struct life *life = *state;
+	struct sockaddr_in from;
+	int server[2];
+
+	start_with_servers(life, server, 2);
+	life_ask_bytes(life, 0, 1, QUERY, LEN);
+	is_asked(life, server[0], &from);
+	says(server[0], REFUSES, &from);
+	is_asked(life, server[1], &from);
+	says(server[1], ANSWERS, &from);
+	is_done(life, 1);
+	life_ask_bytes(life, 0, 2, QUERY, LEN);
+	is_asked(life, server[0], &from);
+	expires(life);
+	is_asked(life, server[1], &from);
+	says(server[1], ANSWERS, &from);
+	is_done(life, 2);
+	assert_int_equal(life->rp->resolver.preferred, 1);
+	close_all(server, 2);
+}
+
+/* It has asked both of the old list, and one of them refused. */
+static void
+a_query_under_way_begins_again_with_a_new_list(void **state)
+{
+	struct life *life = *state;
+	struct ipc_resolver msg[2] = { { .first = 1 }, { .first = 0 } };
+	const struct resolver *resolver = &life->rp->resolver;
+	struct sockaddr_in from;
+	int old[2], new[2], i;
+
+	start_with_servers(life, old, 2);
+	life_ask_bytes(life, 0, 1, QUERY, LEN);
+	is_asked(life, old[0], &from);
+	says(old[0], REFUSES, &from);
+	is_asked(life, old[1], &from);
+	for (i = 0; i < 2; i++) {
+		new[i] = life_udp(&msg[i].port);
+		addr_parse("127.0.0.1", &msg[i].addr);
+		assert_int_equal(channel_send(&life->parent,
+				     IPC_CONFIG_RESOLVER, 0, 0, &msg[i],
+				     sizeof(msg[i])),
+		    0);
+	}
+	for (i = 0; i < 100 && resolver->servers[1].port != msg[1].port; i++)
+		life_turn(life);
+	assert_int_equal(resolver->nservers, 2);
+	for (i = 0; i < 2; i++) {
+		expires(life);
+		is_asked(life, new[i], &from);
+	}
+	says(new[1], ANSWERS, &from);
+	is_done(life, 1);
+	assert_int_equal(resolver->preferred, 1);
+	close_all(old, 2);
+	close_all(new, 2);
+}
+
+static void
+a_datagram_of_no_bytes_is_no_answer(void **state)
+{
+	struct life *life = *state;
+	struct sockaddr_in from;
+	struct ipc_msg msg;
+	int server;
+
+	start_with_servers(life, &server, 1);
+	life_ask_bytes(life, 0, 1, QUERY, LEN);
+	is_asked(life, server, &from);
+	assert_int_equal(sendto(server, "", 0, 0, (struct sockaddr *)&from,
+			     sizeof(from)),
+	    0);
+	says(server, ANSWERS, &from);
+	life_expect(life, &life->dgram, IPC_DNS_ANSWER, &msg);
+	assert_int_equal(msg.tail_len, LEN);
+	close(server);
+}
+
+static void
+done_of_the_query_before_does_not_end_this_one(void **state)
+{
+	const struct ipc_dns dns = { 0 };
+	struct life *life = *state;
+	struct sockaddr_in from;
+	uint32_t generation;
+	int server;
+
+	start_with_servers(life, &server, 1);
+	for (generation = 1; generation <= 2; generation++) {
+		life_ask_bytes(life, 0, generation, QUERY, LEN);
+		is_asked(life, server, &from);
+	}
+	assert_int_equal(channel_send(&life->dgram, IPC_DNS_DONE, 0, 1, &dns,
+			     sizeof(dns)),
+	    0);
+	life_expect_silence(life, &life->dgram, 20);
+	says(server, ANSWERS, &from);
+	is_done(life, 2);
+	close(server);
+}
+
 #define FLOOD 8
 
 /* It would be taken for that of the query that is in the slot now. */
@@ -292,6 +446,21 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    behind_a_silent_server_one_that_refuses_is_the_first,
 		    life_setup, life_teardown),
+		cmocka_unit_test_setup_teardown(
+		    of_two_that_refuse_the_first_is_back, life_setup,
+		    life_teardown),
+		cmocka_unit_test_setup_teardown(
+		    who_refused_the_query_before_has_not_refused_this_one,
+		    life_setup, life_teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_query_under_way_begins_again_with_a_new_list, life_setup,
+		    life_teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_datagram_of_no_bytes_is_no_answer, life_setup,
+		    life_teardown),
+		cmocka_unit_test_setup_teardown(
+		    done_of_the_query_before_does_not_end_this_one, life_setup,
+		    life_teardown),
 	};
 
 	return (cmocka_run_group_tests_name("resolver_order", tests, NULL,
