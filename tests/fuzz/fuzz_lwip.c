@@ -240,9 +240,12 @@ run_record(uint8_t choices, const uint8_t *bytes, size_t len)
 	memcpy(frame, bytes, len);
 	fix(choices, frame, len);
 	verdict = shield_check(frame, len, &config, &sf);
-	/* What comes of fragments is looked at again; they are not. */
+	/*
+	 * What comes of fragments is looked at again; they are not.  Strays
+	 * are answered without lwIP (intercept_stray()).
+	 */
 	if (len <= UINT16_MAX && SHIELD_IS_PASS(verdict) &&
-	    verdict != SHIELD_FRAGMENT)
+	    verdict != SHIELD_FRAGMENT && verdict != SHIELD_TCP_STRAY)
 		input_frame(frame, len);
 	else
 		free(frame);
