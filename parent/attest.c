@@ -289,6 +289,9 @@ fd_stands(const struct child *child, int dir_fd, const char *name,
 		(*nfds)++;
 		return (1);
 	}
+	/* Of one that is ending it may have gone while we looked. */
+	if (readlinkat(dir_fd, name, target, sizeof(target) - 1) == -1)
+		return (0);
 	log_error("%s holds descriptor %s: %s", role_name(child->role), name,
 	    target);
 	return (0);
