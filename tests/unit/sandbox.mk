@@ -52,3 +52,4 @@ tests_unit_test_spawn_LDADD = parent/libparent.a $(sandbox_test_libs)
 
 tests_unit_test_attest_SOURCES = tests/unit/test_attest.c $(jail_child)
 tests_unit_test_attest_LDADD = parent/libparent.a $(sandbox_test_libs)
+tests_unit_test_attest_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fstatat

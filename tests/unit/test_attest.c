@@ -1,5 +1,6 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -386,6 +387,41 @@ a_child_that_was_killed_has_ended_and_lacks_no_fence(void **state)
 	end(&pair);
 }
 
+int __wrap_fstatat(int dir_fd, const char *name, struct stat *st, int flags);
+int __real_fstatat(int dir_fd, const char *name, struct stat *st, int flags);
+
+/* Whom the next look at what a descriptor is finds ended; 0: nobody. */
+static pid_t ends_meanwhile;
+
+int
+__wrap_fstatat(int dir_fd, const char *name, struct stat *st, int flags)
+{
+	siginfo_t info;
+
+	if (ends_meanwhile != 0) {
+		kill(ends_meanwhile, SIGKILL);
+		waitid(P_PID, (id_t)ends_meanwhile, &info, WEXITED | WNOWAIT);
+	}
+	ends_meanwhile = 0;
+	return (__real_fstatat(dir_fd, name, st, flags));
+}
+
+static void
+a_descriptor_that_went_while_it_was_looked_at_is_not_named(void **state)
+{
+	struct pair pair;
+	uint32_t missed;
+
+	(void)state;
+	start(&pair, 1, 0);
+	missed = pair.report.missed;
+	ends_meanwhile = pair.netproc.pid;
+	assert_int_equal(attest_child(&pair.netproc, 1, &missed), 1);
+	assert_int_equal(ends_meanwhile, 0);
+	assert_string_equal(lines, "");
+	end(&pair);
+}
+
 static void
 strict_admits_no_miss_but_those_of_an_old_kernel(void **state)
 {
@@ -445,6 +481,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(no_fence_is_seen_of_a_child_that_is_no_more),
 		cmocka_unit_test(
 		    a_child_that_was_killed_has_ended_and_lacks_no_fence),
+		cmocka_unit_test(
+		    a_descriptor_that_went_while_it_was_looked_at_is_not_named),
 		cmocka_unit_test(
 		    strict_admits_no_miss_but_those_of_an_old_kernel),
 		cmocka_unit_test(relayproc_stands_in_our_network),
