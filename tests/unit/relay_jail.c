@@ -66,7 +66,6 @@ jailed_main(struct relayproc *rp, rlim_t nofile)
 void
 jailed_start(struct life *life, rlim_t nofile)
 {
-	struct relayproc *rp = life->rp;
 	const struct ipc_empty serve = { 0 };
 	struct ipc_msg msg;
 
@@ -74,14 +73,8 @@ jailed_start(struct life *life, rlim_t nofile)
 	jailed = fork();
 	assert_int_not_equal(jailed, -1);
 	if (jailed == 0)
-		jailed_main(rp, nofile);
-	log_set_sink(NULL, NULL);
-	channel_close(&rp->parent);
-	close(rp->peer.fd);
-	close(rp->dgram.fd);
-	event_base_free(rp->base);
-	free(rp);
-	life->rp = NULL;
+		jailed_main(life->rp, nofile);
+	life_drop_relayproc(life);
 	life_expect(life, &life->parent, IPC_HELLO_ACK, &msg);
 	life_expect(life, &life->parent, IPC_READY, &msg);
 	life->parent.phase = IPC_RUN;

@@ -177,7 +177,7 @@ life_end(struct life *life)
 }
 
 void
-life_abandon(struct life *life)
+life_drop_relayproc(struct life *life)
 {
 	struct relayproc *rp = life->rp;
 
@@ -187,6 +187,13 @@ life_abandon(struct life *life)
 	close(rp->dgram.fd);
 	event_base_free(rp->base);
 	free(rp);
+	life->rp = NULL;
+}
+
+void
+life_abandon(struct life *life)
+{
+	life_drop_relayproc(life);
 	channel_close(&life->parent);
 	channel_close(&life->peer);
 	channel_close(&life->dgram);

@@ -35,6 +35,9 @@ void life_configure(struct life *life);
 void life_start(struct life *life);
 void life_end(struct life *life);
 
+/* Of one that life_start() has not started: it lives elsewhere, or nowhere. */
+void life_drop_relayproc(struct life *life);
+
 /* The end of one that life_start() has not started. */
 void life_abandon(struct life *life);
 

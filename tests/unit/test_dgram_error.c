@@ -80,6 +80,24 @@ checksum(const void *bytes, size_t len)
 	return (htons((uint16_t) ~(sum + (sum >> 16))));
 }
 
+/* Sends an ICMP message to 127.0.0.1. */
+static void
+icmp_send(const char *from, const void *message, size_t len)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	struct ipc_addr addr;
+	int fd = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
+
+	addr_parse(from, &addr);
+	memcpy(&sin.sin_addr, addr.bytes, 4);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
+	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(sendto(fd, message, len, 0, (struct sockaddr *)&sin,
+			     sizeof(sin)),
+	    len);
+	close(fd);
+}
+
 static void
 icmp_says(const struct sender *sender, const char *from, uint8_t type,
     uint8_t code)
@@ -93,9 +111,6 @@ icmp_says(const struct sender *sender, const char *from, uint8_t type,
 		.icmp = { .type = type, .code = code },
 		.ip = { .version = 4, .ihl = 5, .protocol = IPPROTO_UDP },
 	};
-	struct sockaddr_in sin = { .sin_family = AF_INET };
-	struct ipc_addr addr;
-	int fd = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
 
 	if (type == ICMP_DEST_UNREACH && code == ICMP_FRAG_NEEDED)
 		packet.icmp.un.frag.mtu = htons(MTU);
@@ -105,14 +120,7 @@ icmp_says(const struct sender *sender, const char *from, uint8_t type,
 	packet.udp.dest = htons(sender->server.port);
 	packet.udp.len = htons(sizeof(packet.udp) + sizeof(packet.payload));
 	packet.icmp.checksum = checksum(&packet, sizeof(packet));
-	addr_parse(from, &addr);
-	memcpy(&sin.sin_addr, addr.bytes, 4);
-	assert_int_equal(bind(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
-	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_int_equal(sendto(fd, &packet, sizeof(packet), 0,
-			     (struct sockaddr *)&sin, sizeof(sin)),
-	    sizeof(packet));
-	close(fd);
+	icmp_send(from, &packet, sizeof(packet));
 }
 
 static void
@@ -324,21 +332,13 @@ echo_dies(uint16_t id, uint16_t seq)
 		.ip = { .version = 4, .ihl = 5, .protocol = IPPROTO_ICMP },
 		.echo = { .type = ICMP_ECHO },
 	};
-	struct sockaddr_in sin = {
-		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	int fd = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
 
 	packet.ip.saddr = packet.ip.daddr = htonl(INADDR_LOOPBACK);
 	packet.ip.tot_len = htons(sizeof(packet) - sizeof(packet.icmp));
 	packet.echo.un.echo.id = htons(id);
 	packet.echo.un.echo.sequence = htons(seq);
 	packet.icmp.checksum = checksum(&packet, sizeof(packet));
-	assert_int_equal(sendto(fd, &packet, sizeof(packet), 0,
-			     (struct sockaddr *)&sin, sizeof(sin)),
-	    sizeof(packet));
-	close(fd);
+	icmp_send("127.0.0.1", &packet, sizeof(packet));
 }
 
 static void
