@@ -124,8 +124,9 @@ struct dgram_error {
 int dgram_error_take(const struct dgram_sock *sock, struct dgram_error *error);
 
 /*
- * The rest of the queue waits: the kernel hands the next call on the socket
- * the error after the one that was taken, whomever either is about.
+ * Leaves the errors that are still queued for later: with each that is taken
+ * the kernel has the next call on the socket fail by the one after it, whomever
+ * either is about, and that call may be a send to somebody else.
  */
 void dgram_errors_leave(const struct dgram_sock *sock);
 
