@@ -31,23 +31,6 @@ AC_DEFUN([SP_TRY_LDFLAG], [
 	AS_IF([test "$sp_taken" = yes], [$1="$$1 $2"])
 ])
 
-# SP_LTO
-# The data path and lwIP are optimised as one in the program.  In tests they are
-# not: those put functions of their own in the place of some (ld --wrap), which
-# must not have been inlined.  Fat objects serve both.
-AC_DEFUN([SP_LTO], [
-	AC_ARG_ENABLE([lto], [AS_HELP_STRING([--disable-lto],
-	    [do not optimise netproc and lwIP as one])], [], [enable_lto=yes])
-	LTO_CFLAGS=
-	NO_LTO_LDFLAGS=
-	AS_IF([test "$enable_lto" != no && test "$unsafe_build" = no],
-	    [SP_TRY_CFLAG([LTO_CFLAGS], [-flto=auto -ffat-lto-objects],
-		[NO_LTO_LDFLAGS=-fno-lto], [enable_lto=no])],
-	    [enable_lto=no])
-	AC_SUBST([LTO_CFLAGS])
-	AC_SUBST([NO_LTO_LDFLAGS])
-])
-
 # SP_UNSAFE_BUILDS
 # --enable-sanitizers and --enable-fuzzers: builds that trade the jail's
 # tightness for reports, and that make install refuses.

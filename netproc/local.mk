@@ -1,7 +1,6 @@
 # The process that reads guest bytes: link/, then gateway/ or flow/.
 noinst_LIBRARIES += netproc/libnetproc.a
 netproc_libnetproc_a_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
-netproc_libnetproc_a_CFLAGS = $(AM_CFLAGS) $(LTO_CFLAGS)
 netproc_libnetproc_a_SOURCES = \
 	netproc/counters.c netproc/counters.h \
 	netproc/dispatch_parent.c \

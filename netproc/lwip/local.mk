@@ -13,7 +13,7 @@ EXTRA_DIST += netproc/lwip/sources.list $(lwip_port)
 $(LWIP_OBJECTS): netproc/lwip/%.o: netproc/lwip/%.c $(lwip_port) config.status
 	$(AM_V_CC)$(CC) $(LWIP_CPPFLAGS) $(HARDENING_CPPFLAGS) $(CPPFLAGS) \
 	    -std=gnu11 -Wall $(HARDENING_CFLAGS) $(SANITIZER_CFLAGS) \
-	    $(LWIP_CFLAGS) $(LTO_CFLAGS) $(CFLAGS) -c -o $@ $<
+	    $(LWIP_CFLAGS) $(CFLAGS) -c -o $@ $<
 
 CLEANFILES += $(LWIP_OBJECTS)
 distclean-local:
