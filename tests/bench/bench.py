@@ -88,6 +88,8 @@ def chosen(options):
 
 def measure(contender, mtu, name, options, figures):
     """One world, one contender, one case."""
+    if contender.floor and name != "tcp":
+        return
     flows = max([1024, *options.idle]) + 16
     try:
         this = contender(mtu, flows if name == "idle-flows" else 1024,

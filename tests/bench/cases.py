@@ -21,6 +21,8 @@ import traffic
 import world as rig
 
 UDPLOAD = os.path.join(sidecar.BUILD, "tests/bench/udpload")
+FLOOR = os.path.join(sidecar.BUILD, "tests/bench/floor")
+FLOOR_MTU = 65520  # of floor.c's frames
 IPERF_PORT = 5201
 ROUND_TRIPS = 3000
 CONNECTS = 1500
@@ -129,6 +131,9 @@ def iperf(this, seconds, *options):
 
 
 def tcp(this, options):
+    if this.floor:
+        yield from floor(this, options)
+        return
     for streams in options.streams:
         for way, words in (("up", []), ("down", ["-R"])):
             before, midst = this.cpu_s(), Midst(this, options.seconds)
@@ -140,6 +145,15 @@ def tcp(this, options):
             if this.pids() and count:
                 yield name, "s/GB", mine_s / (count / 1e9)
                 yield name, "Gbit/s at most", midst.at_no_cost(rate / 1e9)
+
+
+def floor(this, options):
+    if this.mtu != FLOOR_MTU:
+        return
+    done = subprocess.run([FLOOR, "-t", str(options.seconds), this.floor],
+                          stdout=subprocess.PIPE, text=True, check=True)
+    for unit, value in zip(("Gbit/s", "s/GB"), done.stdout.split()):
+        yield "TCP down, 1", unit, float(value)
 
 
 def windows(this, options):

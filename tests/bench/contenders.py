@@ -37,6 +37,7 @@ class Contender:
     """In a world of its own, with a guest attached."""
 
     resolver = rig.GATEWAY  # whom the guest asks; None: not as we need it
+    floor = None  # what floor.c is told in place of a gateway
 
     def __init__(self, mtu, flows=1024, publish=False):
         self.world = rig.World()
@@ -212,5 +213,31 @@ class Veth(Contender):
         return []
 
 
-DEFAULT = {each.name: each
-           for each in (Sallyport, Spliced, Passt, Slirp, Veth)}
+class Copies(Contender):
+    """No gateway and no guest: what a byte costs whoever reads, sums and
+    writes it (floor.c).  For one stream down, at MTU 65520."""
+    name = "copies"
+    floor = "copy"
+
+    @classmethod
+    def version(cls):
+        return "floor %s: no gateway, only its reads and writes" % cls.floor
+
+    def start(self):
+        self.program = None
+
+    def attach(self):
+        pass
+
+    def pids(self):
+        return []
+
+
+class Pages(Copies):
+    """The same, the second copy spared by splice(2)."""
+    name = "pages"
+    floor = "splice"
+
+
+DEFAULT = {each.name: each for each in (
+    Sallyport, Spliced, Passt, Slirp, Veth, Copies, Pages)}
