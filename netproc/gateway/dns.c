@@ -130,7 +130,7 @@ put_head(const uint8_t *source, size_t len, const struct dns_header *header,
 	if (head_len != 0)
 		cursor_out_bytes(&c, source + DNS_HEADER_LEN,
 		    head_len - DNS_HEADER_LEN);
-	dns_put_opt(&c, edns);
+	dns_put_opt(&c, edns, DNS_NOERROR);
 	return (c.len);
 }
 

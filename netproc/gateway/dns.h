@@ -47,16 +47,24 @@ enum dns_edns {
 /* DNS_EDNS_NONE also where dns_opt_offset() finds no record. */
 enum dns_edns dns_edns_of(const uint8_t *query, size_t len);
 
-/* Appends an OPT record of the gateway's; nothing for DNS_EDNS_NONE. */
-void dns_put_opt(struct cursor_out *out, enum dns_edns edns);
+/* The version of EDNS that a query speaks; 0 where it speaks none. */
+uint8_t dns_edns_version(const uint8_t *query, size_t len);
 
-/* What the gateway itself says, RFC 1035 4.1.1. */
+/* What the gateway itself says, RFC 1035 4.1.1 and RFC 6891 9. */
 enum dns_rcode {
 	DNS_NOERROR = 0,
 	DNS_FORMERR = 1,
 	DNS_SERVFAIL = 2,
 	DNS_NOTIMP = 4,
+	DNS_BADVERS = 16, /* its upper bits are the OPT record's */
 };
+
+/*
+ * Appends an OPT record of the gateway's, with what of rcode the header has no
+ * room for; nothing for DNS_EDNS_NONE.
+ */
+void dns_put_opt(struct cursor_out *out, enum dns_edns edns,
+    enum dns_rcode rcode);
 
 /* Longest of dns_error() and dns_truncate(). */
 #define DNS_SHORT_MAX (DNS_HEAD_MAX + DNS_OPT_LEN)
@@ -122,7 +130,8 @@ struct dns_local {
 /*
  * Answers a query for one of the names, whatever its letters' case: its
  * addresses for A, AAAA and ANY, no data for other types; with an OPT record
- * if the query has one.  Returns the length of the response in out; 0 if the
+ * if the query has one, and DNS_BADVERS if that is of a version above 0 (RFC
+ * 6891 6.1.3).  Returns the length of the response in out; 0 if the
  * question is not for these names, does not parse, or cap is less than
  * DNS_LOCAL_MAX.
  */

@@ -5,11 +5,12 @@
 #define COUNTS_OFF 4 /* RFC 1035 4.1.1 */
 
 /* RFC 6891 6.1.2 */
-#define TYPE_OPT      41
-#define OPT_SIZE_OFF  3	     /* root name, type */
-#define OPT_FLAGS_OFF 7	     /* ... size, extended code, version */
-#define OPT_FLAG_DO   0x8000 /* RFC 3225 3 */
-#define OPT_SIZE      1232   /* what we take */
+#define TYPE_OPT	41
+#define OPT_SIZE_OFF	3 /* root name, type */
+#define OPT_VERSION_OFF 6 /* ... size, extended code */
+#define OPT_FLAGS_OFF	7
+#define OPT_FLAG_DO	0x8000 /* RFC 3225 3 */
+#define OPT_SIZE	1232   /* what we take */
 
 /* Records that sign the message: RFC 2931, RFC 8945. */
 #define TYPE_SIG  24
@@ -88,15 +89,24 @@ dns_edns_of(const uint8_t *query, size_t len)
 		DNS_EDNS_PLAIN);
 }
 
+uint8_t
+dns_edns_version(const uint8_t *query, size_t len)
+{
+	size_t at = dns_opt_offset(query, len);
+
+	return (at != 0 ? query[at + OPT_VERSION_OFF] : 0);
+}
+
 void
-dns_put_opt(struct cursor_out *out, enum dns_edns edns)
+dns_put_opt(struct cursor_out *out, enum dns_edns edns, enum dns_rcode rcode)
 {
 	if (edns == DNS_EDNS_NONE)
 		return;
 	cursor_out_u8(out, 0); /* root */
 	cursor_out_be16(out, TYPE_OPT);
 	cursor_out_be16(out, OPT_SIZE);
-	cursor_out_zero(out, 2); /* extended code, version */
+	cursor_out_u8(out, (uint8_t)(rcode >> 4));
+	cursor_out_u8(out, 0); /* version */
 	cursor_out_be16(out, edns == DNS_EDNS_DO ? OPT_FLAG_DO : 0);
 	cursor_out_zero(out, 2); /* no options */
 }

@@ -95,7 +95,8 @@ dns_answer_local(const struct dns_local *names, size_t nnames,
 	struct cursor_out c;
 	struct question q;
 	enum dns_edns edns = dns_edns_of(query, len);
-	uint16_t nanswers;
+	enum dns_rcode rcode = DNS_NOERROR;
+	uint16_t nanswers = 0;
 
 	if (cap < DNS_LOCAL_MAX || read_question(query, len, &q) == -1)
 		return (0);
@@ -111,10 +112,14 @@ dns_answer_local(const struct dns_local *names, size_t nnames,
 	cursor_out_zero(&c, 2 + 2); /* answers, authority */
 	cursor_out_be16(&c, edns != DNS_EDNS_NONE ? 1 : 0);
 	cursor_out_bytes(&c, q.bytes, q.len);
-	nanswers = put_address(&c, &q, TYPE_A, &local->ip4);
-	nanswers = (uint16_t)(nanswers +
-	    put_address(&c, &q, TYPE_AAAA, &local->ip6));
-	dns_put_opt(&c, edns);
+	if (dns_edns_version(query, len) != 0) {
+		rcode = DNS_BADVERS;
+	} else {
+		nanswers = put_address(&c, &q, TYPE_A, &local->ip4);
+		nanswers = (uint16_t)(nanswers +
+		    put_address(&c, &q, TYPE_AAAA, &local->ip6));
+	}
+	dns_put_opt(&c, edns, rcode);
 	cursor_out_patch16(&c, 6, nanswers);
 	return (c.error ? 0 : c.len);
 }

@@ -16,6 +16,7 @@
 /* clang-format on */
 #define QUESTION_END (12 + 15 + 4)
 #define SIZE_AT	     (QUESTION_END + 3)
+#define VERSION_AT   (QUESTION_END + 6)
 
 static const uint8_t plain[] = { HEADER(0), NAME, 0, 1, 0, 1 };
 static const uint8_t edns[] = { HEADER(1), NAME, 0, 1, 0, 1, OPT(4096) };
@@ -279,6 +280,24 @@ an_asker_with_edns_is_answered_with_edns(void **state)
 }
 
 static void
+an_asker_with_an_edns_to_come_is_told_which_we_speak(void **state)
+{
+	static const uint8_t opt[] = { 0, 0, 41, 1232 >> 8, 1232 & 255, 1, 0, 0,
+		0, 0, 0 };
+	uint8_t query[sizeof(edns)], out[DNS_LOCAL_MAX];
+	size_t n;
+
+	(void)state;
+	memcpy(query, edns, sizeof(edns));
+	query[VERSION_AT] = 1;
+	n = ask(query, sizeof(query), out);
+	assert_int_equal(n, sizeof(plain) + sizeof(opt));
+	assert_int_equal(out[3], 0x90); /* the code's lower bits */
+	assert_int_equal(out[7], 0);	/* no answer */
+	assert_memory_equal(out + n - sizeof(opt), opt, sizeof(opt));
+}
+
+static void
 a_name_without_an_address_has_no_data(void **state)
 {
 	static const uint8_t other[] = { HEADER(0), 5, 'o', 't', 'h', 'e', 'r',
@@ -340,6 +359,8 @@ main(void)
 		cmocka_unit_test(the_hosts_name_has_the_gateways_address),
 		cmocka_unit_test(each_type_gets_what_there_is_of_it),
 		cmocka_unit_test(an_asker_with_edns_is_answered_with_edns),
+		cmocka_unit_test(
+		    an_asker_with_an_edns_to_come_is_told_which_we_speak),
 		cmocka_unit_test(a_name_without_an_address_has_no_data),
 		cmocka_unit_test(what_is_not_asked_of_us_is_for_others),
 	};
