@@ -51,6 +51,31 @@ list_readable(struct resolv_watch *watch, int as_root)
 		watch->readable[n++] = watch->dir;
 }
 
+/*
+ * Where a link leads, though nothing is there: what sets up the network may
+ * write the file after our start.  real has PATH_MAX bytes.  0, or -1 where
+ * path is no link, or its directory is not there either.
+ */
+static int
+link_target(const char *path, char *real)
+{
+	char target[PATH_MAX], whole[PATH_MAX], dir[PATH_MAX];
+	ssize_t n = readlink(path, target, sizeof(target) - 1);
+
+	if (n <= 0)
+		return (-1);
+	target[n] = '\0';
+	dir_of(target[0] == '/' ? "" : path, whole);
+	if (strlcat(whole, target, sizeof(whole)) >= sizeof(whole))
+		return (-1);
+	dir_of(whole, dir);
+	if (realpath(dir, real) == NULL ||
+	    strlcat(real, "/", PATH_MAX) >= PATH_MAX ||
+	    strlcat(real, base_of(whole), PATH_MAX) >= PATH_MAX)
+		return (-1);
+	return (0);
+}
+
 int
 resolv_watch_open(struct resolv_watch *watch, const char *path, int as_root)
 {
@@ -61,7 +86,8 @@ resolv_watch_open(struct resolv_watch *watch, const char *path, int as_root)
 		return (-1);
 	}
 	/* A name that leads nowhere may become one that does. */
-	if (realpath(path, watch->real) == NULL)
+	if (realpath(path, watch->real) == NULL &&
+	    link_target(path, watch->real) == -1)
 		strlcpy(watch->real, path, PATH_MAX);
 	dir_of(path, watch->dir);
 	dir_of(watch->real, watch->real_dir);

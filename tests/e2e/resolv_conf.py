@@ -144,6 +144,18 @@ def _():
     os.unlink(NAME)
 
 
+@tap.case("a file that a link waits for at the start is read when it comes")
+def _():
+    os.makedirs("/etc/run", exist_ok=True)
+    os.unlink("/etc/run/stub")
+    os.symlink("run/stub", NAME)
+    car, vmm = start()
+    follow(car, replace, "/etc/run/stub", name_servers(rig.SERVER2))
+    tap.equal(asked(), b"\2", "who is asked")
+    end(car, vmm)
+    os.unlink(NAME)
+
+
 @tap.case("started by root, a file put in the place of a plain one in /etc "
           "is out of reach, and that is said")
 def _():

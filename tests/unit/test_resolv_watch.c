@@ -64,6 +64,21 @@ tear_down(void **state)
 	return (0);
 }
 
+static int
+is_readable(const char *path)
+{
+	size_t i, len = strlen(path);
+
+	/* A directory stands with its slash. */
+	for (i = 0; watch.readable[i] != NULL; i++) {
+		if (strncmp(watch.readable[i], path, len) == 0 &&
+		    (watch.readable[i][len] == '\0' ||
+			watch.readable[i][len + 1] == '\0'))
+			return (1);
+	}
+	return (0);
+}
+
 static void
 a_file_written_in_place_is_seen(void **state)
 {
@@ -132,6 +147,40 @@ a_file_that_comes_later_is_seen(void **state)
 }
 
 static void
+the_file_that_a_link_has_waited_for_is_seen(void **state)
+{
+	char relative[128];
+	const char *const links[] = { real, relative };
+	size_t i;
+
+	(void)state;
+	snprintf(relative, sizeof(relative), "../%s", real + strlen("/tmp/"));
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(symlink(links[i], name), 0);
+		assert_int_equal(resolv_watch_open(&watch, name, 1), 0);
+		assert_true(is_readable(run));
+		assert_false(is_readable(etc));
+		write_to(real, "a");
+		assert_true(resolv_watch_read(&watch));
+		resolv_watch_close(&watch);
+		assert_int_equal(unlink(real), 0);
+		assert_int_equal(unlink(name), 0);
+	}
+}
+
+static void
+a_link_to_no_directory_is_watched_itself(void **state)
+{
+	(void)state;
+	assert_int_equal(symlink("/nonexistent/resolv.conf", name), 0);
+	assert_int_equal(resolv_watch_open(&watch, name, 0), 0);
+	assert_false(resolv_watch_read(&watch));
+	assert_int_equal(unlink(name), 0);
+	write_to(name, "a");
+	assert_true(resolv_watch_read(&watch));
+}
+
+static void
 another_file_of_the_directory_is_not_seen(void **state)
 {
 	(void)state;
@@ -157,21 +206,6 @@ a_watch_that_was_not_opened_closes_nothing(void **state)
 	(void)state;
 	resolv_watch_close(&watch);
 	assert_int_not_equal(fcntl(0, F_GETFD), -1);
-}
-
-static int
-is_readable(const char *path)
-{
-	size_t i, len = strlen(path);
-
-	/* A directory stands with its slash. */
-	for (i = 0; watch.readable[i] != NULL; i++) {
-		if (strncmp(watch.readable[i], path, len) == 0 &&
-		    (watch.readable[i][len] == '\0' ||
-			watch.readable[i][len + 1] == '\0'))
-			return (1);
-	}
-	return (0);
 }
 
 static void
@@ -212,6 +246,8 @@ main(void)
 		WITH_FILES(the_file_behind_a_link_is_seen),
 		WITH_FILES(a_link_in_place_of_the_file_is_seen),
 		WITH_FILES(a_file_that_comes_later_is_seen),
+		WITH_FILES(the_file_that_a_link_has_waited_for_is_seen),
+		WITH_FILES(a_link_to_no_directory_is_watched_itself),
 		WITH_FILES(another_file_of_the_directory_is_not_seen),
 		WITH_FILES(a_directory_that_is_not_there_is_refused),
 		WITH_FILES(a_watch_that_was_not_opened_closes_nothing),
