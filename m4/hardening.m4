@@ -82,6 +82,7 @@ AC_DEFUN([SP_HARDENING], [
 	SP_TRY_CFLAG([HARDENING_CFLAGS], [-fstack-protector-strong])
 	SP_TRY_CFLAG([HARDENING_CFLAGS], [-fstack-clash-protection])
 	SP_TRY_CFLAG([HARDENING_CFLAGS], [-fcf-protection=full])
+	SP_TRY_CFLAG([HARDENING_CFLAGS], [-mbranch-protection=standard])
 	SP_TRY_CFLAG([HARDENING_CFLAGS], [-fno-common])
 	SP_TRY_CFLAG([HARDENING_CFLAGS], [-fno-delete-null-pointer-checks])
 	SP_TRY_CFLAG([HARDENING_CFLAGS], [-ftrivial-auto-var-init=zero], [],
