@@ -68,12 +68,6 @@ call_make(const void *arg)
 	return (SURVIVED);
 }
 
-static int
-call_bare(const void *arg)
-{
-	return (((const struct call *)arg)->fn());
-}
-
 static void
 each_allowed_call_passes(void **state)
 {
@@ -173,6 +167,12 @@ each_call_off_the_list_kills(void **state)
 }
 
 #ifdef __x86_64__
+static int
+call_bare(const void *arg)
+{
+	return (((const struct call *)arg)->fn());
+}
+
 static int
 close_as_i386(void)
 {
