@@ -1,7 +1,6 @@
 #ifndef IPC_LOG_H
 #define IPC_LOG_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 /*

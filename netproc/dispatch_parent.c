@@ -1,7 +1,6 @@
 /* Everything that the parent says to netproc. */
 
 #include <string.h>
-#include <unistd.h>
 
 #include "ipc/journal.h"
 #include "ipc/log.h"

@@ -1,6 +1,5 @@
 /* Everything that relayproc says to netproc, of flows and of datagrams. */
 
-#include "ipc/log.h"
 #include "netproc/flow/tcp.h"
 #include "netproc/gateway/gateway.h"
 #include "netproc/netproc.h"

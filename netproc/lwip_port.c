@@ -5,7 +5,6 @@
  */
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "lwip/ip_addr.h"
 #include "lwip/sys.h"

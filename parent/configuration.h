@@ -1,7 +1,6 @@
 #ifndef PARENT_CONFIGURATION_H
 #define PARENT_CONFIGURATION_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 #include "ipc/log.h"

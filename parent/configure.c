@@ -6,10 +6,8 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "ipc/clock.h"
 #include "ipc/fd_wait.h"
 #include "parent/parent.h"
 

@@ -1,8 +1,6 @@
 #ifndef PARENT_EVIDENCE_H
 #define PARENT_EVIDENCE_H
 
-#include <stdint.h>
-
 #include "parent/configuration.h"
 
 /*

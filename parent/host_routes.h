@@ -2,7 +2,6 @@
 #define PARENT_HOST_ROUTES_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 #include "parent/rtnetlink.h"
 

@@ -2,7 +2,6 @@
 #define PARENT_RESOLV_WATCH_H
 
 #include <limits.h>
-#include <stddef.h>
 
 /*
  * Sees that a resolv.conf has changed: written in place, replaced by a rename,

@@ -18,7 +18,6 @@
 #include <sys/signalfd.h>
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>

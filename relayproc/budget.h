@@ -1,7 +1,6 @@
 #ifndef RELAYPROC_BUDGET_H
 #define RELAYPROC_BUDGET_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 #include "ipc/addr.h"

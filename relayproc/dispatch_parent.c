@@ -1,6 +1,5 @@
 #include <netinet/in.h>
 
-#include <errno.h>
 #include <string.h>
 
 #include "relayproc/dispatch_parent.h"

@@ -1,4 +1,3 @@
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include <linux/landlock.h>

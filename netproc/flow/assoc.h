@@ -3,7 +3,6 @@
 
 #include <sys/queue.h>
 
-#include <stddef.h>
 #include <stdint.h>
 
 #include "ipc/addr.h"

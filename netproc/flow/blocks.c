@@ -1,6 +1,5 @@
 #include <sys/mman.h>
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 

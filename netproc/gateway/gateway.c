@@ -2,8 +2,6 @@
  * How the gateway speaks IPv4 and UDP to the guest, and its DHCP.
  */
 
-#include <netinet/in.h>
-
 #include <stdlib.h>
 #include <string.h>
 

@@ -6,13 +6,10 @@
  * When that goes, a last advertisement withdraws the router.
  */
 
-#include <netinet/in.h>
-
 #include <string.h>
 
 #include <event2/event.h>
 
-#include "ipc/log.h"
 #include "netproc/gateway/gateway.h"
 #include "netproc/gateway/icmp.h"
 #include "netproc/gateway/packet.h"

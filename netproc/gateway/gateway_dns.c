@@ -7,8 +7,6 @@
  * these names; the rest passes.)
  */
 
-#include <string.h>
-
 #include "netproc/gateway/dns.h"
 #include "netproc/gateway/gateway.h"
 #include "netproc/gateway/packet.h"

@@ -1,7 +1,5 @@
 /* ICMP and ICMPv6 of the gateway's own: errors, and ping of its address. */
 
-#include <netinet/in.h>
-
 #include <string.h>
 
 #include "netproc/gateway/gateway.h"

@@ -15,7 +15,6 @@
 #include <event2/event.h>
 
 #include "ipc/journal.h"
-#include "ipc/log.h"
 #include "netproc/flow/end.h"
 #include "netproc/flow/turn.h"
 #include "netproc/gateway/gateway.h"

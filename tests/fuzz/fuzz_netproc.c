@@ -5,7 +5,6 @@
 
 #include <sys/socket.h>
 
-#include <string.h>
 #include <unistd.h>
 
 #include "tests/fuzz/whole.h"

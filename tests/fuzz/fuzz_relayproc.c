@@ -16,7 +16,6 @@
 
 #include <netinet/in.h>
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>

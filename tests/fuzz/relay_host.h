@@ -1,8 +1,6 @@
 #ifndef TESTS_FUZZ_RELAY_HOST_H
 #define TESTS_FUZZ_RELAY_HOST_H
 
-#include <sys/socket.h>
-
 #include <stddef.h>
 #include <stdint.h>
 

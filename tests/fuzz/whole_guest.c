@@ -5,8 +5,6 @@
  * stream, so both ends can tell whether it is the right one.
  */
 
-#include <sys/socket.h>
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,5 @@
 /* relayproc, which hears what netproc asks and says what the input will. */
 
-#include <sys/socket.h>
-
 #include <netinet/in.h>
 
 #include <errno.h>

@@ -20,12 +20,10 @@
 #include "lwip/netif.h"
 #include "lwip/priv/tcp_priv.h"
 
-#include "ipc/clock.h"
 #include "ipc/journal.h"
 #include "netproc/flow/turn.h"
 #include "netproc/gateway/gateway.h"
 #include "netproc/link/link.h"
-#include "netproc/lwip_port.h"
 #include "sandbox/isolate.h"
 #include "tests/fuzz/whole.h"
 

@@ -1,6 +1,5 @@
 #include <sys/uio.h>
 
-#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,4 @@
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #include <fcntl.h>
 #include <setjmp.h>

@@ -7,7 +7,6 @@
 
 #include <sys/socket.h>
 
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>

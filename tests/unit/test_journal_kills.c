@@ -3,7 +3,6 @@
  * random: what the VMM reads keeps its framing.
  */
 
-#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include <errno.h>

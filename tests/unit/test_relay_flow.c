@@ -9,7 +9,6 @@
 
 #include <cmocka.h>
 
-#include "ipc/log.h"
 #include "relayproc/flow.h"
 
 #define NOUT 4

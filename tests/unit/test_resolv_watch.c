@@ -5,8 +5,6 @@
 
 #include <cmocka.h>
 
-#include <sys/stat.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -2,7 +2,6 @@
 
 #include <netinet/in.h>
 
-#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
