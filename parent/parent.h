@@ -88,7 +88,7 @@ struct parent {
 	struct event_base *base;
 	int signal_fd; /* every signal that we take */
 	struct command_env env;
-	struct event *ev_signal, *ev_timer, *ev_vmm, *ev_command, *ev_control;
+	struct event *ev_signal, *ev_timer, *ev_vmm, *ev_command;
 	struct event *ev_host_addrs, *ev_host_routes, *ev_resolv;
 	struct event *ev_routes_settled, *ev_resolv_settled; /* timers */
 	struct log_limit vmm_limit;    /* lines about who was refused */

@@ -84,4 +84,4 @@ static const struct filter_rule rules[] = {
 };
 /* clang-format on */
 
-const struct filter filter_netproc = { ROLE_NETPROC, FILTER_ROWS(rules) };
+const struct filter filter_netproc = { FILTER_ROWS(rules) };

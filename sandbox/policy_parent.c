@@ -138,4 +138,4 @@ static const struct filter_rule rules[] = {
 };
 /* clang-format on */
 
-const struct filter filter_parent = { ROLE_PARENT, FILTER_ROWS(rules) };
+const struct filter filter_parent = { FILTER_ROWS(rules) };

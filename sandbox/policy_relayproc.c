@@ -177,4 +177,4 @@ static const struct filter_rule rules[] = {
 };
 /* clang-format on */
 
-const struct filter filter_relayproc = { ROLE_RELAYPROC, FILTER_ROWS(rules) };
+const struct filter filter_relayproc = { FILTER_ROWS(rules) };

@@ -49,7 +49,7 @@ static const struct filter_rule rules[] = {
 /* clang-format on */
 
 #ifdef SALLYPORT_SANITIZERS
-const struct filter filter_sanitizer = { ROLE_NROLES, FILTER_ROWS(rules) };
+const struct filter filter_sanitizer = { FILTER_ROWS(rules) };
 
 /* The children's environment is empty: their options can stand only here. */
 const char *__asan_default_options(void);
@@ -60,5 +60,5 @@ __asan_default_options(void)
 	return ("detect_leaks=0:symbolize=0");
 }
 #else
-const struct filter filter_sanitizer = { ROLE_NROLES, rules, 0 };
+const struct filter filter_sanitizer = { rules, 0 };
 #endif

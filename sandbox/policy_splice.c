@@ -45,4 +45,4 @@ static const struct filter_rule rules[] = {
 };
 /* clang-format on */
 
-const struct filter filter_splice = { ROLE_RELAYPROC, FILTER_ROWS(rules) };
+const struct filter filter_splice = { FILTER_ROWS(rules) };

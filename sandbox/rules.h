@@ -48,7 +48,6 @@ struct filter_rule {
 };
 
 struct filter {
-	enum role role;
 	const struct filter_rule *rules;
 	size_t nrules;
 };

@@ -73,7 +73,6 @@ begin(struct assoc_table *table, struct assoc *assoc,
 	assoc->answered = 0;
 	assoc->generation = generation;
 	assoc->key = *id;
-	assoc->hash = hash;
 	assoc->deadline_ms = 0;
 	assoc->used_ms = 0;
 	assoc->kind = assoc->inbound ? ASSOC_INBOUND : ASSOC_UNANSWERED;

@@ -62,7 +62,6 @@ struct assoc {
 	enum assoc_kind kind;
 	int link_local; /* the guest has last called the gateway by that */
 	struct assoc_key key;
-	uint64_t hash;
 	uint64_t deadline_ms, used_ms;
 	struct ipc_addr client; /* inbound: as relayproc knows it */
 	uint16_t client_port;

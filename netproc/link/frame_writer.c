@@ -323,9 +323,8 @@ writer_piece(const struct frame_writer *w, struct journal_stops *stops)
 struct writer_gather {
 	struct iovec *iov;
 	int n;
-	size_t skip;  /* bytes that were written before */
-	size_t room;  /* bytes that may be added still */
-	size_t bytes; /* added */
+	size_t skip; /* bytes that were written before */
+	size_t room; /* bytes that may be added still */
 };
 
 static void
@@ -346,7 +345,6 @@ gather_add(struct writer_gather *g, const void *bytes, size_t len)
 	g->iov[g->n++].iov_len = n;
 	g->skip = 0;
 	g->room -= n;
-	g->bytes += n;
 }
 
 static void

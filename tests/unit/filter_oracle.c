@@ -11,7 +11,7 @@ const struct filter *
 oracle_filter(enum role role)
 {
 	static struct filter_rule rules[ROWS_MAX];
-	static struct filter both = { ROLE_RELAYPROC, rules, 0 };
+	static struct filter both = { rules, 0 };
 	const struct filter *plain = filter_of(ROLE_RELAYPROC);
 
 	if (role != ORACLE_SPLICE)
