@@ -333,9 +333,8 @@ enum flow_verdict {
 
 struct ipc_flow_failed {
 	uint32_t verdict; /* enum flow_verdict */
-	uint32_t error;	  /* errno, for the log */
 };
-_Static_assert(sizeof(struct ipc_flow_failed) == 8, "wire size");
+_Static_assert(sizeof(struct ipc_flow_failed) == 4, "wire size");
 
 struct ipc_flow_inbound {
 	struct ipc_addr client;
@@ -418,11 +417,9 @@ _Static_assert(sizeof(struct ipc_assoc_data) == 28, "wire size");
  */
 struct ipc_assoc_error {
 	struct ipc_addr peer;
-	uint16_t peer_port;  /* or echo sequence number */
-	uint16_t guest_port; /* or echo identifier */
-	uint8_t proto;
-	uint8_t verdict;	/* enum flow_verdict */
+	uint16_t peer_port;	/* or echo sequence number */
 	uint16_t len;		/* of its payload, bytes; 0: not known */
+	uint32_t verdict;	/* enum flow_verdict */
 	uint32_t mtu;		/* VERDICT_TOO_BIG: of the path, bytes */
 	struct ipc_addr router; /* who says so; family 0: the gateway */
 };

@@ -32,12 +32,9 @@
 
 static void
 outbound_fail(struct relayproc *rp, struct flow *flow,
-    enum flow_verdict verdict, int error)
+    enum flow_verdict verdict)
 {
-	struct ipc_flow_failed msg = {
-		.verdict = verdict,
-		.error = (uint32_t)error,
-	};
+	const struct ipc_flow_failed msg = { .verdict = verdict };
 
 	lend_socket_drop(rp, flow);
 	flow_move(&rp->flows, flow, FLOW_FAILED, 0);
@@ -52,7 +49,7 @@ outbound_refused(struct relayproc *rp, struct flow *flow, int error)
 	addr_format_port(&flow->peer, flow->peer_port, text, sizeof(text));
 	log_debug("connect to %s: %s", text, strerror(error));
 	rp->counters.failed++;
-	outbound_fail(rp, flow, tcp_connect_verdict(error), error);
+	outbound_fail(rp, flow, tcp_connect_verdict(error));
 }
 
 static void
@@ -61,7 +58,7 @@ outbound_denied(struct relayproc *rp, struct flow *flow,
 {
 	denial_log(rp, "tcp", &flow->dst, flow->dst_port, answer, now_ms);
 	rp->counters.denied++;
-	outbound_fail(rp, flow, answer->verdict, EACCES);
+	outbound_fail(rp, flow, answer->verdict);
 }
 
 /*
@@ -308,7 +305,7 @@ outbound_expire(struct relayproc *rp, uint64_t now_ms)
 			continue;
 		}
 		rp->counters.over_budget++;
-		outbound_fail(rp, flow, VERDICT_RESOURCES, EAGAIN);
+		outbound_fail(rp, flow, VERDICT_RESOURCES);
 	}
 }
 

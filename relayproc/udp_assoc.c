@@ -105,9 +105,7 @@ assoc_tell(struct relayproc *rp, const struct assoc *assoc,
 	struct ipc_assoc_error msg = {
 		.peer = peer->addr,
 		.peer_port = peer->port,
-		.guest_port = assoc->guest_port,
-		.proto = assoc->proto,
-		.verdict = (uint8_t)verdict,
+		.verdict = verdict,
 		.len = peer->sent_len,
 	};
 

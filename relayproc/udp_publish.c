@@ -76,9 +76,7 @@ errors_take(struct relayproc *rp, struct udp_listener *listener,
 		memset(&msg, 0, sizeof(msg));
 		msg.peer = client->addr;
 		msg.peer_port = client->port;
-		msg.guest_port = listener->guest_port;
-		msg.proto = IPPROTO_UDP;
-		msg.verdict = (uint8_t)error.verdict;
+		msg.verdict = error.verdict;
 		msg.mtu = error.mtu;
 		msg.len = client->sent_len;
 		msg.router = error.router;

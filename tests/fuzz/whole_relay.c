@@ -2,7 +2,6 @@
 
 #include <netinet/in.h>
 
-#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -348,8 +347,6 @@ say_error(struct whole_bytes *in)
 	const struct ipc_assoc_error error = {
 		.peer = assoc->data.peer,
 		.peer_port = assoc->data.peer_port,
-		.guest_port = assoc->data.guest_port,
-		.proto = assoc->data.proto,
 		.verdict = choice % VERDICT_N,
 		.mtu = whole_u16(in),
 		.router = (choice & 0x80) != 0 ? client_of(choice) :
@@ -368,7 +365,6 @@ say_failed(struct whole_open *open, uint8_t verdict)
 {
 	const struct ipc_flow_failed failed = {
 		.verdict = verdict % VERDICT_N,
-		.error = ECONNREFUSED,
 	};
 	const struct whole_open one = *open;
 

@@ -72,7 +72,7 @@ def _():
             ("a host's end that is none",
              by["FLOW_ENDED"].record(struct.pack("<I", 3), flow=0)),
             ("a verdict that is none",
-             by["FLOW_FAILED"].record(struct.pack("<II", 99, 0), flow=0)),
+             by["FLOW_FAILED"].record(struct.pack("<I", 99), flow=0)),
             ("an opened flow without its socket",
              by["FLOW_OPENED"].record(flow=0, generation=1))]:
         STAGE.says("relayproc", peer, record, what)

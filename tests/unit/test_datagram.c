@@ -330,8 +330,6 @@ echo_failed(uint16_t seq, uint16_t len)
 	const struct ipc_assoc_error error = {
 		.peer = addr_from_ip4(0x0a000009),
 		.peer_port = seq,
-		.guest_port = assoc->key.guest_port,
-		.proto = IPPROTO_ICMP,
 		.verdict = VERDICT_DENIED,
 		.len = len,
 	};
