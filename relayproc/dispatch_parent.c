@@ -167,7 +167,8 @@ on_host_addr(struct relayproc *rp, const void *payload)
 	if (!is_address(&msg.addr) || msg.present > 1)
 		return (IPC_E_FIELD);
 	if (policy_host_addr(&rp->policy, &msg.addr, (int)msg.present) == -1)
-		log_warn("more than %d host addresses: all egress is denied",
+		log_warn("the host has more than %d addresses: all egress is "
+			 "denied; restart sallyport where there are fewer",
 		    POLICY_HOST_ADDRS_MAX);
 	return (IPC_OK);
 }

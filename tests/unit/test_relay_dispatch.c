@@ -11,11 +11,12 @@
 
 #include <cmocka.h>
 
+#include "relayproc/dispatch_parent.h"
 #include "tests/unit/relay_life.h"
 
 /*
  * What a netproc that was taken over could say: every case ends it, and none
- * ends relayproc.
+ * ends relayproc.  Nor does a host of which there is too much to say.
  */
 
 /* Says a message that channel_send() would not let out. */
@@ -378,6 +379,36 @@ a_netproc_that_does_not_read_is_not_read_from(void **state)
 	assert_int_equal(life->rp->peer_paused, 0);
 }
 
+/* The parent may say of the host more than can be remembered. */
+static void
+one_address_of_the_host_too_many_is_said_with_what_mends_it(void **state)
+{
+	static const char mend[] = "restart sallyport where there are fewer";
+	struct ipc_host_addr more = { .present = 1 };
+	struct ipc_msg msg = { .hdr.type = IPC_HOST_ADDR, .fd = -1 };
+	struct ipc_msg said;
+	struct life life;
+	uint32_t i;
+
+	(void)state;
+	msg.payload = &more;
+	life_init(&life);
+	life.rp->hello = 1;
+	for (i = 0; i <= POLICY_HOST_ADDRS_MAX; i++) {
+		assert_int_equal(channel_recv(&life.parent, &said),
+		    CHANNEL_EMPTY);
+		more.addr = addr_from_ip4(0x0a000000 + i);
+		assert_int_equal(dispatch_parent(&life.rp->parent, &msg,
+				     life.rp),
+		    IPC_OK);
+	}
+	assert_int_equal(channel_recv(&life.parent, &said), CHANNEL_MESSAGE);
+	assert_int_equal(said.hdr.type, IPC_LOG);
+	assert_non_null(strstr((const char *)said.payload + sizeof(uint32_t),
+	    mend));
+	life_abandon(&life);
+}
+
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, life_setup, life_teardown)
 
@@ -411,6 +442,8 @@ main(void)
 		TEST(after_a_violation_netproc_is_not_served_any_more),
 		TEST(a_record_of_no_bytes_is_not_taken_for_death),
 		TEST(a_netproc_that_does_not_read_is_not_read_from),
+		cmocka_unit_test(
+		    one_address_of_the_host_too_many_is_said_with_what_mends_it),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
