@@ -225,10 +225,6 @@ check_publish(const struct config *config, struct config_error *error)
 	for (i = 0; i < config->npublish; i++) {
 		publish = &config->publish[i];
 		spec_format_publish(publish, text, sizeof(text));
-		if (publish->host_port + publish->count - 1 > 65535)
-			return (wrong_at(config, error, OPT_PUBLISH,
-			    &config->publish_origin[i],
-			    "%s: ends beyond port 65535", text));
 		listeners += publish->count *
 		    (publish->bind.family == 0 ? 2 : 1);
 		if (listeners > CONFIG_LISTENERS_MAX)
