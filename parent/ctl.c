@@ -169,7 +169,7 @@ main(int argc, char **argv)
 		return (EX_USAGE);
 	}
 	if (argv[optind][0] == '\0' || strlen(argv[optind]) > CONTROL_VERB_MAX)
-		errx(EX_USAGE, "%s: no such verb", argv[optind]);
+		errx(EX_USAGE, "%s: no such verb; say status", argv[optind]);
 	/* Before sallyport may remove it. */
 	heard = is_heard(path);
 	return (ask(open_control(path), argv[optind], heard));
