@@ -59,7 +59,6 @@ while True:
             socks.pop(fd).close()
 """
 IDLE_S = 3
-STARTS = 15
 
 # After this a transfer is under way.
 SETTLED_S = 0.5

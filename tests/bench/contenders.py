@@ -79,10 +79,6 @@ class Contender:
                 pass  # it has ended, and is not reaped: passt has one
         return total
 
-    def wakeups(self):
-        return sum(int(sidecar.proc_status(pid)["voluntary_ctxt_switches"])
-                   for pid in self.pids())
-
 
 class Sallyport(Contender):
     name = "sallyport"
