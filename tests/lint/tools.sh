@@ -27,10 +27,14 @@ none "$(build >said || cat said)" \
     "tools/build builds in a directory with a relative name"
 build >/dev/null
 ok $? "it builds again"
-is "$(paste -sd " " out/made)" "clean all all" \
-    "what is there already is not made again"
+is "$(paste -sd " " out/made)" "all all" \
+    "nothing is cleaned up at first, and what is there not made again"
 build CFLAGS=-O0 >/dev/null
-is "$(paste -sd " " out/made)" "clean all all clean all" \
+is "$(paste -sd " " out/made)" "all all clean all" \
     "with other options everything is made again"
+rm out/options
+build CFLAGS=-O0 >/dev/null
+is "$(paste -sd " " out/made)" "all all clean all clean all" \
+    "and so it is where they are not known, of a configure by hand"
 
 finish
