@@ -107,7 +107,7 @@ struct netproc {
 	uint8_t hash_key[SIPHASH_KEY_LEN];
 	uint64_t evict_ms;	   /* when idle flows were last looked for */
 	unsigned int evict_wanted; /* SYNs since then that found no slot */
-	uint16_t next_port;	   /* the gateway's end of an inbound flow */
+	uint16_t next_port;	   /* of the gateway's, netproc_next_port() */
 	struct event *ev_tick;
 	int tick_armed;
 	uint64_t tick_due_ms;
@@ -154,6 +154,19 @@ netproc_may_warn(struct netproc *np, enum netproc_warning what)
 
 	np->told |= bit;
 	return (first);
+}
+
+/* RFC 6335's dynamic ports. */
+#define GATEWAY_PORT_LOW 49152
+#define GATEWAY_NPORTS	 (UINT16_MAX - GATEWAY_PORT_LOW + 1)
+
+/* The gateway's end for a client of a published port; it may be in use. */
+static inline uint16_t
+netproc_next_port(struct netproc *np)
+{
+	if (++np->next_port < GATEWAY_PORT_LOW)
+		np->next_port = GATEWAY_PORT_LOW;
+	return (np->next_port);
 }
 
 /* netproc.c: the 250 ms tick runs only while something needs it. */

@@ -32,7 +32,7 @@
  */
 #define SURE_BYTES (16 * 1024)
 
-/* What a SYN's data and a duplicate's options matter not: headers are kept. */
+/* Its data comes again, and a duplicate's options do not count: the headers. */
 static void
 syn_hold(struct flow *flow, const uint8_t *frame, const struct shield_frame *sf)
 {

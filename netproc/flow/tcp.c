@@ -306,10 +306,8 @@ port_pick(struct netproc *np, struct flow_tuple *tuple)
 	uint64_t hash;
 	int i;
 
-	for (i = 0; i < 16384; i++) {
-		if (++np->next_port < 49152)
-			np->next_port = 49152;
-		tuple->peer_port = np->next_port;
+	for (i = 0; i < GATEWAY_NPORTS; i++) {
+		tuple->peer_port = netproc_next_port(np);
 		hash = demux_hash(np->hash_key, tuple);
 		if (flow_lookup(&np->flows, tuple, hash) != NULL)
 			continue;
@@ -317,7 +315,7 @@ port_pick(struct netproc *np, struct flow_tuple *tuple)
 		pcb = demux_find(tuple);
 		demux_leave(&np->demux);
 		if (pcb == NULL)
-			return (np->next_port);
+			return (tuple->peer_port);
 	}
 	return (0);
 }

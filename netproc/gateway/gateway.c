@@ -14,8 +14,7 @@
 #include "netproc/link/link.h"
 #include "netproc/netproc.h"
 
-/* A port of the gateway's for a client; RFC 6335's dynamic ones. */
-#define PORT_LOW   49152
+/* How many of the gateway's ports are looked at for a client. */
 #define PORT_TRIES 64
 
 #define LEASE_LINES_PER_S 10
@@ -143,12 +142,10 @@ gateway_udp_port(struct netproc *np, const struct assoc_key *key)
 	int i;
 
 	for (i = 0; i < PORT_TRIES; i++) {
-		if (++np->next_port < PORT_LOW)
-			np->next_port = PORT_LOW;
-		try.peer_port = np->next_port;
+		try.peer_port = netproc_next_port(np);
 		if (assocs_lookup(&np->assocs, &try,
 			assocs_hash(np->hash_key, &try)) == NULL)
-			return (np->next_port);
+			return (try.peer_port);
 	}
 	return (0);
 }

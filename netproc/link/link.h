@@ -57,7 +57,7 @@ void netif_announce(struct netproc *np);
 /* netif.c: an ARP request for the guest's address; the answer pins its MAC. */
 void netif_ask_mac(struct netproc *np);
 
-/* netif.c: hands a copy of a frame to lwIP's Ethernet input (ARP, ping). */
+/* netif.c: hands a copy of a frame to lwIP's Ethernet input: ARP. */
 void netif_input_copy(struct netproc *np, const uint8_t *frame, size_t len);
 
 /*
