@@ -13,15 +13,11 @@
 #include "netproc/flow/datagram.h"
 #include "netproc/gateway/dns.h"
 #include "netproc/gateway/gateway.h"
+#include "netproc/gateway/icmp.h"
 #include "netproc/link/link.h"
 #include "netproc/netproc.h"
 
-/* RFC 792, RFC 4443 */
-#define ICMP4_ECHO_REQUEST 8
-#define ICMP4_ECHO_REPLY   0
-#define ICMP6_ECHO_REQUEST 128
-#define ICMP6_ECHO_REPLY   129
-#define ICMP_ECHO_LEN	   8
+#define ICMP_ECHO_LEN 8 /* RFC 792, RFC 4443 4 */
 
 void
 datagram_flush(struct netproc *np)

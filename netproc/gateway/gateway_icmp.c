@@ -10,12 +10,6 @@
 /* A guest may send packets worth an error at any rate (RFC 1812 4.3.2.8). */
 #define ICMP_PER_S 1000
 
-/* RFC 792, RFC 4443 4.1. */
-#define ICMP4_ECHO_REQUEST 8
-#define ICMP4_ECHO_REPLY   0
-#define ICMP6_ECHO_REQUEST 128
-#define ICMP6_ECHO_REPLY   129
-
 /* What a verdict becomes; ICMP_NERRORS: nothing. */
 static enum icmp_error
 error_of(enum flow_verdict verdict)

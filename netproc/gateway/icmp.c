@@ -8,7 +8,6 @@
 
 #define ICMP_LEN	    8
 #define ICMP_CHECKSUM_OFF   2
-#define ICMP_ECHO	    8
 #define ICMP_EMBED_LEN	    8 /* of what follows the IP header, RFC 792 */
 #define IP4_OFFSET	    0x1fff
 #define IP4_MULTICAST_BEGIN 0xe0000000u
@@ -38,7 +37,7 @@ static int
 icmp_is_query(uint8_t type)
 {
 	switch (type) {
-	case ICMP_ECHO:
+	case ICMP4_ECHO_REQUEST:
 	case 13: /* timestamp */
 	case 15: /* information */
 	case 17: /* address mask, RFC 950 */

@@ -32,6 +32,12 @@ enum icmp_error {
 	ICMP_NERRORS
 };
 
+/* Types of echoes: RFC 792, RFC 4443 4. */
+#define ICMP4_ECHO_REQUEST 8
+#define ICMP4_ECHO_REPLY   0
+#define ICMP6_ECHO_REQUEST 128
+#define ICMP6_ECHO_REPLY   129
+
 /* Longest error of either family: RFC 4443 2.4 (c). */
 #define ICMP_ERROR_MAX 1280
 

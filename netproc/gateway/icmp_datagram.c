@@ -15,12 +15,6 @@
 #define ICMP_CHECKSUM_OFF 2
 #define ICMP_ID_OFF	  4
 
-/* RFC 792, RFC 4443 4 */
-#define ICMP_ECHO	 8
-#define ICMP_ECHO_REPLY	 0
-#define ICMP6_ECHO	 128
-#define ICMP6_ECHO_REPLY 129
-
 static void
 put_ip(struct cursor_out *c, const struct ipc_addr *src,
     const struct ipc_addr *dst, uint8_t proto, uint16_t ip_id, size_t len)
@@ -52,7 +46,8 @@ put_l4(struct cursor_out *c, const struct icmp_datagram *datagram, size_t len)
 		return;
 	}
 	cursor_out_u8(c,
-	    datagram->proto == IPPROTO_ICMPV6 ? ICMP6_ECHO : ICMP_ECHO);
+	    datagram->proto == IPPROTO_ICMPV6 ? ICMP6_ECHO_REQUEST :
+						ICMP4_ECHO_REQUEST);
 	cursor_out_u8(c, 0);   /* code */
 	cursor_out_be16(c, 0); /* checksum */
 	cursor_out_be16(c, datagram->guest_port);
@@ -110,7 +105,7 @@ icmp_build_echo_reply(const struct ipc_addr *src, const struct ipc_addr *dst,
 	if (src->family != dst->family || (!ip6 && src->family != 4) ||
 	    len < L4_LEN || len > len_max || cap < head_len ||
 	    len > cap - head_len ||
-	    message[0] != (ip6 ? ICMP6_ECHO_REPLY : ICMP_ECHO_REPLY))
+	    message[0] != (ip6 ? ICMP6_ECHO_REPLY : ICMP4_ECHO_REPLY))
 		return (0);
 	memmove(out + head_len, message, len);
 	cursor_out_init(&c, out, cap);
