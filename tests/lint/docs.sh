@@ -39,6 +39,13 @@ else
 	skip "there is no mandoc" "the man pages are clean mdoc"
 fi
 
+# Those that relayproc prints, which always are all.
+none "$(sed -n '/^#define RELAY_COUNTERS/,/^$/s/.*X(\([a-z_]*\)).*/\1/p' \
+    "$top/relayproc/relayproc.h" | while read -r name; do
+	grep -qE "^\.It Cm (.* )?$name( |\$)" "$top/parent/sallyport.8" ||
+	    echo "$name"
+    done)" "every counter of relayproc's is in the man page"
+
 # `tools/x`, `netproc/x.c`, `folder/` in backquotes.
 for document in $documents; do
 	none "$(grep -oE '`(\./)?[a-zA-Z.][A-Za-z0-9_.-]*/[A-Za-z0-9_./-]*' \
