@@ -279,7 +279,6 @@ dhcp6_answer(const struct dhcp6_config *cfg, const uint8_t *payload, size_t len,
 	struct dhcp6_message msg;
 	struct cursor_out out;
 	uint8_t duid[DUID_LEN];
-	int commits;
 
 	memset(info, 0, sizeof(*info));
 	info->error = dhcp6_message_parse(payload, len, &msg);
@@ -291,14 +290,9 @@ dhcp6_answer(const struct dhcp6_config *cfg, const uint8_t *payload, size_t len,
 		info->error = DHCP6_E_SPACE;
 	if (info->error != DHCP6_E_OK)
 		return (0);
-	info->type = msg.type;
 	info->reply_type = msg.type == DHCP6_SOLICIT && !msg.rapid_commit ?
 	    DHCP6_ADVERTISE :
 	    DHCP6_REPLY;
-	commits = info->reply_type == DHCP6_REPLY &&
-	    (msg.type == DHCP6_SOLICIT || msg.type == DHCP6_REQUEST ||
-		msg.type == DHCP6_RENEW || msg.type == DHCP6_REBIND);
-	info->leased = commits && first_ia_na(&msg) != NULL;
 
 	make_server_id(cfg, duid);
 	cursor_out_init(&out, reply, DHCP6_REPLY_MAX);

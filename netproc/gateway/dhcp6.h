@@ -60,9 +60,7 @@ struct dhcp6_config {
 
 struct dhcp6_info {
 	enum dhcp6_error error;
-	uint8_t type;	    /* DHCP6_SOLICIT..., 0 if malformed */
 	uint8_t reply_type; /* DHCP6_ADVERTISE, DHCP6_REPLY, 0: none */
-	uint8_t leased;	    /* 1: the reply commits the address */
 };
 
 /*
