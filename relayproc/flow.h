@@ -47,7 +47,7 @@ struct flow {
 	int to_resolver; /* outbound: any configured server will do */
 	unsigned int server, tried;
 	uint16_t mss;	      /* of the guest, bytes */
-	uint64_t deadline_ms; /* of WAITING and CONNECTING */
+	uint64_t deadline_ms; /* of WAITING, CONNECTING and DRAINING */
 	uint64_t give_up_ms;  /* the last deadline of CONNECTING */
 	TAILQ_ENTRY(flow) by_settle;
 	uint64_t settle_ms; /* outbound, LENT: when it settles; 0: it has */
@@ -79,8 +79,8 @@ int flow_is_inbound(const struct flow *flow);
 
 /*
  * Moves flow to the end of the list of its new state, where deadline_ms holds
- * for WAITING and CONNECTING.  A step that the diagram in flow.c lacks is
- * fatal.
+ * for WAITING, CONNECTING and DRAINING.  A step that the diagram in flow.c
+ * lacks is fatal.
  */
 void flow_move(struct flow_table *table, struct flow *flow,
     enum flow_state state, uint64_t deadline_ms);
