@@ -102,17 +102,16 @@ dgram_open(struct dgram_sock *sock, int family, int proto, int dual)
 /*
  * A relayproc before this one had the same socket and, taken over, may have
  * connected it to one peer, so that the kernel drops what all others send.
+ * Whether it has cannot be asked: of a peer with port 0 getpeername(2) says
+ * nothing, nor of an interface that a connect has left behind when it failed.
  */
 static void
 untie(int fd)
 {
 	const struct sockaddr_storage unspec = { .ss_family = AF_UNSPEC };
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
 
-	if (getpeername(fd, (struct sockaddr *)&ss, &len) == 0)
-		(void)connect(fd, (const struct sockaddr *)&unspec,
-		    sizeof(struct sockaddr));
+	(void)connect(fd, (const struct sockaddr *)&unspec,
+	    sizeof(struct sockaddr));
 }
 
 int

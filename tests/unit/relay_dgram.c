@@ -110,8 +110,8 @@ expect_recv(struct life *life, struct ipc_assoc_data *data, uint8_t *bytes,
 	return (msg.tail_len);
 }
 
-struct server
-server_open(const char *addr, uint16_t port)
+static struct server
+server_bind(const char *addr, uint16_t port)
 {
 	struct server server = { .len = sizeof(server.from) };
 	struct ipc_addr parsed;
@@ -130,6 +130,20 @@ server_open(const char *addr, uint16_t port)
 	addr_from_sockaddr((struct sockaddr *)&server.from, &parsed,
 	    &server.port);
 	return (server);
+}
+
+struct server
+server_open(const char *addr, uint16_t port)
+{
+	struct server any;
+
+	/* A port that was not named is lost by a connect to nobody. */
+	if (port == 0) {
+		any = server_bind(addr, 0);
+		close(any.fd);
+		port = any.port;
+	}
+	return (server_bind(addr, port));
 }
 
 size_t

@@ -112,33 +112,73 @@ an_adopted_socket_is_set_up_the_same(void **state)
 	}
 }
 
+static void
+connect_to(int fd, const char *addr, uint16_t port)
+{
+	struct sockaddr_storage ss;
+	struct ipc_addr parsed;
+	socklen_t len;
+
+	assert_int_equal(addr_parse(addr, &parsed), 0);
+	len = addr_to_sockaddr(&parsed, port, &ss);
+	assert_int_equal(connect(fd, (struct sockaddr *)&ss, len), 0);
+}
+
 /* By a relayproc that was taken over: all others would not be heard. */
 static void
 an_adopted_socket_is_connected_to_nobody(void **state)
 {
-	struct server server = server_open("127.0.0.1", 0), peer;
+	struct pollfd pfd = { .events = POLLIN };
+	struct server server, other;
 	struct sockaddr_storage ss;
 	struct dgram_sock sock;
-	socklen_t len = sizeof(ss);
+	socklen_t len;
+	uint16_t port;
 
 	(void)state;
 	need_namespace();
-	/* The kernel keeps only a port that was named. */
-	close(server.fd);
-	server = server_open("127.0.0.1", server.port);
-	peer = server_open("127.0.0.1", 0);
-	assert_int_equal(connect(server.fd, (struct sockaddr *)&peer.from,
-			     peer.len),
-	    0);
-	sock_adopt(&sock, server.fd, AF_INET, 0);
-	assert_int_equal(getpeername(sock.fd, (struct sockaddr *)&ss, &len),
+	/* Of a peer's port 0, which is any, getpeername(2) says nothing. */
+	for (port = 0; port < 2; port++) {
+		server = server_open("127.0.0.1", 0);
+		connect_to(server.fd, "127.0.0.9", port);
+		sock_adopt(&sock, server.fd, AF_INET, 0);
+		len = sizeof(ss);
+		assert_int_equal(getpeername(sock.fd, (struct sockaddr *)&ss,
+				     &len),
+		    -1);
+		other = server_open("127.0.0.1", 0);
+		connect_to(other.fd, "127.0.0.1", server.port);
+		assert_int_equal(send(other.fd, "x", 1, 0), 1);
+		pfd.fd = sock.fd;
+		assert_int_equal(poll(&pfd, 1, 0), 1); /* loopback: at once */
+		dgram_close(&sock);
+		close(other.fd);
+	}
+}
+
+/* A connect to a link-local address leaves it behind, also if it fails. */
+static void
+an_adopted_socket_is_tied_to_no_interface(void **state)
+{
+	struct sockaddr_in6 sin6 = { .sin6_family = AF_INET6 };
+	struct server server;
+	struct dgram_sock sock;
+
+	(void)state;
+	need_namespace();
+	server = server_open("::1", 0);
+	sin6.sin6_addr.s6_addr[0] = 0xfe;
+	sin6.sin6_addr.s6_addr[1] = 0x80;
+	sin6.sin6_addr.s6_addr[15] = 1;
+	sin6.sin6_scope_id = 1; /* loopback: the first of a namespace */
+	sock.fd = server.fd;
+	assert_int_equal(connect(server.fd, (struct sockaddr *)&sin6,
+			     sizeof(sin6)),
 	    -1);
-	len = sizeof(ss);
-	assert_int_equal(getsockname(sock.fd, (struct sockaddr *)&ss, &len), 0);
-	assert_int_equal(((struct sockaddr_in *)&ss)->sin_port,
-	    htons(server.port));
+	assert_int_equal(option(&sock, SOL_SOCKET, SO_BINDTOIFINDEX), 1);
+	sock_adopt(&sock, server.fd, AF_INET6, 0);
+	assert_int_equal(option(&sock, SOL_SOCKET, SO_BINDTOIFINDEX), 0);
 	dgram_close(&sock);
-	close(peer.fd);
 }
 
 static struct dgram_to
@@ -415,6 +455,7 @@ main(void)
 		cmocka_unit_test(a_socket_queues_errors_and_gathers_datagrams),
 		cmocka_unit_test(an_adopted_socket_is_set_up_the_same),
 		cmocka_unit_test(an_adopted_socket_is_connected_to_nobody),
+		cmocka_unit_test(an_adopted_socket_is_tied_to_no_interface),
 		cmocka_unit_test(each_datagram_says_if_it_may_be_fragmented),
 		cmocka_unit_test(a_dual_socket_reaches_ipv4_and_hears_it),
 		cmocka_unit_test(a_batch_goes_on_where_it_was_left),
