@@ -48,9 +48,21 @@ option_set(int fd, int level, int option, int value)
 	(void)setsockopt(fd, level, option, &value, sizeof(value));
 }
 
+/* Returns owned: a socket of the same family as the kernel makes it, or -1. */
+static int
+fresh_like(int fd)
+{
+	socklen_t len = sizeof(int);
+	int domain;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == -1)
+		return (-1);
+	return (socket(domain, SOCK_STREAM | SOCK_CLOEXEC, 0));
+}
+
 /* Whether paths' MTUs are heeded is the host's to say (ip_no_pmtu_disc). */
 static void
-mtu_discovery_restore(int fd)
+mtu_discovery_restore(int fd, int fresh)
 {
 	static const struct {
 		int level, option;
@@ -58,13 +70,10 @@ mtu_discovery_restore(int fd)
 		{ IPPROTO_IP, IP_MTU_DISCOVER },
 		{ IPPROTO_IPV6, IPV6_MTU_DISCOVER },
 	};
-	socklen_t len = sizeof(int);
-	int fresh, domain, value;
+	socklen_t len;
+	int value;
 	size_t i;
 
-	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == -1 ||
-	    (fresh = socket(domain, SOCK_STREAM | SOCK_CLOEXEC, 0)) == -1)
-		return;
 	for (i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
 		len = sizeof(value);
 		if (getsockopt(fresh, options[i].level, options[i].option,
@@ -72,17 +81,16 @@ mtu_discovery_restore(int fd)
 			option_set(fd, options[i].level, options[i].option,
 			    value);
 	}
-	close(fresh);
 }
 
 /* What an accepted socket inherits, and tcp_prepare() does not set. */
 static void
-options_restore(int fd)
+options_restore(int fd, int fresh)
 {
 	socklen_t len = sizeof(int);
 	int locked = 0;
 
-	mtu_discovery_restore(fd);
+	mtu_discovery_restore(fd, fresh);
 	option_set(fd, IPPROTO_TCP, TCP_MAXSEG, 0);
 	option_set(fd, IPPROTO_IP, IP_RECVERR, 0);
 	option_set(fd, IPPROTO_IPV6, IPV6_RECVERR, 0);
@@ -94,20 +102,40 @@ options_restore(int fd)
 	option_set(fd, SOL_SOCKET, SO_BUF_LOCK, 0);
 }
 
+/* The interface that the socket is tied to; 0: none. */
+static int
+link_of(int fd)
+{
+	socklen_t len = sizeof(int);
+	int link = 0;
+
+	(void)getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &link, &len);
+	return (link);
+}
+
 /*
  * A relayproc before this one had the same socket, and may have been taken
  * over and have set it up badly, disconnected it, or connected it elsewhere.
  * Its port it kept, unless somebody of this host has listened there meanwhile
- * (SECURITY.md).  We can listen again as well, but not after the lock.
+ * (SECURITY.md).  We can listen again as well, but not after the lock.  Of a
+ * connect to a link-local address an interface remains, which is for who may
+ * use raw sockets to change: none of us.
  */
 static void
 listener_restore(int fd, uint16_t host_port)
 {
 	const struct sockaddr_storage unspec = { .ss_family = AF_UNSPEC };
+	const int fresh = fresh_like(fd);
 	socklen_t len = sizeof(int);
 	int listens = 1;
 
-	options_restore(fd);
+	options_restore(fd, fresh);
+	if (link_of(fd) != link_of(fresh))
+		fatalx("published port %u: a relayproc before has tied it to "
+		       "interface %d, for good",
+		    (unsigned int)host_port, link_of(fd));
+	if (fresh != -1)
+		close(fresh);
 	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == -1 ||
 	    listens)
 		return;

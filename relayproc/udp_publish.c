@@ -1,3 +1,5 @@
+#include <sys/socket.h>
+
 #include <netinet/in.h>
 
 #include <errno.h>
@@ -22,6 +24,33 @@ is_unspecified(const struct ipc_addr *addr)
 	return (memcmp(addr->bytes, zero, sizeof(zero)) == 0);
 }
 
+/*
+ * A relayproc before this one may have been taken over and, with --relay
+ * splice, have shut the socket for sending.  Nothing opens it again, and
+ * nothing tells but a send: it goes to a socket of our own.
+ */
+static int
+is_shut(int fd, const struct ipc_addr *bound)
+{
+	struct sockaddr_storage ss;
+	socklen_t len, error_len = sizeof(int);
+	int to, shut, error;
+
+	len = addr_to_sockaddr(bound, 0, &ss);
+	to = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (to == -1)
+		return (0);
+	/* one that waits would be told instead */
+	(void)getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_len);
+	shut = bind(to, (struct sockaddr *)&ss, len) == 0 &&
+	    getsockname(to, (struct sockaddr *)&ss, &len) == 0 &&
+	    sendto(fd, "", 0, MSG_DONTWAIT | MSG_NOSIGNAL,
+		(struct sockaddr *)&ss, len) == -1 &&
+	    errno == EPIPE;
+	close(to);
+	return (shut);
+}
+
 int
 udp_publish_add(struct relayproc *rp, const struct ipc_listener *msg, int fd)
 {
@@ -38,6 +67,10 @@ udp_publish_add(struct relayproc *rp, const struct ipc_listener *msg, int fd)
 		msg->bind.family == 4 ? AF_INET : AF_INET6,
 		is_unspecified(&msg->bind)) == -1)
 		return (-1);
+	if (rp->config.splice && is_shut(fd, &msg->bind))
+		fatalx("published port %u/udp: a relayproc before has shut it, "
+		       "for good",
+		    (unsigned int)msg->host_port);
 	listener->owner = rp;
 	listener->guest_port = msg->guest_port;
 	listener->flags = msg->preserve ? ASSOC_PRESERVE : 0;

@@ -14,7 +14,8 @@
  *
  * Descriptors are not compared, as in policy_relayproc.c: of the fixed ones
  * these could mean something on the channels, which it reads and writes
- * anyway.
+ * anyway.  It could have these under numbers of its own besides: a pair of
+ * streams hands descriptors to whoever holds both ends.
  */
 
 #define MOVE_FLAGS (SPLICE_F_MOVE | SPLICE_F_NONBLOCK)

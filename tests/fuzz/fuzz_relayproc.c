@@ -79,11 +79,15 @@ publish(struct relayproc *rp)
 		.bind = addr_from_ip4(0),
 		.preserve = 1,
 	};
+	int tcp_fd;
 
-	FUZZ_CHECK(publish_add(rp, &tcp,
-		       relay_host_socket(SOCK_DGRAM | SOCK_NONBLOCK)) == 0);
+	tcp_fd = relay_host_socket(SOCK_DGRAM | SOCK_NONBLOCK);
 	relay_host.listener = relay_host_socket(SOCK_DGRAM | SOCK_NONBLOCK);
+	FUZZ_CHECK(publish_add(rp, &tcp, tcp_fd) == 0);
 	FUZZ_CHECK(udp_publish_add(rp, &udp, relay_host.listener) == 0);
+	/* Of sockets that they were compared with nothing is left. */
+	while (relay_host.nends > 2)
+		close(relay_host.ends[--relay_host.nends]);
 }
 
 static void

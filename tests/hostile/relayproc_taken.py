@@ -324,7 +324,7 @@ def _():
     tcp_clients_come_in()
 
 
-CONNECT, SETSOCKOPT = 42, 54
+CONNECT, SHUTDOWN, SETSOCKOPT = 42, 48, 54
 IP_MTU_DISCOVER = 10
 TCPI_SND_WND = 228  # offset in struct tcp_info, Linux 6.2
 NOWHERE = struct.pack("<H14x", socket.AF_UNSPEC)
@@ -380,13 +380,23 @@ def aim_published(held, *addresses):
                 held.call(CONNECT, fd, held.place(address), len(address))
 
 
+def shut_published(held):
+    """Of a datagram socket it says that it fails, and does not."""
+    for fd in sorted(map(int, os.listdir("/proc/%d/fd" % held.pid))):
+        if fd >= words.FD_FIRST_DYNAMIC:
+            held.call(SHUTDOWN, fd, socket.SHUT_WR)
+
+
 @tap.case("what it does to a published port ends with it")
 def _():
     STAGE.works()
     other = STAGE.world.server.listen()
     elsewhere = struct.pack(">2sH4s8x", struct.pack("<H", socket.AF_INET),
                             rig.port_of(other), socket.inet_aton(rig.SERVER))
-    for addresses in [(NOWHERE,), (NOWHERE, elsewhere)]:
+    # Port 0 of a host: a datagram socket is then tied to it, and says nothing.
+    anywhere = struct.pack("<HH4s8x", socket.AF_INET, 0,
+                           socket.inet_aton(rig.SERVER2))
+    for addresses in [(NOWHERE,), (NOWHERE, elsewhere), (anywhere,)]:
         with STAGE.hold("relayproc") as held:
             aim_published(held, *addresses)
             held.end()
@@ -423,6 +433,35 @@ def _():
     STAGE.wait_replaced("relayproc", "exit status", "a port does not listen")
     tcp_clients_come_in()
     udp_clients_come_in()
+
+
+def spoiled(options, spoil, line):
+    """Each successor ends with the line, and the sidecar after a few."""
+    world = rig.World(ip6=True)
+    car = sidecar.Sidecar(world, *options)
+    with puppet.Puppet(car.children()["relayproc"]) as held:
+        spoil(held)
+        held.end()
+    car.log.wait("relayproc: published port %d%s, for good"
+                 % (rig_stage.PORT, line))
+    car.log.wait("giving up: ")
+    car.wait()
+    world.close()
+
+
+@tap.case("what it does to one for good its successor says, and ends")
+def _():
+    lo = 1
+    link_local = struct.pack("<HHI16sI", socket.AF_INET6, 9, 0,
+                             socket.inet_pton(socket.AF_INET6, "fe80::1"), lo)
+    spoiled(["-p", "[%s]:%d:80" % (rig.HOST6, rig_stage.PORT)],
+            lambda held: aim_published(held, NOWHERE, link_local),
+            ": a relayproc before has tied it to interface %d" % lo)
+    if sidecar.RELAY != "splice":
+        return
+    for bind in (rig.HOST, "0.0.0.0", "[::]"):
+        spoiled(["-p", "%s:%d:81/udp" % (bind, rig_stage.PORT)], shut_published,
+                "/udp: a relayproc before has shut it")
 
 
 FLOODS = [
