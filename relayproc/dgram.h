@@ -29,9 +29,10 @@ struct dgram_sock {
 int dgram_open(struct dgram_sock *sock, int family, int proto, int dual);
 
 /*
- * Before the lock: takes a UDP socket that is bound to a port by its number (the
- * kernel keeps no other), consumes fd.  It is not connected afterwards.  With any_local nonzero each datagram says to which of the
- * host's addresses it came.  0, or -1 with errno (fd is closed then too).
+ * Before the lock: takes a UDP socket that is bound to a port by its number
+ * (the kernel keeps no other), consumes fd.  It is not connected afterwards.
+ * With any_local nonzero each datagram says to which of the host's addresses it
+ * came.  0, or -1 with errno (fd is closed then too).
  */
 int dgram_adopt(struct dgram_sock *sock, int fd, int family, int any_local);
 
