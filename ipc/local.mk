@@ -9,6 +9,7 @@ ipc_libipc_a_SOURCES = \
 	ipc/cursor.h \
 	ipc/fd_wait.c ipc/fd_wait.h \
 	ipc/journal.c ipc/journal.h \
+	ipc/kernel.h \
 	ipc/log.c ipc/log.h \
 	ipc/proto.c ipc/proto.h \
 	ipc/roles.h

@@ -10,12 +10,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "ipc/kernel.h"
 #include "parent/command.h"
-
-/* <sys/wait.h> of glibc 2.36 has it; <linux/wait.h> clashes with that. */
-#ifndef P_PIDFD
-#define P_PIDFD 3
-#endif
 
 static const char placeholder[] = "{fd}";
 #define PLACEHOLDER_LEN (sizeof(placeholder) - 1)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "ipc/journal.h"
+#include "ipc/kernel.h"
 #include "parent/frame_open.h"
 
 /* Bytes of frames in the socket; 16 of the largest. */
@@ -58,10 +59,6 @@ set_flags(int fd)
 		return (-1);
 	return (fcntl(fd, F_SETFD, FD_CLOEXEC));
 }
-
-#ifndef SO_PASSRIGHTS
-#define SO_PASSRIGHTS 83
-#endif
 
 void
 frame_prepare(int fd)

@@ -8,6 +8,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "ipc/kernel.h"
 #include "parent/publish.h"
 
 /*

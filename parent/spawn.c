@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ipc/kernel.h"
 #include "ipc/log.h"
 #include "parent/launch.h"
 #include "parent/spawn.h"
@@ -37,10 +38,6 @@
 
 /* Bytes of datagrams between the children: 16 records of the largest. */
 #define DGRAM_SNDBUF (1024 * 1024)
-
-#ifndef SO_PASSRIGHTS
-#define SO_PASSRIGHTS 83
-#endif
 
 /*
  * Started by root, a child's uid and gid are UID_BASE + 2 * our pid, + 1 for

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ipc/kernel.h"
 #include "parent/unix_listen.h"
 
 /* One VMM at a time; a second waits only until it is refused. */
@@ -18,10 +19,6 @@
 /* How long another start may keep us from a directory. */
 #define LOCK_TRIES  500
 #define LOCK_TRY_MS 10
-
-#ifndef SO_PASSRIGHTS
-#define SO_PASSRIGHTS 83
-#endif
 
 static socklen_t
 sun_fill(struct sockaddr_un *sun, const char *path)

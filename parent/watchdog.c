@@ -6,13 +6,9 @@
 
 #include <event2/event.h>
 
+#include "ipc/kernel.h"
 #include "parent/parent.h"
 #include "parent/watchdog.h"
-
-/* <sys/wait.h> of glibc 2.36 has it; <linux/wait.h> clashes with that. */
-#ifndef P_PIDFD
-#define P_PIDFD 3
-#endif
 
 static int
 ask(struct peer *peer, uint32_t number)

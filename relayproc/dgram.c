@@ -8,19 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ipc/kernel.h"
 #include "relayproc/addr_class.h"
 #include "relayproc/dgram.h"
-
-/* Linux 6.3; not in the C library's headers yet. */
-#ifndef IP_LOCAL_PORT_RANGE
-#define IP_LOCAL_PORT_RANGE 51
-#endif
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
 
 /*
  * What the kernel may keep of one socket, bytes (the host's rmem_max may allow

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ipc/kernel.h"
 #include "sandbox/rules.h"
 
 /*
@@ -20,10 +21,6 @@
  * Its descriptors have no fixed numbers, so most rows bind the other
  * arguments only.  It never reads the frame descriptor that it holds.
  */
-
-#ifndef SO_PASSRIGHTS
-#define SO_PASSRIGHTS 83
-#endif
 
 #define SOCK_FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
 

@@ -7,6 +7,7 @@
 #include <netinet/udp.h>
 #include <time.h>
 
+#include "ipc/kernel.h"
 #include "sandbox/rules.h"
 
 /*
@@ -23,14 +24,6 @@
  * AF_UNIX, AF_NETLINK or AF_PACKET socket, no process.  Where flows are
  * spliced, the rows of policy_splice.c come on top.
  */
-
-/* Linux 6.3 and 4.18; not in the C library's headers yet. */
-#ifndef IP_LOCAL_PORT_RANGE
-#define IP_LOCAL_PORT_RANGE 51
-#endif
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
 
 #define SOCK_FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
 

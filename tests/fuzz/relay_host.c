@@ -12,12 +12,9 @@
 
 #include "ipc/addr.h"
 #include "ipc/clock.h"
+#include "ipc/kernel.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/relay_host.h"
-
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
 
 #define DATAGRAM_MAX (HOST_HEAD + 65535)
 

@@ -20,11 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ipc/kernel.h"
 #include "parent/unix_listen.h"
-
-#ifndef SO_PASSRIGHTS
-#define SO_PASSRIGHTS 83
-#endif
 
 static char dir[64], path[96];
 static struct unix_listener listener;

@@ -11,11 +11,8 @@
 #include <cmocka.h>
 #include <event2/event.h>
 
+#include "ipc/kernel.h"
 #include "parent/parent.h"
-
-#ifndef P_PIDFD
-#define P_PIDFD 3
-#endif
 
 #define MS 1000000ULL /* ns */
 
