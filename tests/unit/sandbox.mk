@@ -30,6 +30,9 @@ tests_unit_test_filter_tables_LDADD = $(sandbox_test_libs)
 tests_unit_test_filter_sim_SOURCES = tests/unit/test_filter_sim.c \
 	$(filter_oracle)
 tests_unit_test_filter_sim_LDADD = $(sandbox_test_libs)
+tests_unit_test_filter_sim_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=seccomp_attr_set \
+	-Wl,--wrap=seccomp_rule_add_exact_array -Wl,--wrap=seccomp_release
 
 tests_unit_test_filter_live_SOURCES = tests/unit/test_filter_live.c \
 	$(filter_oracle) $(forked)
@@ -41,6 +44,7 @@ tests_unit_test_isolate_LDADD = parent/libparent.a $(sandbox_test_libs)
 
 tests_unit_test_landlock_SOURCES = tests/unit/test_landlock.c $(forked)
 tests_unit_test_landlock_LDADD = $(sandbox_test_libs)
+tests_unit_test_landlock_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=syscall
 
 tests_unit_test_lock_parent_SOURCES = tests/unit/test_lock_parent.c \
 	$(forked) $(jail_child)

@@ -5,6 +5,8 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 
+#include <errno.h>
+#include <seccomp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -300,6 +302,78 @@ a_filter_stays_short(void **state)
 	}
 }
 
+int __wrap_seccomp_attr_set(scmp_filter_ctx ctx, enum scmp_filter_attr attr,
+    uint32_t value);
+int __real_seccomp_attr_set(scmp_filter_ctx ctx, enum scmp_filter_attr attr,
+    uint32_t value);
+int __wrap_seccomp_rule_add_exact_array(scmp_filter_ctx ctx, uint32_t action,
+    int number, unsigned int n, const struct scmp_arg_cmp *cmp);
+int __real_seccomp_rule_add_exact_array(scmp_filter_ctx ctx, uint32_t action,
+    int number, unsigned int n, const struct scmp_arg_cmp *cmp);
+void __wrap_seccomp_release(scmp_filter_ctx ctx);
+void __real_seccomp_release(scmp_filter_ctx ctx);
+
+/* Calls of libseccomp's until one fails; 0: none does. */
+static unsigned int fails_after;
+static unsigned int nreleased;
+
+static int
+fails_now(void)
+{
+	return (fails_after > 0 && --fails_after == 0);
+}
+
+int
+__wrap_seccomp_attr_set(scmp_filter_ctx ctx, enum scmp_filter_attr attr,
+    uint32_t value)
+{
+	return (fails_now() ? -ENOMEM :
+			      __real_seccomp_attr_set(ctx, attr, value));
+}
+
+int
+__wrap_seccomp_rule_add_exact_array(scmp_filter_ctx ctx, uint32_t action,
+    int number, unsigned int n, const struct scmp_arg_cmp *cmp)
+{
+	if (fails_now())
+		return (-ENOMEM);
+	return (__real_seccomp_rule_add_exact_array(ctx, action, number, n,
+	    cmp));
+}
+
+void
+__wrap_seccomp_release(scmp_filter_ctx ctx)
+{
+	nreleased++;
+	__real_seccomp_release(ctx);
+	errno = 0;
+}
+
+/* None with a row less, or that does to another architecture something else. */
+static void
+a_filter_that_cannot_be_made_whole_is_none(void **state)
+{
+	unsigned int n;
+	FILE *file;
+
+	(void)state;
+	assert_non_null(file = tmpfile());
+	for (n = 1;; n++) {
+		fails_after = n;
+		nreleased = 0;
+		errno = 0;
+		if (filter_export(ROLE_RELAYPROC, 1, fileno(file)) == 0)
+			break;
+		assert_int_equal(errno, ENOMEM);
+		assert_int_equal(nreleased, 1);
+		assert_int_equal(lseek(fileno(file), 0, SEEK_CUR), 0);
+	}
+	assert_int_equal(nreleased, 1);
+	assert_true(n > oracle_filter(ORACLE_SPLICE)->nrules);
+	fails_after = 0;
+	fclose(file);
+}
+
 static int export(enum role role, int fd)
 {
 	if (role == ORACLE_SPLICE)
@@ -341,6 +415,7 @@ main(void)
 		cmocka_unit_test(
 		    the_filter_agrees_with_the_table_on_random_calls),
 		cmocka_unit_test(a_filter_stays_short),
+		cmocka_unit_test(a_filter_that_cannot_be_made_whole_is_none),
 	};
 
 #ifdef SALLYPORT_SANITIZERS

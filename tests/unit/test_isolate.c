@@ -466,6 +466,31 @@ the_limit_of_descriptors_is_hard(void **state)
 	assert_true(FORKED_EXITED(forked(limit_descriptors, NULL), 0));
 }
 
+static void
+missed_stages_are_listed_in_their_order(void **state)
+{
+	char text[512], little[8];
+
+	(void)state;
+	assert_string_equal(stages_format(0, text, sizeof(text)), "none");
+	assert_string_equal(stages_format(STAGE_BIT(STAGE_PASSRIGHTS), text,
+				sizeof(text)),
+	    "PASSRIGHTS");
+	assert_string_equal(stages_format(STAGE_BIT(STAGE_SECCOMP) |
+				    STAGE_BIT(STAGE_UID) |
+				    STAGE_BIT(STAGE_PASSRIGHTS),
+				text, sizeof(text)),
+	    "PASSRIGHTS,UID,SECCOMP");
+	/* A child may say bits that are no stage. */
+	assert_string_equal(stages_format(STAGE_BIT(STAGE_N), text,
+				sizeof(text)),
+	    "");
+	assert_string_equal(stages_format(STAGE_BIT(STAGE_USERNS) |
+				    STAGE_BIT(STAGE_UID),
+				little, sizeof(little)),
+	    "USERNS,");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -489,6 +514,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(
 		    strict_refuses_root_what_a_plain_user_cannot_have),
 		cmocka_unit_test(the_limit_of_descriptors_is_hard),
+		cmocka_unit_test(missed_stages_are_listed_in_their_order),
 	};
 
 	jail_child_main(argc, argv);

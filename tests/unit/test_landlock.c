@@ -2,10 +2,12 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include <linux/landlock.h>
 #include <netinet/in.h>
 
 #include <errno.h>
@@ -306,14 +308,17 @@ keep_and_try(const void *arg)
 	const char *read_paths[] = { "/dev/null", "file", "/nonexistent",
 		NULL };
 	const struct landlock_files files = { unlink_dirs, read_paths };
+	const int next = dup(STDERR_FILENO);
 	uint32_t missed = 0;
 	int fd;
 
 	(void)arg;
+	close(next);
 	assert_int_equal(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
 	if (landlock_deny(ROLE_PARENT, &files, 1, &missed) == -1)
 		return (1);
-	if ((fd = open("/dev/null", O_RDONLY | O_CLOEXEC)) == -1)
+	if ((fd = open("/dev/null", O_RDONLY | O_CLOEXEC)) != next ||
+	    dup(fd) != next + 1)
 		return (2);
 	/* Linux 6.10; the scope is of 6.12 */
 	if (!(missed & STAGE_BIT(STAGE_LANDLOCK_SCOPE)) &&
@@ -399,6 +404,156 @@ what_cannot_be_kept_is_an_error(void **state)
 		fail_msg("status %#x", status);
 }
 
+long __wrap_syscall(long number, ...);
+long __real_syscall(long number, ...);
+
+/* A kernel whose Landlock is of this version, and what it was asked for. */
+static struct {
+	int abi;	     /* 0: not faked; less: -errno */
+	int refuses;	     /* which call of its fails with EINVAL; 0: none */
+	uint64_t attr[3];    /* fs, net, scope */
+	size_t size;	     /* of it, bytes; 0: no ruleset was made */
+	int ruleset;	     /* its descriptor */
+	int restricted;	     /* the process is */
+	unsigned long flags; /* of any of the calls */
+} fake;
+
+static long
+fake_ruleset(const void *attr, size_t size, unsigned long flags)
+{
+	if (flags == LANDLOCK_CREATE_RULESET_VERSION) {
+		assert_null(attr);
+		assert_int_equal(size, 0);
+		errno = fake.abi < 0 ? -fake.abi : 0;
+		return (fake.abi < 0 ? -1 : fake.abi);
+	}
+	fake.flags |= flags;
+	assert_true(size <= sizeof(fake.attr));
+	memcpy(fake.attr, attr, size);
+	fake.size = size;
+	fake.ruleset = dup(STDERR_FILENO);
+	return (fake.ruleset);
+}
+
+long
+__wrap_syscall(long number, ...)
+{
+	long arg[4];
+	va_list ap;
+	int i;
+
+	va_start(ap, number);
+	for (i = 0; i < 4; i++)
+		arg[i] = va_arg(ap, long);
+	va_end(ap);
+	if (fake.abi == 0)
+		return (__real_syscall(number, arg[0], arg[1], arg[2], arg[3]));
+	if (number == fake.refuses &&
+	    (number != SYS_landlock_create_ruleset || arg[0] != 0)) {
+		errno = EINVAL;
+		return (-1);
+	}
+	if (number == SYS_landlock_create_ruleset)
+		return (fake_ruleset((const void *)arg[0], (size_t)arg[1],
+		    (unsigned long)arg[2]));
+	assert_true(number == SYS_landlock_restrict_self &&
+	    arg[0] == fake.ruleset);
+	fake.flags |= (unsigned long)arg[1];
+	fake.restricted = 1;
+	return (0);
+}
+
+static int
+fake_deny(int abi, int refuses, enum role role, int strict, uint32_t *missed)
+{
+	int result;
+
+	memset(&fake, 0, sizeof(fake));
+	fake.abi = abi;
+	fake.refuses = refuses;
+	fake.ruleset = -1;
+	*missed = 0;
+	result = landlock_deny(role, NULL, strict, missed);
+	fake.abi = 0;
+	assert_int_equal(fake.flags, 0);
+	/* what was made of it is closed */
+	assert_int_equal(fcntl(fake.ruleset, F_GETFD), -1);
+	return (result);
+}
+
+#define FS    STAGE_BIT(STAGE_LANDLOCK_FS)
+#define NET   STAGE_BIT(STAGE_LANDLOCK_NET)
+#define SCOPE STAGE_BIT(STAGE_LANDLOCK_SCOPE)
+
+static void
+each_version_is_asked_for_all_that_it_knows(void **state)
+{
+	/* landlock(7), "VERSIONS" */
+	static const struct {
+		int abi;
+		size_t size;
+		uint64_t fs, net, scope;
+		uint32_t missed;
+	} cases[] = {
+		{ 1, 8, 0x1fff, 0, 0, NET | SCOPE },
+		{ 2, 8, 0x3fff, 0, 0, NET | SCOPE },
+		{ 3, 8, 0x7fff, 0, 0, NET | SCOPE },
+		{ 4, 16, 0x7fff, 3, 0, SCOPE },
+		{ 5, 16, 0xffff, 3, 0, SCOPE },
+		{ 6, 24, 0xffff, 3, 3, 0 },
+		{ 7, 24, 0xffff, 3, 3, 0 },
+	};
+	uint32_t missed;
+	enum role role;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		for (role = 0; role < ROLE_NROLES; role++) {
+			assert_int_equal(fake_deny(cases[i].abi, 0, role, 1,
+					     &missed),
+			    0);
+			assert_int_equal(missed, cases[i].missed);
+			assert_int_equal(fake.size, cases[i].size);
+			assert_int_equal(fake.attr[0], cases[i].fs);
+			assert_int_equal(fake.attr[1],
+			    cases[i].net & (role == ROLE_RELAYPROC ? 1 : 3));
+			assert_int_equal(fake.attr[2],
+			    cases[i].scope & (role == ROLE_PARENT ? 1 : 3));
+			assert_true(fake.restricted);
+		}
+}
+
+static void
+without_landlock_nothing_is_said_to_stand(void **state)
+{
+	static const struct {
+		int abi, refuses;
+	} cases[] = {
+		{ -ENOSYS, 0 },
+		{ -EOPNOTSUPP, 0 },
+		{ 6, SYS_landlock_create_ruleset },
+		{ 6, SYS_landlock_restrict_self },
+	};
+	uint32_t missed;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(fake_deny(cases[i].abi, cases[i].refuses,
+				     ROLE_NETPROC, 0, &missed),
+		    0);
+		assert_int_equal(missed, FS | NET | SCOPE);
+		assert_false(fake.restricted);
+#ifndef SALLYPORT_SANITIZERS
+		assert_int_equal(fake_deny(cases[i].abi, cases[i].refuses,
+				     ROLE_NETPROC, 1, &missed),
+		    -1);
+		assert_int_equal(missed, 0);
+#endif
+	}
+}
+
 /* What listens for do_connect() and do_abstract(), until the end. */
 static void
 listeners_open(void)
@@ -434,6 +589,8 @@ main(void)
 		    a_file_that_is_kept_is_read_or_removed_and_nothing_else),
 		cmocka_unit_test(a_file_that_is_kept_to_be_read_is_not_run),
 		cmocka_unit_test(what_cannot_be_kept_is_an_error),
+		cmocka_unit_test(each_version_is_asked_for_all_that_it_knows),
+		cmocka_unit_test(without_landlock_nothing_is_said_to_stand),
 	};
 
 	log_init("test", LOG_LEVEL_ERROR);
