@@ -289,15 +289,16 @@ configure_host_addr(const struct ipc_host_addr *change, void *arg)
 	/* Before HELLO_ACK nothing was told yet; it will be, all of it. */
 	if (parent->state == PARENT_STOPPING || !peer->hello_acked)
 		return;
-	log_debug("host address %s %s",
-	    addr_format(&change->addr, text, sizeof(text)),
-	    change->present ? "present" : "gone");
 	/* A floor that lags behind the host is no floor. */
 	if (channel_send(&peer->channel, IPC_HOST_ADDR, 0, 0, change,
-		sizeof(*change)) == -1)
+		sizeof(*change)) == -1) {
 		peer_refused(peer, "the host's addresses");
-	else
-		channel_event_kick(&peer->channel_event);
+		return;
+	}
+	channel_event_kick(&peer->channel_event);
+	log_debug("host address %s %s", /* who reads this may rely on it */
+	    addr_format(&change->addr, text, sizeof(text)),
+	    change->present ? "present" : "gone");
 }
 
 void

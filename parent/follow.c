@@ -54,9 +54,9 @@ on_host_routes(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (host_routes_read(routes)) {
+		configure_host_route(parent);
 		log_info("the host has %s IPv6 route to the internet",
 		    routes->ip6 ? "an" : "no");
-		configure_host_route(parent);
 	}
 	if (routes->stale)
 		settle(parent->ev_routes_settled);
