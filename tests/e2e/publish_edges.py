@@ -21,9 +21,7 @@ WORLD = rig.World(ip6=True)
 GUEST, HOST = WORLD.guest, WORLD.host
 CAR = sidecar.Sidecar(WORLD, "-p", "%d:%d/udp" % (PORT, INSIDE))
 VMM = sidecar.Vmm(WORLD, CAR.path)
-for gateway in (rig.GATEWAY, rig.GATEWAY6):
-    with GUEST.udp("::" if ":" in gateway else "0.0.0.0") as speaks:
-        speaks.sendto(b"hello", (gateway, 9))
+datagrams.introduce(GUEST, rig.GATEWAY, rig.GATEWAY6)
 
 
 @tap.case("the guest learns that a client has gone, under the name it knows")

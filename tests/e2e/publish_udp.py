@@ -37,9 +37,7 @@ CAR = sidecar.Sidecar(WORLD, "--connect-rate", "10000", "--max-flows", "1100",
 def attach(car):
     """A guest that both families know of, with an echo service."""
     vmm = sidecar.Vmm(WORLD, car.path)
-    with GUEST.udp("::") as sock:
-        for gateway in (rig.GATEWAY6, "::ffff:" + rig.GATEWAY):
-            sock.sendto(b"hello", (gateway, 9))
+    datagrams.introduce(GUEST, rig.GATEWAY6, rig.GATEWAY)
     return vmm
 
 

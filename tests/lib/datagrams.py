@@ -16,6 +16,7 @@ SO_EE_ORIGIN_LOCAL = 1
 UDP_SEGMENT = 103  # <linux/udp.h>
 PIECE, UNDER_WAY = 20, 60  # datagrams of stream()
 LATE_S = 0.5  # who has not come by then is lost
+DISCARD = 9  # RFC 863
 
 SERVERS = {4: rig.SERVER, 6: rig.SERVER6}
 OPTIONS = {
@@ -56,6 +57,19 @@ def connected(namespace, address, port, errors=False, whole=False):
         sock.setsockopt(level, discover, IP_PMTUDISC_DO)
     sock.connect(rig.endpoint(address, port))
     return sock
+
+
+def introduce(guest, *gateways):
+    """Speaks to the gateway until it has answered that nobody listens: it
+    knows the guest's addresses then, and has datagrams for them."""
+    for gateway in gateways:
+        with connected(guest, gateway, DISCARD) as sock:
+            sock.send(b"hello")
+            try:
+                sock.recv(1)
+            except ConnectionRefusedError:
+                continue
+        raise tap.Failure("%s answers as a server" % gateway)
 
 
 def path_mtu(sock):
