@@ -6,6 +6,7 @@
 
 #include <linux/capability.h>
 
+#include <errno.h>
 #include <grp.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -123,6 +124,27 @@ a_child_with_another_thing_in_a_descriptors_place_is_refused(void **state)
 	refused_for(JAIL_STDIN_SOCKET, "holds descriptor 0");
 	refused_for(JAIL_EPOLL_SOCKET, "holds descriptor 6");
 	refused_for(JAIL_CHANNEL_FILE, "holds descriptor 5");
+}
+
+/* What can be seen is not taken for hidden, whatever failed before. */
+static void
+a_descriptor_too_many_is_seen_without_a_user_namespace_too(void **state)
+{
+	struct pair pair;
+	uint32_t missed;
+
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("# SKIP: needs root\n");
+		skip();
+	}
+	start(&pair, 0, JAIL_EXTRA_FD);
+	missed = pair.report.missed | STAGE_BIT(STAGE_USERNS);
+	errno = EACCES;
+	assert_int_equal(attest_child(&pair.netproc, 0, &missed), -1);
+	if (strstr(lines, "CLOSE_FDS") == NULL)
+		fail_msg("no CLOSE_FDS in: %s", lines);
+	end(&pair);
 }
 
 /*
@@ -470,6 +492,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(a_child_with_one_more_descriptor_is_refused),
 		cmocka_unit_test(
 		    a_child_with_another_thing_in_a_descriptors_place_is_refused),
+		cmocka_unit_test(
+		    a_descriptor_too_many_is_seen_without_a_user_namespace_too),
 		cmocka_unit_test(each_part_of_a_fence_is_looked_at),
 		cmocka_unit_test(
 		    a_child_that_did_not_isolate_itself_is_refused),
