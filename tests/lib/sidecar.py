@@ -175,11 +175,13 @@ class Sidecar(Program):
             time.sleep(0.001)
 
     def terminate(self):
-        """Ends it in order; returns (status, seconds)."""
+        """Ends it in order, its last lines read; returns (status, seconds)."""
         start = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         status = self.wait()
-        return status, time.monotonic() - start
+        took_s = time.monotonic() - start
+        self.log.all()
+        return status, took_s
 
 
 class Vmm(Program):
