@@ -135,6 +135,43 @@ a_query_is_not_seen_before_its_last_byte(void **state)
 }
 
 static void
+a_stream_that_begins_anew_knows_nothing_of_the_old(void **state)
+{
+	static const uint8_t begun[] = { LONG >> 8, LONG & 255, 'x' };
+	static const uint8_t query[] = { 0, 1, 'a' };
+	struct dns_stream s;
+	struct seen seen = { .len = 0 };
+
+	(void)state;
+	dns_stream_init(&s);
+	feed(&s, begun, sizeof(begun), &seen);
+	dns_stream_init(&s);
+	memset(&seen, 0, sizeof(seen));
+	feed(&s, query, sizeof(query), &seen);
+	assert_int_equal(seen.nqueries, 1);
+	assert_int_equal(seen.queries[0], 1);
+}
+
+static void
+no_bytes_are_no_piece(void **state)
+{
+	static const uint8_t begun[] = { LONG >> 8, LONG & 255, 'x' };
+	struct seen seen = { .len = 0 };
+	struct dns_stream s;
+	const uint8_t *piece;
+	enum dns_piece kind;
+	size_t piece_len;
+
+	(void)state;
+	dns_stream_init(&s);
+	feed(&s, begun, sizeof(begun), &seen);
+	assert_int_equal(dns_stream_next(&s, begun, 0, &kind, &piece,
+			     &piece_len),
+	    0);
+	assert_int_equal(kind, DNS_PIECE_NONE);
+}
+
+static void
 a_boundary_is_where_a_message_ends(void **state)
 {
 	struct dns_boundary b;
@@ -164,6 +201,9 @@ main(void)
 		    each_byte_comes_out_once_wherever_the_stream_is_cut),
 		cmocka_unit_test(a_stream_may_come_a_byte_at_a_time),
 		cmocka_unit_test(a_query_is_not_seen_before_its_last_byte),
+		cmocka_unit_test(
+		    a_stream_that_begins_anew_knows_nothing_of_the_old),
+		cmocka_unit_test(no_bytes_are_no_piece),
 		cmocka_unit_test(a_boundary_is_where_a_message_ends),
 	};
 
