@@ -22,6 +22,7 @@ ACK, FIN, SYN, RST, PSH, URG = (frames.ACK, frames.FIN, frames.SYN,
 ECE, CWR = 0x40, 0x80
 PORT, CLOSED = 7000, 7001
 HOPS = 64
+DONT_FRAGMENT = 0x40
 
 WORLD = rig.World(ip6=True)
 CAR = sidecar.Sidecar(WORLD)
@@ -47,7 +48,10 @@ def refused(hand, flags, seq, ack):
     tap.ok(reply, "no answer")
     tap.equal((reply.flags, reply.seq), (flags, seq), "flags, sequence number")
     tap.equal((reply.ack, reply.window), (ack, 0), "acknowledgment, window")
+    tap.equal((reply.ip_src, reply.ip_dst), (hand.dst, hand.src), "addresses")
     tap.equal(reply.ttl, HOPS, "time to live")
+    if reply.kind == frames.ETH_IP:
+        tap.ok(reply.frame[20] & DONT_FRAGMENT, "it may become fragments")
     tap.equal(reply.body, frames.tcp(
         reply.sport, reply.dport, seq, ack, flags, window=0,
         src=reply.ip_src, dst=reply.ip_dst), "segment")
