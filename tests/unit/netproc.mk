@@ -12,6 +12,7 @@ netproc_tests = \
 	tests/unit/test_evict \
 	tests/unit/test_flow \
 	tests/unit/test_frame \
+	tests/unit/test_intercept \
 	tests/unit/test_journal \
 	tests/unit/test_journal_kills \
 	tests/unit/test_lwip_faults \
@@ -60,6 +61,10 @@ tests_unit_test_turn_LDADD = $(netproc_test_libs)
 tests_unit_test_flow_LDADD = $(netproc_test_libs)
 tests_unit_test_frame_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
 tests_unit_test_frame_LDADD = $(netproc_test_libs)
+tests_unit_test_intercept_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
+tests_unit_test_intercept_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=coalesce_add \
+	-Wl,--wrap=pump_ask_room
+tests_unit_test_intercept_LDADD = $(netproc_test_libs)
 journal_rig = tests/unit/journal_rig.c tests/unit/journal_rig.h
 tests_unit_test_journal_SOURCES = tests/unit/test_journal.c $(journal_rig)
 tests_unit_test_journal_kills_SOURCES = tests/unit/test_journal_kills.c \
