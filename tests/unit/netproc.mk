@@ -12,6 +12,7 @@ netproc_tests = \
 	tests/unit/test_evict \
 	tests/unit/test_flow \
 	tests/unit/test_frame \
+	tests/unit/test_gateway_dns \
 	tests/unit/test_intercept \
 	tests/unit/test_journal \
 	tests/unit/test_journal_kills \
@@ -61,6 +62,11 @@ tests_unit_test_turn_LDADD = $(netproc_test_libs)
 tests_unit_test_flow_LDADD = $(netproc_test_libs)
 tests_unit_test_frame_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
 tests_unit_test_frame_LDADD = $(netproc_test_libs)
+tests_unit_test_gateway_dns_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
+tests_unit_test_gateway_dns_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=channel_send -Wl,--wrap=channel_send_tail \
+	-Wl,--wrap=gateway_send_udp -Wl,--wrap=netproc_need_tick
+tests_unit_test_gateway_dns_LDADD = $(netproc_test_libs)
 tests_unit_test_intercept_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
 tests_unit_test_intercept_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=coalesce_add \
 	-Wl,--wrap=pump_ask_room
