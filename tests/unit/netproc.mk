@@ -14,6 +14,7 @@ netproc_tests = \
 	tests/unit/test_frame \
 	tests/unit/test_gateway_dns \
 	tests/unit/test_intercept \
+	tests/unit/test_intercept_room \
 	tests/unit/test_journal \
 	tests/unit/test_journal_kills \
 	tests/unit/test_lwip_faults \
@@ -67,10 +68,20 @@ tests_unit_test_gateway_dns_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=channel_send -Wl,--wrap=channel_send_tail \
 	-Wl,--wrap=gateway_send_udp -Wl,--wrap=netproc_need_tick
 tests_unit_test_gateway_dns_LDADD = $(netproc_test_libs)
+intercept_rig = tests/unit/intercept_rig.c tests/unit/intercept_rig.h
+intercept_wraps = -Wl,--wrap=coalesce_add -Wl,--wrap=pump_ask_room \
+	-Wl,--wrap=netif_tcp_input -Wl,--wrap=tcp_after_input \
+	-Wl,--wrap=ack_at_once -Wl,--wrap=ahead_spare -Wl,--wrap=end_forget
+tests_unit_test_intercept_SOURCES = tests/unit/test_intercept.c \
+	$(intercept_rig)
 tests_unit_test_intercept_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
-tests_unit_test_intercept_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=coalesce_add \
-	-Wl,--wrap=pump_ask_room
+tests_unit_test_intercept_LDFLAGS = $(AM_LDFLAGS) $(intercept_wraps)
 tests_unit_test_intercept_LDADD = $(netproc_test_libs)
+tests_unit_test_intercept_room_SOURCES = tests/unit/test_intercept_room.c \
+	$(intercept_rig)
+tests_unit_test_intercept_room_CPPFLAGS = $(AM_CPPFLAGS) $(LWIP_CPPFLAGS)
+tests_unit_test_intercept_room_LDFLAGS = $(AM_LDFLAGS) $(intercept_wraps)
+tests_unit_test_intercept_room_LDADD = $(netproc_test_libs)
 journal_rig = tests/unit/journal_rig.c tests/unit/journal_rig.h
 tests_unit_test_journal_SOURCES = tests/unit/test_journal.c $(journal_rig)
 tests_unit_test_journal_kills_SOURCES = tests/unit/test_journal_kills.c \

@@ -1,13 +1,9 @@
-/*
- * Whose a segment is, and which are dropped when there is little room, as if
- * they were lost: what passes gets to coalesce_add(), which takes it here.
- */
+/* Whose a segment is, and which of them lwIP must not see. */
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -15,130 +11,20 @@
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/tcp.h"
 
-#include "netproc/flow/intercept.h"
-#include "netproc/flow/pump.h"
-#include "netproc/netproc.h"
+#include "netproc/flow/ahead.h"
+#include "tests/unit/intercept_rig.h"
 
-#define NFLOWS 8
-#define HASH   4711 /* as the one before had it */
-#define MSS    1460
-
-/* Of blocks that are free: the bounds between one rule and the next. */
-#define HALF  (BLOCK_POOL_BYTES / 2 / BLOCK_SIZE)
-#define FEW   (2 * BLOCK_RESERVE / BLOCK_SIZE)
-#define LEAST (BLOCK_RESERVE / 2 / BLOCK_SIZE)
-#define SURE  (16 * 1024)
-
-static struct netproc np;
-static struct flow *taken; /* whose the last segment was */
-static uint64_t taken_hash;
-static unsigned int npassed, nasked;
-
-int __wrap_coalesce_add(struct netproc *of, struct flow *flow, uint64_t hash,
-    uint8_t *frame, const struct shield_frame *sf);
-void __wrap_pump_ask_room(struct flow *flow);
-
-int
-__wrap_coalesce_add(struct netproc *of, struct flow *flow, uint64_t hash,
-    uint8_t *frame, const struct shield_frame *sf)
-{
-	(void)of;
-	(void)frame;
-	(void)sf;
-	npassed++;
-	taken = flow;
-	taken_hash = hash;
-	return (1);
-}
-
-void
-__wrap_pump_ask_room(struct flow *flow)
-{
-	(void)flow;
-	nasked++;
-}
-
-static int
-setup(void **state)
-{
-	(void)state;
-	memset(&np, 0, sizeof(np));
-	np.tick_armed = 1; /* nobody turns an event loop */
-	np.blocks.nfree = HALF;
-	taken = NULL;
-	npassed = nasked = 0;
-	return (flows_init(&np.flows, NFLOWS, 0, &np));
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	free(np.flows.flows);
-	free(np.flows.buckets);
-	return (0);
-}
-
-static struct flow_tuple
-tuple_make(uint8_t family)
-{
-	const struct flow_tuple tuple = {
-		.peer = { family, { 0 }, { 192, 0, 2, 1 } },
-		.guest = { family, { 0 }, { 100, 96, 0, 2 } },
-		.peer_port = 80,
-		.guest_port = 40000,
-	};
-
-	return (tuple);
-}
-
-static struct flow *
-flow_make(const struct flow_tuple *tuple)
-{
-	struct flow *flow = flow_alloc(&np.flows, tuple,
-	    demux_hash(np.hash_key, tuple));
-
-	assert_non_null(flow);
-	flow->state = FLOW_ESTABLISHED;
-	flow->guest_mss = MSS;
-	return (flow);
-}
-
-static uint32_t
-ip4_of(const struct ipc_addr *addr)
-{
-	const uint8_t *b = addr->bytes;
-
-	return ((uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 |
-	    (uint32_t)b[2] << 8 | b[3]);
-}
+#define HASH 4711 /* as the one before had it */
 
 /* The guest sends len bytes on the connection with this tuple. */
 static void
 segment(const struct flow_tuple *tuple, size_t len)
 {
-	const size_t size = tuple->peer.family == 6 ? 16 : 4;
-	const size_t at = tuple->peer.family == 6 ? 8 : 12;
-	struct shield_frame sf = {
-		.version = tuple->peer.family,
-		.l3_off = 14,
-		.sport = tuple->guest_port,
-		.dport = tuple->peer_port,
+	guest_says(tuple,
+	    (struct shield_frame){
 		.payload_len = len,
 		.tcp_flags = SHIELD_TCP_ACK,
-	};
-	uint8_t frame[100] = { 0 };
-
-	if (size == 16) {
-		memcpy(sf.src6, tuple->guest.bytes, size);
-		memcpy(sf.dst6, tuple->peer.bytes, size);
-	} else {
-		sf.src_ip = ip4_of(&tuple->guest);
-		sf.dst_ip = ip4_of(&tuple->peer);
-	}
-	memcpy(frame + 14 + at, tuple->guest.bytes, size);
-	memcpy(frame + 14 + at + size, tuple->peer.bytes, size);
-	intercept_tcp(&np, frame, &sf);
+	    });
 }
 
 static void
@@ -178,11 +64,11 @@ a_segment_goes_to_its_own_flow_beside_one_like_it(void **state)
 		np.coalesce.flow = flow;
 		np.coalesce.hash = HASH;
 		segment(&like, 1);
-		assert_ptr_equal(taken, other);
-		assert_true(taken_hash == demux_hash(np.hash_key, &like));
+		assert_ptr_equal(seen.taken, other);
+		assert_true(seen.hash == demux_hash(np.hash_key, &like));
 		segment(&tuple, 1);
-		assert_ptr_equal(taken, flow);
-		assert_true(taken_hash == HASH); /* it need not be known anew */
+		assert_ptr_equal(seen.taken, flow);
+		assert_true(seen.hash == HASH); /* it need not be known anew */
 		flow_release(&np.flows, flow);
 		flow_release(&np.flows, other);
 	}
@@ -197,192 +83,283 @@ a_flow_of_the_other_family_is_another(void **state)
 	(void)state;
 	np.coalesce.flow = flow_make(&tuple);
 	segment(&like, 1);
-	assert_ptr_equal(taken, other);
+	assert_ptr_equal(seen.taken, other);
 }
 
-/* What there is of room, and of the flow's bytes that are not written. */
-struct room {
-	size_t free_blocks;
-	int writable;
-	size_t held, turn, waits, since_room, len;
-	int passes, asks;
-};
+/* A connection that stands, and what the guest says on it. */
+#define RCV_NXT 1000
+#define RCV_WND 5000
+#define SND_NXT 500
+#define WND_MAX 100
 
-static void
-check(const struct room *room, size_t n)
+static struct tcp_pcb pcb;
+
+static struct flow *
+flow_of(enum flow_state state)
 {
 	const struct flow_tuple tuple = tuple_make(4);
 	struct flow *flow = flow_make(&tuple);
-	size_t i;
 
-	for (i = 0; i < n; i++, room++) {
-		npassed = nasked = 0;
-		np.counters.n[COUNT_SEGMENT_NO_ROOM] = 0;
-		np.blocks.nfree = room->free_blocks;
-		flow->writable = room->writable;
-		flow->up.bytes = room->held;
-		flow->since_room = room->since_room;
-		flow->nturn = room->turn > 1 ? 2 : (int)room->turn;
-		flow->turn[0].iov_len = 1;
-		flow->turn[1].iov_len = room->turn - 1;
-		np.coalesce.flow = room->waits > 0 ? flow : NULL;
-		np.coalesce.bytes = room->waits;
-		segment(&tuple, room->len);
-		if (npassed != (unsigned int)room->passes)
-			fail_msg("case %zu: %u passed", i, npassed);
-		if (nasked != (unsigned int)room->asks)
-			fail_msg("case %zu: asked %u times", i, nasked);
-		assert_int_equal(np.counters.n[COUNT_SEGMENT_NO_ROOM],
-		    !room->passes);
-	}
-	flow_release(&np.flows, flow);
+	memset(&pcb, 0, sizeof(pcb));
+	pcb.state = ESTABLISHED;
+	pcb.rcv_nxt = RCV_NXT;
+	pcb.rcv_wnd = RCV_WND;
+	pcb.snd_nxt = pcb.lastack = SND_NXT;
+	pcb.snd_wnd_max = WND_MAX;
+	flow->pcb = &pcb;
+	flow->state = state;
+	seen.takes = 0;
+	return (flow);
 }
 
-#define CHECK(cases) check(cases, sizeof(cases) / sizeof((cases)[0]))
-
+/* at: bytes ahead of its turn; ack: of what was sent last. */
 static void
-while_half_is_free_all_passes(void **state)
+say(uint8_t flags, int at, size_t len, int ack)
 {
-	static const struct room cases[] = {
-		{ HALF, 0, BLOCK_SIZE, 9999, 0, SURE, 65000, 1, 0 },
-		{ HALF - 1, 0, BLOCK_SIZE, 9999, 0, SURE, 65000, 0, 0 },
-	};
-
-	(void)state;
-	CHECK(cases);
-}
-
-static void
-what_has_no_bytes_needs_no_room(void **state)
-{
-	static const struct room cases[] = {
-		{ HALF - 1, 0, 2 * BLOCK_SIZE, 0, 0, 0, 0, 1, 0 },
-		{ FEW - 1, 0, BLOCK_SIZE, 0, 0, SURE, 0, 1, 0 },
-		{ 0, 0, BLOCK_SIZE, 0, 0, 0, 0, 1, 0 },
-		{ 0, 1, 0, 0, 0, 0, 1, 0, 0 },
-	};
-
-	(void)state;
-	CHECK(cases);
-}
-
-static void
-of_the_second_half_a_flow_holds_a_block(void **state)
-{
-	static const struct room cases[] = {
-		/* held, of this turn, waiting to follow, its own */
-		{ HALF - 1, 0, BLOCK_SIZE - 1, 0, 0, 0, 1, 1, 0 },
-		{ HALF - 1, 1, BLOCK_SIZE, 0, 0, 0, 1, 0, 0 },
-		{ FEW, 1, 1, 0, 0, 0, BLOCK_SIZE - 1, 1, 0 },
-		{ FEW, 1, 1, 0, 0, 0, BLOCK_SIZE, 0, 0 },
-		{ FEW, 0, 0, BLOCK_SIZE - MSS, 0, 0, MSS, 1, 0 },
-		{ FEW, 0, 0, BLOCK_SIZE - MSS + 1, 0, 0, MSS, 0, 0 },
-		{ FEW, 1, 0, 0, BLOCK_SIZE - MSS, 0, MSS, 1, 0 },
-		{ FEW, 1, 0, 0, BLOCK_SIZE - MSS + 1, 0, MSS, 0, 0 },
-		{ FEW, 0, 8000, 8000, 8000, 0, BLOCK_SIZE - 24000, 1, 0 },
-		{ FEW, 0, 8000, 8000, 8000, 0, BLOCK_SIZE - 23999, 0, 0 },
-	};
-
-	(void)state;
-	CHECK(cases);
-}
-
-/* Also where two segments are more than a block. */
-static void
-the_first_of_a_turn_and_two_segments_pass(void **state)
-{
-	static const struct room first[] = {
-		{ FEW, 0, 0, 0, 0, SURE, BLOCK_SIZE + 1, 1, 0 },
-		{ FEW, 0, 1, 0, 0, 0, BLOCK_SIZE + 1, 0, 0 },
-	};
 	const struct flow_tuple tuple = tuple_make(4);
-	struct flow *flow;
-
-	(void)state;
-	CHECK(first);
-	flow = flow_make(&tuple);
-	flow->guest_mss = 20000;
-	np.blocks.nfree = FEW;
-	flow->nturn = 1;
-	flow->turn[0].iov_len = 20000;
-	flow->writable = 1;
-	segment(&tuple, 20000);
-	assert_int_equal(npassed, 1);
-	segment(&tuple, 20001);
-	assert_int_equal(npassed, 1);
-	flow->writable = 0;
-	segment(&tuple, 20000);
-	assert_int_equal(npassed, 1);
-	flow->writable = 1;
-	flow->up.bytes = 1;
-	segment(&tuple, 20000);
-	assert_int_equal(npassed, 1);
-}
-
-static void
-of_the_last_a_flow_gets_what_its_socket_takes(void **state)
-{
-	static const struct room cases[] = {
-		{ FEW - 1, 1, 0, 0, 0, 0, SURE + 1, 1, 0 },
-		{ FEW - 1, 0, 0, 0, 0, 0, 1, 0, 0 },
-		{ FEW - 1, 1, 1, 0, 0, 0, 1, 0, 0 },
-		/* It has taken some, and is asked only where none is to come
-		 * that asks by itself. */
-		{ FEW - 1, 1, 0, 0, 0, 1, SURE - 1, 1, 0 },
-		{ FEW - 1, 1, 0, 0, 0, 1, SURE, 0, 1 },
-		{ FEW - 1, 1, 0, 1, 0, 0, SURE - 1, 1, 0 },
-		{ FEW - 1, 1, 0, 1, 0, 0, SURE, 0, 0 },
-		{ FEW - 1, 1, 0, 0, 1, 0, SURE, 0, 0 },
-		{ FEW - 1, 1, 0, 4000, 4000, 4000, SURE - 12000, 1, 0 },
-		{ FEW - 1, 1, 0, 4000, 4000, 4000, SURE - 11999, 0, 0 },
+	const struct shield_frame sf = {
+		.payload_len = len,
+		.tcp_flags = flags,
+		.tcp_seq = pcb.rcv_nxt + (uint32_t)at,
+		.tcp_ack = pcb.snd_nxt + (uint32_t)ack,
 	};
 
-	(void)state;
-	CHECK(cases);
+	guest_says(&tuple, sf);
+}
+
+#define SYN SHIELD_TCP_SYN
+#define ACK SHIELD_TCP_ACK
+#define FIN SHIELD_TCP_FIN
+#define RST SHIELD_TCP_RST
+
+/* 1 if lwIP sees it; else it counts as what no TCP sends. */
+static int
+passes(uint8_t flags, int at, size_t len, int ack)
+{
+	const unsigned int before = seen.ninput;
+	const uint64_t bogus = np.counters.n[COUNT_SEGMENT_BOGUS];
+
+	say(flags, at, len, ack);
+	assert_int_equal(np.counters.n[COUNT_SEGMENT_BOGUS] - bogus,
+	    before == seen.ninput);
+	return (seen.ninput != before);
 }
 
 static void
-what_one_read_brings_has_room_of_its_own(void **state)
+what_runs_past_the_window_ahead_of_its_turn_is_bogus(void **state)
 {
-	static const struct room cases[] = {
-		{ LEAST, 1, 0, 0, 0, 0, 1, 1, 0 },
-		{ LEAST - 1, 1, 0, 0, 0, 0, 1, 0, 0 },
-	};
+	struct flow *flow = flow_of(FLOW_ESTABLISHED);
 
 	(void)state;
-	CHECK(cases);
+	assert_true(passes(ACK, 1, RCV_WND - 1, 0));
+	assert_false(passes(ACK, 1, RCV_WND, 0));
+	assert_false(passes(ACK | FIN, 1, RCV_WND - 1, 0));
+	assert_true(passes(ACK | FIN, 1, RCV_WND - 2, 0));
+	assert_true(passes(ACK, RCV_WND - 1, 1, 0));
+	assert_false(passes(ACK, RCV_WND - 1, 2, 0));
+	/* In its turn it is cut, and beyond the window not taken. */
+	assert_true(passes(ACK, 0, RCV_WND + 1, 0));
+	assert_true(passes(ACK, -1, RCV_WND + 9, 0));
+	assert_true(passes(ACK, RCV_WND, 9, 0));
+	flow->state = FLOW_CONNECTING;
+	assert_true(passes(ACK, 1, RCV_WND, 0));
+	assert_int_equal(seen.nacked, 0);
 }
 
 static void
-what_another_flow_waits_for_does_not_count(void **state)
+the_last_of_the_handshake_keeps_to_the_window_of_a_syn(void **state)
 {
-	const struct flow_tuple tuple = tuple_make(4), like = tuple_make(6);
+	struct flow *flow = flow_of(FLOW_ACCEPTING);
 
 	(void)state;
-	flow_make(&tuple);
-	np.coalesce.flow = flow_make(&like);
-	np.coalesce.bytes = BLOCK_SIZE;
-	np.blocks.nfree = FEW;
-	segment(&tuple, MSS);
-	assert_int_equal(npassed, 1);
-	segment(&like, MSS);
-	assert_int_equal(npassed, 1);
+	pcb.state = SYN_RCVD;
+	pcb.rcv_wnd = 100000;
+	assert_true(passes(ACK, 1, UINT16_MAX - 1, 0));
+	assert_false(passes(ACK, 1, UINT16_MAX, 0));
+	assert_false(passes(ACK | FIN, 1, UINT16_MAX - 1, 0));
+	assert_false(passes(ACK, 99999, 1, 0));
+	assert_true(passes(ACK, 100000, 1, 0));
+	assert_true(passes(ACK, 0, UINT16_MAX + 1, 0));
+	flow->state = FLOW_ESTABLISHED;
+	assert_true(passes(ACK, 1, UINT16_MAX, 0));
+}
+
+static void
+no_syn_of_ours_is_answered_by_who_has_called(void **state)
+{
+	struct flow *flow = flow_of(FLOW_ACCEPTING);
+
+	(void)state;
+	pcb.state = SYN_RCVD;
+	assert_false(passes(SYN | ACK, 0, 0, 0));
+	assert_true(passes(ACK, 0, 0, 0));
+	flow->state = FLOW_CONNECTING;
+	assert_true(passes(SYN | ACK, 0, 0, 0));
+	assert_true(passes(SYN, 0, 0, 0)); /* at the same time */
+	flow->state = FLOW_ESTABLISHED;
+	assert_true(passes(SYN | ACK, 0, 0, 0));
+}
+
+static void
+what_acknowledges_nothing_is_bogus_but_for_a_rst(void **state)
+{
+	(void)state;
+	flow_of(FLOW_ESTABLISHED);
+	assert_false(passes(0, 0, 1, 0));
+	assert_false(passes(FIN, 0, 0, 0));
+	assert_true(passes(RST, 0, 0, 0));
+	assert_true(passes(ACK | FIN, 0, 0, 0));
+}
+
+static void
+data_past_an_end_that_waits_is_bogus(void **state)
+{
+	struct tcp_hdr head[2] = { { .seqno = RCV_NXT + 100 },
+		{ .seqno = RCV_NXT + 300 } };
+	struct tcp_seg segs[2] = { { .len = 10, .tcphdr = &head[0] },
+		{ .len = 20, .tcphdr = &head[1] } };
+
+	(void)state;
+	flow_of(FLOW_ESTABLISHED);
+	segs[0].next = &segs[1];
+	pcb.ooseq = segs;
+	assert_true(passes(ACK, 319, 2, 0));
+	TCPH_HDRLEN_FLAGS_SET(&head[1], 5, TCP_FIN);
+	assert_true(passes(ACK, 0, 320, 0));
+	assert_false(passes(ACK, 0, 321, 0));
+	assert_false(passes(ACK, 320, 1, 0));
+	assert_true(passes(ACK, 321, 0, 0));
+}
+
+static void
+what_acknowledges_what_was_not_said_is_of_another(void **state)
+{
+	(void)state;
+	flow_of(FLOW_ESTABLISHED);
+	assert_true(passes(ACK, 0, 1, -WND_MAX));
+	assert_int_equal(seen.nacked, 0);
+	assert_false(passes(ACK, 0, 1, 1));
+	assert_false(passes(ACK, 0, 1, -WND_MAX - 1));
+	assert_int_equal(seen.nacked, 2);
+	/* By their sequence number, or by lwIP. */
+	assert_true(passes(RST | ACK, 0, 0, 1));
+	assert_true(passes(SYN | ACK, 0, 0, 1));
+	pcb.state = SYN_RCVD;
+	assert_true(passes(ACK, 0, 1, 1));
+	assert_int_equal(seen.nacked, 2);
+}
+
+static void
+where_too_much_waits_only_what_is_in_its_turn_passes(void **state)
+{
+	(void)state;
+	flow_of(FLOW_ESTABLISHED);
+	np.ahead_bytes = AHEAD_BYTES_MAX - 1;
+	say(ACK, 1, 1, 0);
+	np.ahead_bytes++;
+	say(ACK, 0, 1, 0);
+	say(ACK, -1, 1, 0);
+	say(ACK, 1, 0, 0);
+	assert_int_equal(seen.ninput, 4);
+	say(ACK, 1, 1, 0);
+	say(ACK | FIN, 1, 0, 0);
+	assert_int_equal(seen.ninput, 4);
+	assert_int_equal(np.counters.n[COUNT_SEGMENT_NO_ROOM], 2);
+}
+
+static void
+what_lwip_keeps_is_a_copy(void **state)
+{
+	(void)state;
+	flow_of(FLOW_ESTABLISHED);
+	say(ACK, 0, 1, 0);
+	say(ACK | FIN, 0, 1, 0);
+	assert_int_equal(seen.ncopied, 0);
+	assert_int_equal(seen.nspared, 0);
+	say(ACK, -1, 1, 0);
+	say(ACK, 1, 1, 0);
+	assert_int_equal(seen.ncopied, 2);
+	assert_int_equal(seen.nspared, 2);
+	/* Its number must stay what it is. */
+	say(ACK | FIN, 1, 1, 0);
+	say(ACK | RST, 1, 1, 0);
+	say(ACK | SYN, 1, 1, 0);
+	say(ACK, 1, 0, 0);
+	assert_int_equal(seen.ncopied, 6);
+	assert_int_equal(seen.nspared, 2);
+}
+
+static void
+data_alone_frees_lwip_to_acknowledge(void **state)
+{
+	struct flow *flow = flow_of(FLOW_ESTABLISHED);
+
+	(void)state;
+	pcb.flags = TF_ACK_DELAY | TF_NODELAY;
+	say(ACK, 0, 1, 0);
+	flow->ack_owed = 1;
+	say(ACK, 0, 0, 0);
+	say(RST | ACK, 0, 1, 0);
+	assert_int_equal(pcb.flags, TF_ACK_DELAY | TF_NODELAY);
+	say(ACK, 0, 1, 0);
+	assert_int_equal(pcb.flags, TF_NODELAY);
+}
+
+static void a_syn_that_waits_is_taken_back_by_its_own_rst(void **state)
+{
+	struct flow *flow = flow_of(FLOW_OPENING);
+
+	(void)state;
+	flow->pcb = NULL;
+	flow->irs = RCV_NXT - 1;
+	say(RST, 1, 0, 0);
+	say(RST, -1, 0, 0);
+	say(ACK, 0, 0, 0);
+	assert_int_equal(seen.nforgotten, 0);
+	say(RST | ACK, 0, 0, 0);
+	assert_int_equal(seen.nforgotten, 1);
+	say(SYN, -1, 0, 0);
+	assert_int_equal(np.counters.n[COUNT_SYN_DUPLICATE], 1);
+	assert_int_equal(seen.nforgotten, 1);
+	assert_int_equal(seen.ninput, 0);
+}
+
+static void
+of_one_that_stands_a_syn_again_is_told(void **state)
+{
+	struct flow *flow = flow_of(FLOW_ESTABLISHED);
+
+	(void)state;
+	flow->irs = RCV_NXT - 1;
+	say(SYN, -1, 0, 0);
+	assert_int_equal(seen.nacked, 1);
+	flow->pcb = NULL;
+	say(SYN, -1, 0, 0);
+	assert_int_equal(seen.nacked, 1);
+	assert_int_equal(seen.ninput, 0);
+	assert_int_equal(seen.nforgotten, 0);
 }
 
 int
 main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) \
+	cmocka_unit_test_setup_teardown(name, intercept_setup, \
+	    intercept_teardown)
 	const struct CMUnitTest tests[] = {
 		T(a_segment_goes_to_its_own_flow_beside_one_like_it),
 		T(a_flow_of_the_other_family_is_another),
-		T(while_half_is_free_all_passes),
-		T(what_has_no_bytes_needs_no_room),
-		T(of_the_second_half_a_flow_holds_a_block),
-		T(the_first_of_a_turn_and_two_segments_pass),
-		T(of_the_last_a_flow_gets_what_its_socket_takes),
-		T(what_one_read_brings_has_room_of_its_own),
-		T(what_another_flow_waits_for_does_not_count),
+		T(what_runs_past_the_window_ahead_of_its_turn_is_bogus),
+		T(the_last_of_the_handshake_keeps_to_the_window_of_a_syn),
+		T(no_syn_of_ours_is_answered_by_who_has_called),
+		T(what_acknowledges_nothing_is_bogus_but_for_a_rst),
+		T(data_past_an_end_that_waits_is_bogus),
+		T(what_acknowledges_what_was_not_said_is_of_another),
+		T(where_too_much_waits_only_what_is_in_its_turn_passes),
+		T(what_lwip_keeps_is_a_copy),
+		T(data_alone_frees_lwip_to_acknowledge),
+		T(a_syn_that_waits_is_taken_back_by_its_own_rst),
+		T(of_one_that_stands_a_syn_again_is_told),
 	};
 
 	return (cmocka_run_group_tests_name("intercept", tests, NULL, NULL));
