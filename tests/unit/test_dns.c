@@ -424,7 +424,6 @@ a_query_is_found_by_number_and_generation(void **state)
 	assert_memory_equal(&slot->client, &client, sizeof(client));
 	assert_int_equal(slot->head_len, sizeof(query));
 	assert_memory_equal(slot->head, query, sizeof(query));
-	assert_int_equal(slot->edns, DNS_EDNS_PLAIN);
 	number = dns_table_number(&table, slot);
 	generation = slot->generation;
 	assert_int_not_equal(generation, 0);
@@ -460,39 +459,6 @@ a_full_table_takes_no_more_until_one_leaves(void **state)
 	assert_ptr_equal(slot, slots[17]);
 	assert_int_equal(slot->generation, 2);
 	assert_null(add(&table, 100));
-	dns_table_free(&table);
-}
-
-static void
-a_table_of_any_size_takes_as_many_as_it_has_slots(void **state)
-{
-	struct dns_table table;
-	uint32_t i, n;
-
-	(void)state;
-	for (n = 1; n <= 9; n++) {
-		assert_int_equal(dns_table_init(&table, n), 0);
-		for (i = 0; i < n; i++)
-			assert_non_null(add(&table, 100));
-		assert_null(add(&table, 100));
-		dns_table_free(&table);
-	}
-}
-
-/* What lies behind the last slot looks like one in use. */
-static void
-nothing_is_found_behind_the_last_slot(void **state)
-{
-	struct dns_table table;
-	struct dns_slot *last;
-
-	(void)state;
-	assert_int_equal(dns_table_init(&table, 2), 0);
-	assert_non_null(add(&table, 100));
-	last = add(&table, 1);
-	table.nslots = 1;
-	assert_null(dns_table_find(&table, 1, last->generation));
-	assert_null(dns_table_expired(&table, 50));
 	dns_table_free(&table);
 }
 
@@ -598,9 +564,6 @@ main(void)
 		    a_table_without_slots_or_with_too_many_is_refused),
 		cmocka_unit_test(a_query_is_found_by_number_and_generation),
 		cmocka_unit_test(a_full_table_takes_no_more_until_one_leaves),
-		cmocka_unit_test(
-		    a_table_of_any_size_takes_as_many_as_it_has_slots),
-		cmocka_unit_test(nothing_is_found_behind_the_last_slot),
 		cmocka_unit_test(
 		    a_table_that_forgets_is_free_and_knows_no_answer),
 		cmocka_unit_test(a_generation_that_wraps_skips_zero),

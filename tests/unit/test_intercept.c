@@ -305,7 +305,8 @@ data_alone_frees_lwip_to_acknowledge(void **state)
 	assert_int_equal(pcb.flags, TF_NODELAY);
 }
 
-static void a_syn_that_waits_is_taken_back_by_its_own_rst(void **state)
+static void
+a_syn_that_waits_is_taken_back_by_its_own_rst(void **state)
 {
 	struct flow *flow = flow_of(FLOW_OPENING);
 

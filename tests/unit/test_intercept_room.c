@@ -1,4 +1,4 @@
-/* Which segments are dropped when there is little room, as if they were lost. */
+/* Which segments are dropped where room is short, as if they were lost. */
 
 #include <setjmp.h>
 #include <stdarg.h>
