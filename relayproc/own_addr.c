@@ -103,6 +103,15 @@ is_unreachable(int error)
 	    error == EACCES || error == EINVAL || error == EADDRNOTAVAIL);
 }
 
+/* As own_addr_is(), of an attempt that ended with 0 or an errno value. */
+static int
+answer_of(int error)
+{
+	if (error == 0)
+		return (1);
+	return (is_unreachable(error) ? 0 : -1);
+}
+
 int
 own_addr_is(const struct ipc_addr *addr, void *arg)
 {
@@ -111,7 +120,7 @@ own_addr_is(const struct ipc_addr *addr, void *arg)
 	int *fd = addr->family == 4 ? &own->fd : &own->fd6;
 	struct sockaddr_storage ss;
 	socklen_t len;
-	int error, is;
+	int is;
 
 	len = addr_to_sockaddr(addr, DISCARD_PORT, &ss);
 	if (*fd == -1)
@@ -119,13 +128,11 @@ own_addr_is(const struct ipc_addr *addr, void *arg)
 		    SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP);
 	/* A host without IPv6 has no address of it either. */
 	if (*fd == -1)
-		return (errno != EAFNOSUPPORT);
-	if (addr->family == 4) {
-		error = probe_from(*fd, addr);
-		return (error == 0 || !is_unreachable(error));
-	}
+		return (errno == EAFNOSUPPORT ? 0 : -1);
+	if (addr->family == 4)
+		return (answer_of(probe_from(*fd, addr)));
 	if (connect(*fd, (struct sockaddr *)&ss, len) == -1)
-		return (!is_unreachable(errno));
+		return (answer_of(errno));
 	is = way_is_loopback(*fd);
 	/* Or the next route would be looked for with this source. */
 	(void)connect(*fd, (const struct sockaddr *)&nobody,

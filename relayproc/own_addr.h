@@ -21,7 +21,8 @@ void own_addr_init(struct own_addr *own);
 
 /*
  * arg is a struct own_addr, whose sockets are made when they are first needed.
- * 1 if addr is the host's, or if that cannot be found out; 0 if it is not.
+ * 1 if addr is the host's, 0 if it is not, -1 if that cannot be found out: each
+ * asks from a port, and the host may have none free.
  * Not found is an IPv4 address by a route of another table than "local", and an
  * IPv6 address where the route, or the loopback interface, has a smaller MTU
  * than that has by itself.

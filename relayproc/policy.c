@@ -16,6 +16,9 @@ static const struct {
 	[POLICY_GATEWAY] = { VERDICT_REFUSED, "no host service on this port" },
 	[POLICY_FLOOR] = { VERDICT_DENIED, NULL },
 	[POLICY_HOST_ADDR] = { VERDICT_DENIED, "the host's own address" },
+	[POLICY_UNKNOWN] = { VERDICT_DENIED,
+	    "whether it is the host's own cannot be told; no local port or "
+	    "descriptor is free" },
 	[POLICY_LINK] = { VERDICT_DENIED, "the guest's own link" },
 	[POLICY_RULE] = { VERDICT_DENIED, "a --deny names it" },
 	[POLICY_PRIVATE] = { VERDICT_DENIED, NULL },
@@ -161,15 +164,29 @@ class_of(const struct addr_forms *forms)
 }
 
 static int
-is_host_addr(const struct policy *policy, const struct addr_forms *forms)
+own_ask(const struct policy *policy, const struct ipc_addr *addr)
 {
-	return (policy->host_addrs_overflow ||
+	return (policy->is_own == NULL ?
+		0 :
+		policy->is_own(addr, policy->is_own_arg));
+}
+
+/* The stricter of what is said of both forms. */
+static enum policy_kind
+host_addr_of(const struct policy *policy, const struct addr_forms *forms)
+{
+	int dial, inner = 0;
+
+	if (policy->host_addrs_overflow ||
 	    host_addr_find(policy, &forms->dial) < policy->nhost_addrs ||
-	    host_addr_find(policy, &forms->inner) < policy->nhost_addrs ||
-	    (policy->is_own != NULL &&
-		(policy->is_own(&forms->dial, policy->is_own_arg) ||
-		    (!addr_equal(&forms->dial, &forms->inner) &&
-			policy->is_own(&forms->inner, policy->is_own_arg)))));
+	    host_addr_find(policy, &forms->inner) < policy->nhost_addrs)
+		return (POLICY_HOST_ADDR);
+	dial = own_ask(policy, &forms->dial);
+	if (!addr_equal(&forms->dial, &forms->inner))
+		inner = own_ask(policy, &forms->inner);
+	if (dial > 0 || inner > 0)
+		return (POLICY_HOST_ADDR);
+	return (dial < 0 || inner < 0 ? POLICY_UNKNOWN : POLICY_ALLOWED);
 }
 
 static int
@@ -224,10 +241,13 @@ static enum policy_kind
 floor_of(const struct policy *policy, const struct addr_forms *forms,
     const struct addr_class_row *row)
 {
+	enum policy_kind kind;
+
 	if (row != NULL && row->class == ADDR_FLOOR)
 		return (POLICY_FLOOR);
-	if (is_host_addr(policy, forms))
-		return (POLICY_HOST_ADDR);
+	kind = host_addr_of(policy, forms);
+	if (kind != POLICY_ALLOWED)
+		return (kind);
 	return (is_link(policy, forms) ? POLICY_LINK : POLICY_ALLOWED);
 }
 

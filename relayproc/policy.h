@@ -38,6 +38,7 @@ enum policy_kind {
 	POLICY_GATEWAY,	  /* no such host service */
 	POLICY_FLOOR,	  /* fixed floor */
 	POLICY_HOST_ADDR, /* one of the host's own addresses */
+	POLICY_UNKNOWN,	  /* or not; the host cannot tell, for now */
 	POLICY_LINK,	  /* the link between guest and gateway */
 	POLICY_RULE,	  /* a --deny */
 	POLICY_PRIVATE,	  /* private range that no --allow names */
@@ -66,7 +67,10 @@ struct policy {
 	struct ipc_addr host_addrs[POLICY_HOST_ADDRS_MAX];
 	size_t nhost_addrs;
 	int host_addrs_overflow; /* latched: deny everything */
-	/* Asked about what is in no list; NULL: nobody is. */
+	/*
+	 * Asked about what is in no list; NULL: nobody is.  1 if it is the
+	 * host's, 0 if not, -1 if that cannot be found out now.
+	 */
 	int (*is_own)(const struct ipc_addr *addr, void *arg);
 	void *is_own_arg;
 };
@@ -94,7 +98,7 @@ int policy_is_host_addr(const struct policy *policy,
 /*
  * Judges one connection of the guest, or its datagrams to one peer.  proto is
  * IPPROTO_*, port in host byte order.  Fills answer wholly; it holds while
- * policy->generation is the same.
+ * policy->generation is the same, but for POLICY_UNKNOWN, which holds once.
  */
 void policy_check(const struct policy *policy, unsigned int proto,
     const struct ipc_addr *dst, uint16_t port, struct policy_answer *answer);

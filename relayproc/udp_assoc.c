@@ -148,6 +148,9 @@ peer_judge(struct relayproc *rp, const struct assoc *assoc,
 		denial_log(rp, proto_name(assoc->proto), &peer->addr,
 		    peer->port, answer, now_ms);
 		peer->verdict = answer->verdict;
+		/* The next datagram may find a port to ask from. */
+		if (answer->kind == POLICY_UNKNOWN)
+			peer->policy_generation = 0;
 	} else if (answer->dial.family != assoc->family && !is_dual(rp, assoc))
 		peer->verdict = VERDICT_NET_UNREACH;
 }

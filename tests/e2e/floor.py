@@ -173,6 +173,26 @@ def _():
         WORLD.host.ip("route del local %s/32 dev lo" % one)
 
 
+@tap.case("a UDP port of the guest's that was refused for that is served as soon "
+          "as the host can say it, and the log has said why")
+def _():
+    ports = range(40000, 40064)
+    local_ports(ports[0], ports[-1])
+    try:
+        with Behind() as guest, WORLD.server.udp(rig.SERVER, PORT) as server, \
+                WORLD.guest.udp() as inside:
+            taken = [WORLD.host.udp(port=port) for port in ports]
+            inside.sendto(b"before", (rig.SERVER, PORT))
+            line = guest.car.log.wait("denied udp %s" % rig.SERVER)
+            for sock in taken:
+                sock.close()
+            inside.sendto(b"after", (rig.SERVER, PORT))
+            tap.equal(server.recv(16), b"after", "what the server got")
+            tap.ok("cannot be told" in line and "--unsafe" not in line, line)
+    finally:
+        local_ports(32768, 60999)
+
+
 @tap.case("an address that the host gets later is refused as well")
 def _():
     later = "198.51.100.9"

@@ -460,6 +460,26 @@ what_the_kernel_calls_the_hosts_is_on_the_floor(void **state)
 	expect_everywhere(policy, "93.184.216.34", POLICY_ALLOWED);
 }
 
+/* Of what is not arg nothing is known. */
+static int
+is_same_or_unknown(const struct ipc_addr *a, void *arg)
+{
+	return (addr_equal(a, arg) ? 1 : -1);
+}
+
+static void
+what_the_kernel_cannot_tell_is_denied_and_called_that(void **state)
+{
+	struct policy *policy = *state;
+	struct ipc_addr own = addr("64:ff9b::93.184.216.35");
+
+	policy->is_own = is_same_or_unknown;
+	policy->is_own_arg = &own;
+	rule(policy, RULE_ALLOW, "0.0.0.0/0");
+	expect_everywhere(policy, "93.184.216.34", POLICY_UNKNOWN);
+	expect(policy, "64:ff9b::93.184.216.35", POLICY_HOST_ADDR);
+}
+
 /* What a peer was told before is asked again. */
 static void
 every_change_makes_a_new_generation(void **state)
@@ -569,6 +589,7 @@ main(void)
 		TEST(the_ipv6_link_is_judged_as_the_ipv4_one),
 		TEST(a_host_address_is_known_as_one_while_the_host_has_it),
 		TEST(what_the_kernel_calls_the_hosts_is_on_the_floor),
+		TEST(what_the_kernel_cannot_tell_is_denied_and_called_that),
 		TEST(every_change_makes_a_new_generation),
 		TEST(a_denial_says_why_and_which_option_would_allow_it),
 		TEST(a_full_table_of_rules_or_services_is_an_error),
