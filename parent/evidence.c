@@ -63,6 +63,21 @@ policy_digest(int splice, char hex[65])
 	return (result);
 }
 
+/* Fails with ENXIO for a pipe that nobody reads, and does not wait for it. */
+static int
+path_open(const char *path)
+{
+	int fd = open(path,
+	    O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+	    0644);
+
+	if (fd != -1 && fcntl(fd, F_SETFL, O_APPEND) == -1) {
+		close(fd);
+		return (-1);
+	}
+	return (fd);
+}
+
 static int
 file_open(const struct config *config)
 {
@@ -70,9 +85,7 @@ file_open(const struct config *config)
 	int flags;
 
 	if (fd == -1)
-		return (open(config->evidence_path,
-		    O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
-		    0644));
+		return (path_open(config->evidence_path));
 	flags = fcntl(fd, F_GETFL);
 	if (flags == -1)
 		return (-1);
@@ -98,6 +111,11 @@ evidence_open(const struct config *config, struct evidence *evidence,
 	strlcpy(evidence->kernel, name.release, sizeof(evidence->kernel));
 	json_object_seed(0); /* from a file, which the lock would refuse */
 	evidence->fd = file_open(config);
+	if (evidence->fd == -1 && errno == ENXIO)
+		return (config_error(error, EX_CANTCREAT,
+		    "--evidence %s: is a pipe that nobody reads, or a socket; "
+		    "start the reader first, or name a file",
+		    config->evidence_path));
 	if (evidence->fd == -1)
 		return (config_error(error, EX_CANTCREAT,
 		    "--evidence %s: %s; name a file that can be written, or "

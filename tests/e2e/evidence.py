@@ -524,6 +524,19 @@ def _():
         tap.equal(car.terminate()[0], 0, "status")
 
 
+@tap.case("one that nobody has open is named, and nothing waits for a reader")
+def _():
+    path = WORLD.path("unread")
+    os.mkfifo(path)
+    done = subprocess.run(
+        [sidecar.SALLYPORT, "--socket", WORLD.path("no.sock"), "--evidence",
+         path], capture_output=True, text=True, timeout=20 * tap.scale())
+    tap.equal(done.returncode, 73, "status")
+    tap.ok("--evidence %s: is a pipe that nobody reads" % path in done.stderr,
+           done.stderr)
+    tap.equal(len(done.stderr.splitlines()), 1, "lines")
+
+
 @tap.case("a pipe that nobody reads holds up nothing, and what comes after a "
           "line that was cut is a line again")
 def _():
