@@ -150,12 +150,21 @@ on_resolv_settled(evutil_socket_t fd, short what, void *arg)
 static void
 open_resolv(struct parent *parent)
 {
+	char text[ADDR_STRLEN];
+
 	if (parent->config.nresolvers == 0 &&
 	    resolv_watch_open(&parent->resolv_watch, RESOLV_CONF_PATH,
 		parent->uid == 0) == -1)
 		log_warn("%s: %s; its changes will not be seen",
 		    RESOLV_CONF_PATH, strerror(errno));
 	resolv_conf_read(RESOLV_CONF_PATH, &parent->resolv);
+	/* Somebody else's server, and nothing that the host was set up with. */
+	if (parent->config.nresolvers == 0 && parent->resolv.names_none)
+		log_warn("%s names no server that can be used; queries go to "
+			 "%s; --dns names another",
+		    RESOLV_CONF_PATH,
+		    addr_format(&parent->resolv.servers[0].addr, text,
+			sizeof(text)));
 }
 
 int

@@ -128,6 +128,19 @@ def _():
     end(car, vmm)
 
 
+@tap.case("one without a server that can be used is reported at the start, with "
+          "who is asked instead")
+def _():
+    for text, used in ((b"nameserver fe80::1%h0\n", False), (b"", False),
+                       (name_servers("fe80::1%h0", rig.SERVER), True)):
+        write(NAME, text)
+        car, vmm = start()
+        lines = car.log.find("names no server")
+        tap.equal(len(lines), 0 if used else 1, "lines after %r" % text)
+        tap.ok(used or "1.1.1.1" in lines[0] and "--dns" in lines[0], lines)
+        end(car, vmm)
+
+
 @tap.case("the file that a link leads to is followed when it is replaced")
 def _():
     os.makedirs("/etc/run", exist_ok=True)
