@@ -8,6 +8,7 @@ parser_tests = \
 	tests/unit/test_dns \
 	tests/unit/test_dns_local \
 	tests/unit/test_dns_stream \
+	tests/unit/test_dns_table \
 	tests/unit/test_fragment \
 	tests/unit/test_icmp \
 	tests/unit/test_icmp_error \
@@ -31,6 +32,7 @@ tests_unit_test_dhcp6_LDADD = netproc/libnetproc.a $(CMOCKA_LIBS)
 tests_unit_test_dns_LDADD = netproc/libnetproc.a $(CMOCKA_LIBS)
 tests_unit_test_dns_local_LDADD = netproc/libnetproc.a $(CMOCKA_LIBS)
 tests_unit_test_dns_stream_LDADD = netproc/libnetproc.a $(CMOCKA_LIBS)
+tests_unit_test_dns_table_LDADD = netproc/libnetproc.a $(CMOCKA_LIBS)
 tests_unit_test_packet_LDADD = netproc/libnetproc.a $(CMOCKA_LIBS)
 tests_unit_test_ra_LDADD = netproc/libnetproc.a $(CMOCKA_LIBS)
 tests_unit_test_shield_LDADD = $(addr_parser_libs)

@@ -145,6 +145,10 @@ the_first_of_a_turn_and_two_segments_pass(void **state)
 	flow->up.bytes = 1;
 	segment(&tuple, 20000);
 	assert_int_equal(seen.npassed, 1);
+	flow->up.bytes = 0;
+	flow->turn[0].iov_len = 30000;
+	segment(&tuple, 20000);
+	assert_int_equal(seen.npassed, 1);
 }
 
 static void
