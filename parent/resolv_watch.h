@@ -12,8 +12,8 @@
  * for reading alone, and Landlock nothing but the paths of readable:
  *
  *	the file	it may be written in place
- *	its directory	it may be replaced, where the name is a link to another
- *			directory: such directories hold this and little else
+ *	its directory	it may be replaced, or come, where the name is a link to
+ *			another directory: such hold this and little else
  *	the name's	likewise, unless we are root: root could then read all
  *	directory	that is secret in /etc
  *

@@ -164,7 +164,9 @@ def _():
     os.symlink("run/stub", NAME)
     car, vmm = start()
     follow(car, replace, "/etc/run/stub", name_servers(rig.SERVER2))
-    tap.equal(asked(), b"\2", "who is asked")
+    tap.equal(asked(), b"\2", "after it came")
+    follow(car, replace, "/etc/run/stub", name_servers(rig.SERVER))
+    tap.equal(asked(), b"\1", "after another one")
     end(car, vmm)
     os.unlink(NAME)
 
