@@ -172,3 +172,13 @@ guest_says(const struct flow_tuple *tuple, struct shield_frame sf)
 	memcpy(src + size, tuple->peer.bytes, size);
 	intercept_tcp(&np, frame, &sf);
 }
+
+void
+guest_sends(const struct flow_tuple *tuple, size_t len)
+{
+	guest_says(tuple,
+	    (struct shield_frame){
+		.payload_len = len,
+		.tcp_flags = SHIELD_TCP_ACK,
+	    });
+}

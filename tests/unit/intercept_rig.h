@@ -36,4 +36,7 @@ struct flow *flow_make(const struct flow_tuple *tuple);
 /* The guest says sf, which needs no addresses and ports, on tuple. */
 void guest_says(const struct flow_tuple *tuple, struct shield_frame sf);
 
+/* The guest sends len bytes, on tuple. */
+void guest_sends(const struct flow_tuple *tuple, size_t len);
+
 #endif

@@ -16,17 +16,6 @@
 
 #define HASH 4711 /* as the one before had it */
 
-/* The guest sends len bytes on the connection with this tuple. */
-static void
-segment(const struct flow_tuple *tuple, size_t len)
-{
-	guest_says(tuple,
-	    (struct shield_frame){
-		.payload_len = len,
-		.tcp_flags = SHIELD_TCP_ACK,
-	    });
-}
-
 static void
 a_segment_goes_to_its_own_flow_beside_one_like_it(void **state)
 {
@@ -63,10 +52,10 @@ a_segment_goes_to_its_own_flow_beside_one_like_it(void **state)
 		other = flow_make(&like);
 		np.coalesce.flow = flow;
 		np.coalesce.hash = HASH;
-		segment(&like, 1);
+		guest_sends(&like, 1);
 		assert_ptr_equal(seen.taken, other);
 		assert_true(seen.hash == demux_hash(np.hash_key, &like));
-		segment(&tuple, 1);
+		guest_sends(&tuple, 1);
 		assert_ptr_equal(seen.taken, flow);
 		assert_true(seen.hash == HASH); /* it need not be known anew */
 		flow_release(&np.flows, flow);
@@ -82,7 +71,7 @@ a_flow_of_the_other_family_is_another(void **state)
 
 	(void)state;
 	np.coalesce.flow = flow_make(&tuple);
-	segment(&like, 1);
+	guest_sends(&like, 1);
 	assert_ptr_equal(seen.taken, other);
 }
 

@@ -17,17 +17,6 @@
 #define LEAST (BLOCK_RESERVE / 2 / BLOCK_SIZE)
 #define SURE  (16 * 1024)
 
-/* The guest sends len bytes on the connection with this tuple. */
-static void
-segment(const struct flow_tuple *tuple, size_t len)
-{
-	guest_says(tuple,
-	    (struct shield_frame){
-		.payload_len = len,
-		.tcp_flags = SHIELD_TCP_ACK,
-	    });
-}
-
 /* What there is of room, and of the flow's bytes that are not written. */
 struct room {
 	size_t free_blocks;
@@ -55,7 +44,7 @@ check(const struct room *room, size_t n)
 		flow->turn[1].iov_len = room->turn - 1;
 		np.coalesce.flow = room->waits > 0 ? flow : NULL;
 		np.coalesce.bytes = room->waits;
-		segment(&tuple, room->len);
+		guest_sends(&tuple, room->len);
 		if (seen.npassed != (unsigned int)room->passes)
 			fail_msg("case %zu: %u passed", i, seen.npassed);
 		if (seen.nasked != (unsigned int)room->asks)
@@ -134,20 +123,20 @@ the_first_of_a_turn_and_two_segments_pass(void **state)
 	flow->nturn = 1;
 	flow->turn[0].iov_len = 20000;
 	flow->writable = 1;
-	segment(&tuple, 20000);
+	guest_sends(&tuple, 20000);
 	assert_int_equal(seen.npassed, 1);
-	segment(&tuple, 20001);
+	guest_sends(&tuple, 20001);
 	assert_int_equal(seen.npassed, 1);
 	flow->writable = 0;
-	segment(&tuple, 20000);
+	guest_sends(&tuple, 20000);
 	assert_int_equal(seen.npassed, 1);
 	flow->writable = 1;
 	flow->up.bytes = 1;
-	segment(&tuple, 20000);
+	guest_sends(&tuple, 20000);
 	assert_int_equal(seen.npassed, 1);
 	flow->up.bytes = 0;
 	flow->turn[0].iov_len = 30000;
-	segment(&tuple, 20000);
+	guest_sends(&tuple, 20000);
 	assert_int_equal(seen.npassed, 1);
 }
 
@@ -195,9 +184,9 @@ what_another_flow_waits_for_does_not_count(void **state)
 	np.coalesce.flow = flow_make(&like);
 	np.coalesce.bytes = BLOCK_SIZE;
 	np.blocks.nfree = FEW;
-	segment(&tuple, MSS);
+	guest_sends(&tuple, MSS);
 	assert_int_equal(seen.npassed, 1);
-	segment(&like, MSS);
+	guest_sends(&like, MSS);
 	assert_int_equal(seen.npassed, 1);
 }
 
