@@ -25,9 +25,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "ipc/clock.h"
 #include "netproc/link/checksum.h"
 
 #define PAYLOAD	   65480 /* of a frame at MTU 65520 */
@@ -60,10 +60,7 @@ cpu_s(void)
 static double
 now_s(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ((double)ts.tv_sec + (double)ts.tv_nsec / 1e9);
+	return ((double)clock_now_ns() / 1e9);
 }
 
 static size_t

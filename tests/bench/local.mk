@@ -5,7 +5,7 @@ EXTRA_DIST += tests/bench/bench.py tests/bench/cases.py \
 	tests/bench/RESULTS.md
 EXTRA_PROGRAMS += tests/bench/floor tests/bench/udpload
 tests_bench_floor_SOURCES = tests/bench/floor.c
-tests_bench_floor_LDADD = netproc/libnetproc.a $(LIBBSD_LIBS)
+tests_bench_floor_LDADD = netproc/libnetproc.a ipc/libipc.a $(LIBBSD_LIBS)
 tests_bench_udpload_SOURCES = tests/bench/udpload.c
 tests_bench_udpload_LDADD = $(LIBBSD_LIBS)
 
