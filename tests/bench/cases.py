@@ -22,7 +22,6 @@ import world as rig
 
 UDPLOAD = os.path.join(sidecar.BUILD, "tests/bench/udpload")
 FLOOR = os.path.join(sidecar.BUILD, "tests/bench/floor")
-FLOOR_MTU = 65520  # of floor.c's frames
 IPERF_PORT = 5201
 ROUND_TRIPS = 3000
 CONNECTS = 1500
@@ -147,9 +146,8 @@ def tcp(this, options):
 
 
 def floor(this, options):
-    if this.mtu != FLOOR_MTU:
-        return
-    done = subprocess.run([FLOOR, "-t", str(options.seconds), this.floor],
+    done = subprocess.run([FLOOR, "-m", str(this.mtu), "-t",
+                           str(options.seconds), this.floor],
                           stdout=subprocess.PIPE, text=True, check=True)
     for unit, value in zip(("Gbit/s", "s/GB"), done.stdout.split()):
         yield "TCP down, 1", unit, float(value)

@@ -211,7 +211,7 @@ class Veth(Contender):
 
 class Copies(Contender):
     """No gateway and no guest: what a byte costs whoever reads, sums and
-    writes it (floor.c).  For one stream down, at MTU 65520."""
+    writes it (floor.c).  For one stream down."""
     name = "copies"
     floor = "copy"
 

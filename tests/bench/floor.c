@@ -2,7 +2,7 @@
  * floor: what a byte costs at least on its way from a host's TCP socket to a
  * guest's frame socket, with no TCP towards the guest and no policy.
  *
- *	floor [-t SECONDS] copy|splice
+ *	floor [-m MTU] [-t SECONDS] copy|splice
  *
  * A server of its own sends over loopback and a reader empties the other end
  * of the frame socket.  "copy" reads the bytes, sums them for the frame's
@@ -30,16 +30,19 @@
 #include "ipc/clock.h"
 #include "netproc/link/checksum.h"
 
-#define PAYLOAD	   65480 /* of a frame at MTU 65520 */
-#define HEADER	   58	 /* a length prefix, Ethernet, IPv4 and TCP */
-#define FRAMES	   2	 /* read at a time */
-#define MSS	   8192	 /* what relayproc announces to the host */
+#define MTU_MIN	   1280
+#define MTU_MAX	   65520
+#define HEADERS	   40	/* of a packet: IPv4, TCP */
+#define HEADER	   58	/* and of a frame: a length prefix, Ethernet */
+#define FRAMES	   106	/* of SEND_BYTES, the shortest */
+#define MSS	   8192 /* what relayproc announces to the host */
 #define QUEUE	   (1024 * 1024)
 #define READ_BYTES (512 * 1024)
-#define SEND_BYTES (128 * 1024)
+#define SEND_BYTES (128 * 1024) /* and as much is read at a time */
 
 static uint8_t header[HEADER];
 static uint8_t bytes[READ_BYTES];
+static size_t payload = MTU_MAX - HEADERS; /* of a frame */
 static uint16_t sum; /* of the last frame: nobody may leave it out */
 
 static double
@@ -96,11 +99,11 @@ copy_some(int host, int guest)
 	ssize_t n;
 	int iovcnt = 0;
 
-	n = read(host, bytes, (size_t)FRAMES * PAYLOAD);
+	n = read(host, bytes, SEND_BYTES / payload * payload);
 	if (n == -1)
 		err(1, "read");
 	for (at = 0; at < (size_t)n; at += len) {
-		len = smaller((size_t)n - at, PAYLOAD);
+		len = smaller((size_t)n - at, payload);
 		sum = checksum_of(bytes + at, len);
 		iov[iovcnt++] = (struct iovec){ header, sizeof(header) };
 		iov[iovcnt++] = (struct iovec){ bytes + at, len };
@@ -133,7 +136,7 @@ splice_some(int host, int guest, int through[2])
 	struct iovec iov = { header, sizeof(header) };
 	ssize_t n;
 
-	n = recv(host, bytes, PAYLOAD, MSG_PEEK);
+	n = recv(host, bytes, payload, MSG_PEEK);
 	if (n == -1)
 		err(1, "recv");
 	if (n == 0)
@@ -228,17 +231,23 @@ main(int argc, char *argv[])
 {
 	double seconds = 2, start_s, used_s, gb = 0;
 	int ch, guest, host, through[2];
-	size_t n;
+	size_t n, mtu = MTU_MAX;
 
-	while ((ch = getopt(argc, argv, "t:")) != -1) {
-		if (ch != 't')
+	while ((ch = getopt(argc, argv, "m:t:")) != -1) {
+		if (ch == 'm')
+			mtu = strtoul(optarg, NULL, 10);
+		else if (ch == 't')
+			seconds = strtod(optarg, NULL);
+		else
 			return (64);
-		seconds = strtod(optarg, NULL);
 	}
+	if (mtu < MTU_MIN || mtu > MTU_MAX)
+		errx(64, "-m takes %d to %d", MTU_MIN, MTU_MAX);
+	payload = mtu - HEADERS;
 	if (argc - optind != 1 ||
 	    (strcmp(argv[optind], "copy") != 0 &&
 		strcmp(argv[optind], "splice") != 0))
-		errx(64, "usage: floor [-t SECONDS] copy|splice");
+		errx(64, "usage: floor [-m MTU] [-t SECONDS] copy|splice");
 	if (pipe(through) == -1 || fcntl(through[0], F_SETPIPE_SZ, QUEUE) == -1)
 		err(1, "pipe");
 	guest = frame_socket();
